@@ -1,0 +1,110 @@
+import type { EventOf } from '@kontor/event-sourcing';
+import { z } from 'zod';
+import { actorId, digest, instant, modelVersionRef, slug, text } from '../values.js';
+
+export const riskTier = z.enum(['UNCLASSIFIED', 'LOW', 'MEDIUM', 'HIGH', 'PROHIBITED']);
+export type RiskTier = z.output<typeof riskTier>;
+
+export const ruleOutcome = z.enum(['PASS', 'BLOCK', 'NEEDS', 'ERROR']);
+
+/** One row of a gate table. `when` is a CEL expression over the facts; `requires` names facts that must exist first. */
+export const gateRule = z.strictObject({
+  id: z.string().regex(/^[A-Z][A-Z0-9-]{0,19}$/),
+  title: z.string().min(1).max(200),
+  measure: z.string().min(1).max(100),
+  requires: z.array(z.string()),
+  when: z.string().min(1).max(2000),
+  /** What to do when it does not hold. */
+  advice: z.string().min(1).max(500),
+});
+
+export const evidenceType = z.enum(['evaluation', 'fairness', 'baseline-comparison', 'golden-outputs', 'review']);
+
+/**
+ * Evidence, approvals and gate decisions about one artifact stand on one stream, named by its manifest digest. So a
+ * decision and the facts it rests on cannot cross, and an approval cannot be carried to other bytes.
+ */
+export const governanceEvents = {
+  UseCaseRegistered: z.strictObject({
+    useCaseId: slug,
+    name: z.string().min(1).max(200),
+    purpose: text,
+    owner: actorId,
+    endpoints: z.array(slug),
+    modelNames: z.array(z.string()),
+  }),
+  RiskTierAssigned: z.strictObject({
+    useCaseId: slug,
+    tier: riskTier,
+    scorecard: z.string(),
+    answers: z.record(z.string(), z.union([z.number(), z.array(z.string())])),
+    score: z.int().min(0),
+    /** The least tier that a legal trigger demands, and which. */
+    legalFloor: z.strictObject({ tier: riskTier, triggers: z.array(z.string()) }),
+    by: actorId,
+  }),
+  UseCaseSuspended: z.strictObject({ useCaseId: slug, endpoints: z.array(slug), reason: text, by: actorId }),
+  UseCaseResumed: z.strictObject({ useCaseId: slug, endpoints: z.array(slug), reason: text, by: actorId }),
+  PolicyActivated: z.strictObject({
+    policyId: slug,
+    version: z.int().min(1),
+    environment: z.enum(['staging', 'production']),
+    tiers: z.array(riskTier),
+    rules: z.array(gateRule).min(1).max(50),
+    digest,
+    by: actorId,
+  }),
+  /** Who made the bytes: the registrar of the version and whoever ran the training. They cannot approve them. */
+  AuthorshipRecorded: z.strictObject({ subject: modelVersionRef, authors: z.array(actorId) }),
+  EvidenceRecorded: z.strictObject({
+    evidenceId: z.uuid(),
+    subject: modelVersionRef,
+    type: evidenceType,
+    metrics: z.record(z.string(), z.number()),
+    author: actorId,
+    reviewer: actorId.nullable(),
+    /** The event that it was taken from. */
+    sourceEventId: z.uuid().nullable(),
+    createdAt: instant,
+  }),
+  ApprovalGiven: z.strictObject({
+    approvalId: z.uuid(),
+    subject: modelVersionRef,
+    environment: z.enum(['staging', 'production']),
+    by: actorId,
+    role: z.string(),
+    meaning: z.enum(['APPROVED', 'REJECTED']),
+    comment: text,
+    expiresAt: instant,
+  }),
+  /** Someone who may not approve these bytes tried to. */
+  ApprovalRefused: z.strictObject({
+    subject: modelVersionRef,
+    environment: z.enum(['staging', 'production']),
+    by: actorId,
+    reason: z.enum(['SELF_APPROVAL', 'NOT_A_PERSON', 'ROLE_MISSING']),
+    sentence: text,
+  }),
+  ApprovalRevoked: z.strictObject({ approvalId: z.uuid(), subject: modelVersionRef, by: actorId, reason: text }),
+  /** The decision, with all that is needed to recompute it. */
+  GateEvaluated: z.strictObject({
+    gateId: z.uuid(),
+    rolloutId: z.uuid(),
+    endpoint: slug,
+    environment: z.enum(['staging', 'production']),
+    subject: modelVersionRef,
+    useCaseId: slug.nullable(),
+    tier: riskTier,
+    policy: z.strictObject({ policyId: slug, version: z.int().min(1), digest }).nullable(),
+    factsDigest: digest,
+    facts: z.record(z.string(), z.unknown()),
+    at: instant,
+    outcome: ruleOutcome,
+    rules: z.array(z.strictObject({ id: z.string(), title: z.string(), outcome: ruleOutcome, sentence: text })),
+    /** Streams beside the subject's own that a start must find unmoved. */
+    restsOn: z.array(z.strictObject({ stream: z.string(), version: z.string().regex(/^\d+$/) })),
+  }),
+  IncidentOpened: z.strictObject({ incidentId: z.uuid(), useCaseId: slug, severity: z.enum(['warning', 'critical']), reason: text, alertId: z.uuid().nullable() }),
+} as const;
+
+export type GovernanceEvent = EventOf<typeof governanceEvents>;

@@ -1,0 +1,45 @@
+import type { Command, CommandOf, CommandSchemas } from './command.js';
+import type { Decider } from './decider.js';
+import type { DomainEvent, EventSchemas } from './event.js';
+import type { Claim, Guard } from './event-store.js';
+import type { Reactions } from './reaction.js';
+import type { StreamId } from './stream-id.js';
+import type { Upcasters } from './upcast.js';
+
+/** Which decider answers a command, and on which stream. */
+export interface Route<C extends Command = Command> {
+  readonly decider: AnyDecider;
+  readonly stream: (command: C) => StreamId;
+  /** Unique names that the command takes or frees, checked inside the append. */
+  readonly claims?: (command: C) => readonly Claim[];
+  /** Streams that must not have moved since the fact that the command rests on was read. */
+  readonly guards?: (command: C) => readonly Guard[];
+}
+
+/** A decider whose types were checked where its routes were written; the dispatcher only passes values through. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- a heterogeneous table has no common state type
+export type AnyDecider = Decider<any, any, any, any>;
+
+/** The routes of some commands to one decider, checked against the decider's own command type. */
+export const routes =
+  <Schemas extends CommandSchemas>() =>
+  <State, E extends DomainEvent, Code extends string, Types extends keyof Schemas & string>(
+    decider: Decider<State, CommandOf<Schemas, Types>, E, Code>,
+    table: { readonly [Type in Types]: Omit<Route<CommandOf<Schemas, Type>>, 'decider'> },
+  ): Readonly<Record<Types, Route>> =>
+    Object.fromEntries(Object.entries(table).map(([type, route]) => [type, { decider, ...(route as object) }])) as Record<
+      Types,
+      Route
+    >;
+
+/** Everything that one bounded context allows. A service serves exactly one. */
+export interface Context {
+  readonly name: string;
+  readonly events: EventSchemas;
+  readonly commands: CommandSchemas;
+  readonly routes: Readonly<Record<string, Route>>;
+  readonly upcasters: Upcasters;
+  readonly reactions: Reactions;
+  /** Per rejection code one sentence for a person. */
+  readonly rejections: Readonly<Record<string, string>>;
+}

@@ -1,0 +1,21 @@
+export type { Actor, Command, CommandMetadata, CommandOf, CommandSchemas } from './command.js';
+export { type AnyDecider, type Context, type Route, routes } from './context.js';
+export { type Decider, fold, unreachable } from './decider.js';
+export { type Decision, isRejected, reject, type Rejected, type Rejection } from './decision.js';
+export type { DomainEvent, EventMeta, EventOf, EventSchemas, NewEvent, Recorded, RecordedEvent } from './event.js';
+export type {
+  Accepted,
+  AppendRequest,
+  AppendResult,
+  Claim,
+  EventStore,
+  ExpectedVersion,
+  Guard,
+  Write,
+} from './event-store.js';
+export { InMemoryEventStore } from './in-memory-event-store.js';
+export { BEGINNING, latest, parsePosition, type Position } from './position.js';
+export type { Projection } from './projection.js';
+export type { ReactionCommand, Reactions } from './reaction.js';
+export { parseStreamId, streamId, type StreamId, type StreamParts } from './stream-id.js';
+export { newestVersion, upcast, type Upcaster, type Upcasters } from './upcast.js';

@@ -1,0 +1,34 @@
+/** `<workspace>/<context>/<aggregate>/<id>`, for example `default/registry/run/4f0c…`. */
+export type StreamId = string;
+
+// The same pattern stands as a CHECK on es.stream, so the in-memory store and PostgreSQL accept the same ids.
+const PATTERN = /^[a-z0-9][a-z0-9_-]*\/[a-z]+\/[a-z][a-z-]*\/[^/\s]+$/;
+
+export interface StreamParts {
+  readonly workspace: string;
+  readonly context: string;
+  readonly aggregate: string;
+  readonly id: string;
+}
+
+/**
+ * Joins the parts of a stream id. The id part is percent-encoded, so any text (a model name with a space) may be one.
+ *
+ * @throws Error if a part breaks the pattern: ids are made by our own code, so a wrong one is a bug.
+ */
+export const streamId = ({ workspace, context, aggregate, id }: StreamParts): StreamId => {
+  const stream = `${workspace}/${context}/${aggregate}/${encodeURIComponent(id)}`;
+  if (!PATTERN.test(stream)) throw new Error(`not a stream id: ${stream}`);
+  return stream;
+};
+
+/**
+ * Splits a stream id into its parts; the inverse of {@link streamId}.
+ *
+ * @throws Error if it is not one.
+ */
+export const parseStreamId = (stream: StreamId): StreamParts => {
+  if (!PATTERN.test(stream)) throw new Error(`not a stream id: ${stream}`);
+  const [workspace = '', context = '', aggregate = '', id = ''] = stream.split('/');
+  return { workspace, context, aggregate, id: decodeURIComponent(id) };
+};

@@ -1,0 +1,3 @@
+export { deciderSpec, metadata } from './decider-spec.js';
+export { eventStoreContract } from './event-store-contract.js';
+export { projectionSpec, recorded } from './projection-spec.js';

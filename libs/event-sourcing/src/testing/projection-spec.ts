@@ -1,0 +1,71 @@
+import { deepStrictEqual } from 'node:assert/strict';
+import type { DomainEvent, Recorded, RecordedEvent } from '../event.js';
+import type { Projection } from '../projection.js';
+import { parseStreamId } from '../stream-id.js';
+
+/** Turns facts into a log: positions 1, 2, 3 … and versions per stream, recorded one second apart from 1 June 2026 on. */
+export const recorded = <E extends DomainEvent>(
+  facts: readonly (E & { readonly stream: string; readonly actor?: string })[],
+): readonly Recorded<E>[] => {
+  const versions = new Map<string, bigint>();
+  return facts.map(({ stream, actor, type, data }, index) => {
+    const version = (versions.get(stream) ?? 0n) + 1n;
+    versions.set(stream, version);
+    const event: RecordedEvent = {
+      position: BigInt(index + 1),
+      eventId: `01975b00-0000-7000-8000-${String(index + 1).padStart(12, '0')}`,
+      streamId: stream,
+      version,
+      type,
+      schemaVersion: 1,
+      workspace: parseStreamId(stream).workspace,
+      actor: actor ?? 'ada',
+      commandId: `01975b00-0000-7000-9000-${String(index + 1).padStart(12, '0')}`,
+      recordedAt: `${new Date(Date.UTC(2026, 5, 1, 12, 0, index)).toISOString().slice(0, -1)}000Z`,
+      data,
+      meta: { correlationId: '01975b00-0000-7000-8000-000000000000', actorKind: 'person' },
+    };
+    return event as Recorded<E>;
+  });
+};
+
+type Rows<Row> = Map<string, Row>;
+
+const apply = <Row extends object, E extends DomainEvent>(
+  projection: Projection<Row, E>,
+  rows: Rows<Row>,
+  event: Recorded<E>,
+): void => {
+  if (!projection.canHandle.includes(event.type)) return;
+  const keys = projection.keys(event);
+  deepStrictEqual(new Set(keys).size, keys.length, `${event.type} touches a row twice`);
+  for (const key of keys) {
+    const row = projection.evolve(rows.get(key), event, key);
+    if (row === undefined) rows.delete(key);
+    else rows.set(key, row);
+  }
+};
+
+/**
+ * A projection as a function of the log: the expected rows, and unasked that `evolve` changes no row in place (an old
+ * version must stay as it was) and that folding the same log twice gives the same rows.
+ */
+export const projectionSpec = <Row extends object, E extends DomainEvent>(projection: Projection<Row, E>) => ({
+  given: (events: readonly Recorded<E>[]) => ({
+    thenRows: (expected: Readonly<Record<string, Row>>) => {
+      const rows: Rows<Row> = new Map();
+      for (const event of events) {
+        const before = JSON.stringify([...rows], stringifyBigint);
+        const copy = new Map(rows);
+        apply(projection, rows, event);
+        deepStrictEqual(JSON.stringify([...copy], stringifyBigint), before, `${event.type} changed an old row in place`);
+      }
+      deepStrictEqual(Object.fromEntries(rows), expected);
+      const again: Rows<Row> = new Map();
+      for (const event of events) apply(projection, again, event);
+      deepStrictEqual(again, rows, 'the same log gave other rows');
+    },
+  }),
+});
+
+const stringifyBigint = (_: string, value: unknown): unknown => (typeof value === 'bigint' ? String(value) : value);

@@ -1,0 +1,45 @@
+import swc from 'unplugin-swc';
+import { defineConfig } from 'vitest/config';
+
+// Workspace packages are read from source, so a test never runs against a stale build.
+const conditions = ['@kontor/source', 'node', 'import', 'module', 'default'];
+const exclude = ['**/node_modules/**', '**/dist/**'];
+
+// Nest needs decorator metadata, which Vite's own transformer (oxc) does not write.
+export default defineConfig({
+  plugins: [swc.vite({ module: { type: 'es6' }, jsc: { target: 'es2024' } })],
+  oxc: false,
+  resolve: { conditions },
+  ssr: { resolve: { conditions } },
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'spec',
+          include: ['{libs,apps,tools,tests}/**/*.spec.ts'],
+          exclude: [...exclude, '**/*.int.spec.ts', '**/*.e2e.spec.ts'],
+        },
+      },
+      {
+        test: {
+          name: 'int',
+          include: ['{libs,apps,tests}/**/*.int.spec.ts'],
+          exclude,
+          globalSetup: ['libs/testing/src/global-setup.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: 'e2e',
+          include: ['{apps,tests}/**/*.e2e.spec.ts'],
+          exclude,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
