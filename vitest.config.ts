@@ -1,15 +1,19 @@
+import { fileURLToPath } from 'node:url';
 import swc from 'unplugin-swc';
+import { defaultServerConditions } from 'vite';
 import { defineConfig } from 'vitest/config';
 
 // Workspace packages are read from source, so a test never runs against a stale build.
-const conditions = ['@kontor/source', 'node', 'import', 'module', 'default'];
+const conditions = ['@kontor/source', ...defaultServerConditions];
+const graphql = fileURLToPath(new URL('node_modules/graphql/index.js', import.meta.url));
 const exclude = ['**/node_modules/**', '**/dist/**'];
 
 // Nest needs decorator metadata, which Vite's own transformer (oxc) does not write.
 export default defineConfig({
   plugins: [swc.vite({ module: { type: 'es6' }, jsc: { target: 'es2024' } })],
   oxc: false,
-  resolve: { conditions },
+  // One copy of graphql: Vite would load its ESM build beside the CommonJS one that Apollo requires.
+  resolve: { conditions, alias: [{ find: /^graphql$/, replacement: graphql }] },
   ssr: { resolve: { conditions } },
   test: {
     projects: [

@@ -1,0 +1,60 @@
+import js from '@eslint/js';
+import nx from '@nx/eslint-plugin';
+import tseslint from 'typescript-eslint';
+
+// Who may import whom (docs/ARCHITECTURE.md). Tags stand in each package.json under nx.tags.
+const rule = (from, to, packages) => ({
+  sourceTag: `type:${from}`,
+  onlyDependOnLibsWithTags: to.map((type) => `type:${type}`),
+  ...(packages && { allowedExternalImports: [...packages, 'vitest', 'fast-check', 'node:*'] }),
+});
+const depConstraints = [
+  rule('kernel', [], ['zod']),
+  rule('domain', ['kernel', 'test'], ['zod', '@bufbuild/cel', '@bufbuild/cel/*']),
+  rule('adapter', ['kernel', 'test']),
+  rule('glue', ['kernel', 'adapter', 'test']),
+  rule('app', ['kernel', 'domain', 'adapter', 'glue', 'test']),
+  rule('test', ['kernel', 'adapter']),
+  { sourceTag: 'type:tool', onlyDependOnLibsWithTags: ['*'] },
+];
+
+const contexts = ['registry', 'deployment', 'monitoring', 'governance'];
+const testing = { group: ['@kontor/testing'], message: 'Only specs, tests/ and tools/ import @kontor/testing.' };
+const otherContext = (own) => ({
+  regex: `^(?:\\.\\./)+(?!${own}/)(?:${contexts.join('|')})/(?!events\\.js$)`,
+  message: 'Another context is reached through its events.ts only.',
+});
+// Two no-restricted-imports entries for one file would overwrite each other, so each is built whole.
+const restrict = (files, patterns) => ({
+  files,
+  ignores: ['**/*.spec.ts', 'tests/**', 'tools/**'],
+  rules: { 'no-restricted-imports': ['error', { patterns }] },
+});
+
+export default tseslint.config(
+  { ignores: ['**/dist/**', '**/node_modules/**', '**/generated/**', '**/assets/**', '.kontor/**', '.nx/**'] },
+  js.configs.recommended,
+  ...tseslint.configs.recommended,
+  {
+    files: ['**/*.ts', '**/*.tsx'],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    plugins: { '@nx': nx },
+    rules: {
+      '@nx/enforce-module-boundaries': ['error', { depConstraints }],
+      // A promise that nobody awaits is an error that nobody sees.
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/no-misused-promises': 'error',
+      '@typescript-eslint/no-non-null-assertion': 'error',
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
+      'no-console': 'error',
+    },
+  },
+  // Programs that talk to a person on a terminal.
+  { files: ['apps/cli/**', 'tools/**', 'tests/**', '**/*.mjs'], rules: { 'no-console': 'off' } },
+  {
+    files: ['**/*.mjs'],
+    languageOptions: { globals: { process: 'readonly', console: 'readonly', URL: 'readonly', setTimeout: 'readonly' } },
+  },
+  restrict(['libs/**/*.ts', 'apps/**/*.ts'], [testing]),
+  ...contexts.map((own) => restrict([`libs/domain/src/${own}/**/*.ts`], [testing, otherContext(own)])),
+);

@@ -1,0 +1,55 @@
+import { ESLint } from 'eslint';
+import { join } from 'node:path';
+import { run, step, type StepResult } from './step.js';
+import { readSourceTree, repositoryRoot } from './tidy/source-tree.js';
+import { tidy } from './tidy/tidy.js';
+
+const root = repositoryRoot();
+const bin = (name: string) => join(root, 'node_modules', '.bin', name);
+// Without a daemon nothing of Nx outlives the check.
+const nxEnv = { NX_DAEMON: 'false', NX_TUI: 'false' };
+
+/** `libs/domain` reaching for a database: the boundary rule must refuse it, or the whole lint step proves nothing. */
+const WRONG_IMPORT =
+  "import { createEventStore } from '@kontor/event-store';\nexport const store = createEventStore;\n";
+
+const refusesWrongImport = async (): Promise<boolean> => {
+  const [result] = await new ESLint({ cwd: root }).lintText(WRONG_IMPORT, {
+    filePath: join(root, 'libs/domain/src/registry/index.ts'),
+  });
+  const refused = result?.messages.some(({ ruleId }) => ruleId === '@nx/enforce-module-boundaries') ?? false;
+  if (!refused) console.error('the module boundaries let libs/domain import @kontor/event-store');
+  return refused;
+};
+
+const lint = async (): Promise<boolean> => {
+  const eslint = new ESLint({ cwd: root });
+  const results = await eslint.lintFiles(['libs', 'apps', 'tests', 'tools']);
+  const formatter = await eslint.loadFormatter('stylish');
+  const report = await formatter.format(results);
+  if (report) console.error(report);
+  return results.every(({ errorCount, warningCount }) => errorCount + warningCount === 0);
+};
+
+const isTidy = async (): Promise<boolean> => {
+  const findings = tidy(readSourceTree(root));
+  for (const { rule, path, message } of findings) console.error(`${rule}: ${path} ${message}`);
+  return findings.length === 0;
+};
+
+/** Everything that needs no server: types, structure, lint, format. */
+export const check = async (): Promise<readonly StepResult[]> => [
+  await step('types', async () => (await run(bin('tsc'), ['-b'], root)) === 0),
+  await step('tidy', isTidy),
+  // The Nx rule passes silently without a project graph, so the graph comes first.
+  await step('project graph', async () => (await run(bin('nx'), ['show', 'projects', '--json'], root, nxEnv)) === 0),
+  await step('boundaries refuse a wrong import', refusesWrongImport),
+  await step('lint', lint),
+  await step('format', async () => (await run(bin('prettier'), ['--check', '--log-level=warn', '.'], root)) === 0),
+];
+
+if (import.meta.main) {
+  Object.assign(process.env, nxEnv);
+  const results = await check();
+  process.exitCode = results.some(({ failed }) => failed > 0) ? 1 : 0;
+}
