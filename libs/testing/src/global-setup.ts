@@ -1,0 +1,62 @@
+import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  checkPostgres,
+  embeddedConfig,
+  lockDataDirectory,
+  lockHolder,
+  resolveNatsServer,
+  startPostgres,
+} from '@kontor/embedded';
+import type { TestProject } from 'vitest/node';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** A PostgreSQL superuser; specs ask `testDatabase()` for a database of their own. */
+    kontorPgUrl: string;
+    /** The nats-server executable; specs ask `testNats()` for a server of their own. */
+    kontorNatsServer: string;
+  }
+}
+
+const PREFIX = 'kontor-test-';
+
+/** Directories of runs that were killed: nobody holds their lock. A run that starts just now has none yet, so it is asked twice. */
+const sweep = async (): Promise<void> => {
+  for (const name of await readdir(tmpdir())) {
+    if (!name.startsWith(PREFIX)) continue;
+    const directory = join(tmpdir(), name);
+    const isAbandoned = (await readdir(directory).catch(() => [])).some((entry) => entry.startsWith('kontor.lock.'));
+    if (isAbandoned && !(await lockHolder(directory))) await rm(directory, { recursive: true, force: true });
+  }
+};
+
+const silent = (): void => undefined;
+
+/**
+ * Starts one PostgreSQL for the whole run, in a temporary directory, on a free port, durable as in production; or takes the one of
+ * `KONTOR_PG_URL`. Finds (or fetches, once per user) the nats-server that each spec file starts for itself.
+ */
+const setup = async (project: TestProject): Promise<() => Promise<void>> => {
+  const config = embeddedConfig();
+  await sweep();
+  const directory = await mkdtemp(join(tmpdir(), PREFIX));
+  await chmod(directory, 0o711); // as root, PostgreSQL runs as another user, which must be able to enter
+  const lock = await lockDataDirectory(directory);
+  const [nats, postgres] = await Promise.all([
+    resolveNatsServer({ dataDir: directory, config, log: silent }),
+    config.pgUrl === undefined
+      ? startPostgres({ dataDir: directory, log: silent })
+      : checkPostgres(config.pgUrl).then(() => undefined),
+  ]);
+  project.provide('kontorNatsServer', nats.path);
+  project.provide('kontorPgUrl', postgres?.url ?? config.pgUrl ?? '');
+  return async () => {
+    await postgres?.stop();
+    await lock.release();
+    await rm(directory, { recursive: true, force: true });
+  };
+};
+
+export default setup;
