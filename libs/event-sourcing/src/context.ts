@@ -27,10 +27,9 @@ export const routes =
     decider: Decider<State, CommandOf<Schemas, Types>, E, Code>,
     table: { readonly [Type in Types]: Omit<Route<CommandOf<Schemas, Type>>, 'decider'> },
   ): Readonly<Record<Types, Route>> =>
-    Object.fromEntries(Object.entries(table).map(([type, route]) => [type, { decider, ...(route as object) }])) as Record<
-      Types,
-      Route
-    >;
+    Object.fromEntries(
+      Object.entries(table).map(([type, route]) => [type, { decider, ...(route as object) }]),
+    ) as Record<Types, Route>;
 
 /** Everything that one bounded context allows. A service serves exactly one. */
 export interface Context {

@@ -66,7 +66,10 @@ export interface EventStore {
   /** The events of one stream with a version above `afterVersion`, in order. */
   readStream(stream: StreamId, afterVersion?: bigint): AsyncIterable<RecordedEvent>;
   /** The events above `after`, up to and including `upTo` or else the head at the time of the call, in order. */
-  readAll(after: Position, options?: { readonly upTo?: Position; readonly types?: readonly string[] }): AsyncIterable<RecordedEvent>;
+  readAll(
+    after: Position,
+    options?: { readonly upTo?: Position; readonly types?: readonly string[] },
+  ): AsyncIterable<RecordedEvent>;
   /** The newest committed position. */
   head(): Promise<Position>;
 }

@@ -37,7 +37,10 @@ export class InMemoryEventStore implements EventStore {
         const version = this.#version(stream) + 1n;
         this.#versions.set(stream, version);
         // A copy through JSON, as PostgreSQL would give it back: no shared objects, no undefined.
-        const copy = JSON.parse(JSON.stringify({ data: event.data, meta: event.meta })) as Pick<RecordedEvent, 'data' | 'meta'>;
+        const copy = JSON.parse(JSON.stringify({ data: event.data, meta: event.meta })) as Pick<
+          RecordedEvent,
+          'data' | 'meta'
+        >;
         this.#events.push({
           position: BigInt(this.#events.length) + 1n,
           eventId: event.eventId,
@@ -115,4 +118,5 @@ export class InMemoryEventStore implements EventStore {
   }
 }
 
-const equalBytes = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i]);
+const equalBytes = (a: Uint8Array, b: Uint8Array): boolean =>
+  a.length === b.length && a.every((byte, i) => byte === b[i]);

@@ -29,8 +29,12 @@ describe('stream id', () => {
   });
 
   it('refuses parts that would break the pattern', () => {
-    expect(() => streamId({ workspace: 'A b', context: 'registry', aggregate: 'run', id: '1' })).toThrow('not a stream id');
-    expect(() => streamId({ workspace: 'a', context: 'registry', aggregate: 'run', id: '' })).toThrow('not a stream id');
+    expect(() => streamId({ workspace: 'A b', context: 'registry', aggregate: 'run', id: '1' })).toThrow(
+      'not a stream id',
+    );
+    expect(() => streamId({ workspace: 'a', context: 'registry', aggregate: 'run', id: '' })).toThrow(
+      'not a stream id',
+    );
     expect(() => parseStreamId('a/b')).toThrow('not a stream id');
   });
 });

@@ -27,7 +27,9 @@ export const deciderSpec = <State, C extends Command, E extends DomainEvent, Cod
       const decision = decider.decide(command, fold(decider, events));
       const accepted = (): readonly E[] =>
         isRejected(decision)
-          ? fail(`${command.type} was rejected: ${decision.rejection.code} ${JSON.stringify(decision.rejection.details)}`)
+          ? fail(
+              `${command.type} was rejected: ${decision.rejection.code} ${JSON.stringify(decision.rejection.details)}`,
+            )
           : decision;
       return {
         then: (expected: readonly E[]) => deepStrictEqual(accepted(), expected),

@@ -120,9 +120,15 @@ export const eventStoreContract = ({ test, create, uuid }: EventStoreContract): 
     const claim = (stream: string, take: boolean) => ({ kind: 'model', key: 'm', stream, take });
     const write = (id: string) => [{ stream: run(id), expected: 'any' as const, events: [event('A')] }];
     await store.append(request({ writes: write('a'), claims: [claim(run('a'), true)] }));
-    strictEqual((await store.append(request({ writes: write('b'), claims: [claim(run('b'), true)] }))).outcome, 'claimed');
+    strictEqual(
+      (await store.append(request({ writes: write('b'), claims: [claim(run('b'), true)] }))).outcome,
+      'claimed',
+    );
     await store.append(request({ writes: write('a'), claims: [claim(run('a'), false)] }));
-    strictEqual((await store.append(request({ writes: write('b'), claims: [claim(run('b'), true)] }))).outcome, 'appended');
+    strictEqual(
+      (await store.append(request({ writes: write('b'), claims: [claim(run('b'), true)] }))).outcome,
+      'appended',
+    );
   });
 
   test('lets exactly one of many simultaneous writers win a version', async () => {
@@ -138,12 +144,26 @@ export const eventStoreContract = ({ test, create, uuid }: EventStoreContract): 
 
   test('reads one stream after a version and the log by type and range', async () => {
     const store = await create();
-    for (const [id, type] of [['a', 'A'], ['b', 'B'], ['a', 'B'], ['a', 'A']] as const) {
+    for (const [id, type] of [
+      ['a', 'A'],
+      ['b', 'B'],
+      ['a', 'B'],
+      ['a', 'A'],
+    ] as const) {
       await store.append(request({ writes: [{ stream: run(id), expected: 'any', events: [event(type)] }] }));
     }
-    deepStrictEqual((await collect(store.readStream(run('a'), 1n))).map(({ position }) => position), [3n, 4n]);
-    deepStrictEqual((await collect(store.readAll(1n, { types: ['A'] }))).map(({ position }) => position), [4n]);
-    deepStrictEqual((await collect(store.readAll(1n, { upTo: 3n }))).map(({ position }) => position), [2n, 3n]);
+    deepStrictEqual(
+      (await collect(store.readStream(run('a'), 1n))).map(({ position }) => position),
+      [3n, 4n],
+    );
+    deepStrictEqual(
+      (await collect(store.readAll(1n, { types: ['A'] }))).map(({ position }) => position),
+      [4n],
+    );
+    deepStrictEqual(
+      (await collect(store.readAll(1n, { upTo: 3n }))).map(({ position }) => position),
+      [2n, 3n],
+    );
     deepStrictEqual(await collect(store.readStream(run('nobody'))), []);
   });
 

@@ -58,7 +58,11 @@ export const projectionSpec = <Row extends object, E extends DomainEvent>(projec
         const before = JSON.stringify([...rows], stringifyBigint);
         const copy = new Map(rows);
         apply(projection, rows, event);
-        deepStrictEqual(JSON.stringify([...copy], stringifyBigint), before, `${event.type} changed an old row in place`);
+        deepStrictEqual(
+          JSON.stringify([...copy], stringifyBigint),
+          before,
+          `${event.type} changed an old row in place`,
+        );
       }
       deepStrictEqual(Object.fromEntries(rows), expected);
       const again: Rows<Row> = new Map();
