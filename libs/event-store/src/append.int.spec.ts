@@ -1,0 +1,221 @@
+import type { AppendResult, RecordedEvent } from '@kontor/event-sourcing';
+import { prng, testDatabase, uuidv7 } from '@kontor/testing';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { MAX_EVENT_BYTES } from './append-request.js';
+import { CommandIdOutsideWindow, QueueFull, TooLarge } from './errors.js';
+import { entryText, leafHash } from './leaf.js';
+import { type LogFixture, openLog, ORIGIN, requests } from './log.fixture.js';
+import { readRawPage } from './read-all.js';
+
+const { append, event } = requests(uuidv7);
+const SEED = 4711;
+
+describe('append', () => {
+  let log: LogFixture;
+  beforeAll(async () => {
+    log = await openLog(await testDatabase());
+  });
+  afterAll(() => log.close());
+
+  const all = async (): Promise<RecordedEvent[]> => {
+    const events: RecordedEvent[] = [];
+    for await (const recorded of log.store().readAll(0n)) events.push(recorded);
+    return events;
+  };
+
+  it(`keeps order, ids and versions whole under four writers that conflict and send everything twice (seed ${SEED})`, async () => {
+    const chance = prng(SEED);
+    const writers = Array.from({ length: 4 }, () => log.store());
+    const commands = Array.from({ length: 600 }, () => {
+      const stream = `default/registry/run/s${Math.floor(chance() * 20)}`;
+      const events = Array.from({ length: 1 + Math.floor(chance() * 3) }, () => event('A', { chance: chance() }));
+      const expected = chance() < 0.5 ? ('any' as const) : BigInt(Math.floor(chance() * 10));
+      return append(stream, events, { writes: [{ stream, expected, events }] });
+    });
+    const answers = await Promise.all(
+      commands.map((command, index) =>
+        Promise.all([0, 1].map((copy) => writers[(index + copy) % 4]?.append(command) ?? expect.fail())),
+      ),
+    );
+
+    const accepted = (result: AppendResult) => result.outcome === 'appended' || result.outcome === 'replayed';
+    for (const pair of answers) {
+      expect(pair.filter(({ outcome }) => outcome === 'appended').length).toBeLessThanOrEqual(1);
+      const same = pair.filter(accepted).map((result) => ({ ...result, outcome: 'accepted' }));
+      if (same.length === 2) expect(same[0]).toEqual(same[1]);
+    }
+    const appended = commands.filter((_, index) => answers[index]?.some(accepted));
+    const stored = await all();
+    expect(stored.map(({ position }) => position)).toEqual(stored.map((_, index) => BigInt(index + 1)));
+    expect(stored.map(({ eventId }) => eventId).toSorted()).toEqual(
+      appended.flatMap(({ writes }) => writes.flatMap(({ events }) => events.map(({ eventId }) => eventId))).toSorted(),
+    );
+    const versions = new Map<string, bigint>();
+    for (const { streamId, version } of stored) {
+      expect(version).toBe((versions.get(streamId) ?? 0n) + 1n);
+      versions.set(streamId, version);
+    }
+    // An exact expected version has at most one winner.
+    const wins = appended.flatMap(({ writes }) =>
+      writes.flatMap(({ stream, expected }) => (expected === 'any' ? [] : [`${stream}@${expected}`])),
+    );
+    expect(new Set(wins).size).toBe(wins.length);
+  });
+
+  it('stores for every event the leaf that Node computes from the row', async () => {
+    const rows = await readRawPage(log.admin, { after: 0n, limit: 100_000 });
+    expect(rows.length).toBeGreaterThan(100);
+    for (const row of rows) {
+      expect(Buffer.from(row.leaf).equals(leafHash(entryText(ORIGIN, row))), `leaf of ${row.position}`).toBe(true);
+    }
+  });
+
+  it('never lets a reader skip: what a slow transaction appends comes before what a later one appends', async () => {
+    const slow = await log.pool('kontor_registry').connect();
+    const head = await log.store().head();
+    const sql = `SELECT first_pos FROM es.append(0::smallint, ARRAY[$1::uuid], ARRAY['\\x00'::bytea], '{ada}', '{NULL}', '{NULL}',
+      '{1}', ARRAY[$2::text], '{-1}', '{1}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}',
+      '{1}', '{0}', ARRAY[$1::uuid], '{A}', '{1}', '{NULL}', '{"{}"}', '{"{}"}')`;
+    await slow.query('BEGIN');
+    const first = await slow.query<{ first_pos: string }>(sql, [uuidv7(), 'default/registry/run/slow']);
+    // The second writer has to wait for the first one's commit, whatever stream it writes.
+    const second = log.store('kontor_monitoring').append(append('default/monitoring/monitor/quick', [event('A')]));
+    const seenEarly = (await all()).length;
+    await slow.query('COMMIT');
+    slow.release();
+    const later = await second;
+    expect(seenEarly).toBe(Number(head));
+    expect(BigInt(first.rows[0]?.first_pos ?? 0)).toBe(head + 1n);
+    expect(later).toMatchObject({ outcome: 'appended', firstPosition: head + 2n });
+    expect((await all()).map(({ position }) => position).slice(-2)).toEqual([head + 1n, head + 2n]);
+  });
+
+  it('sends the same ids again when its session is killed, and doubles nothing', async () => {
+    const store = log.store();
+    const before = await store.head();
+    const commands = Array.from({ length: 2_000 }, (_, index) =>
+      append(`default/registry/run/kill-${index % 50}`, [event('A')]),
+    );
+    const answers = Promise.all(commands.map((command) => store.append(command)));
+    let running = true;
+    const done = answers.finally(() => (running = false));
+    let killed = 0;
+    while (running && killed < 5) {
+      const { rowCount } = await log.admin.query(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE datname = current_database() AND state = 'active' AND query LIKE '%FROM es.append(%' AND pid <> pg_backend_pid()`,
+      );
+      killed += rowCount ?? 0;
+    }
+    const outcomes = await done;
+    expect(killed).toBeGreaterThan(0);
+    expect(outcomes.every(({ outcome }) => outcome === 'appended' || outcome === 'replayed')).toBe(true);
+    expect((await store.head()) - before).toBe(2_000n);
+  });
+
+  it('lets one bad command fail alone', async () => {
+    const store = log.store();
+    const [good, bad, other] = await Promise.allSettled([
+      store.append(append('default/registry/run/good', [event('A')])),
+      store.append(append('default/registry/run/bad', [event('A\nB')])),
+      store.append(append('default/registry/run/other', [event('A')])),
+    ]);
+    expect([good.status, bad.status, other.status]).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+  });
+
+  it('takes 256 KiB of data in an event and refuses one byte more', async () => {
+    const store = log.store();
+    const dataOf = (bytes: number) => 'x'.repeat(bytes - 2);
+    const fits = await store.append(append('default/registry/run/big', [event('A', dataOf(MAX_EVENT_BYTES))]));
+    expect(fits.outcome).toBe('appended');
+    const tooLarge = store.append(append('default/registry/run/big', [event('A', dataOf(MAX_EVENT_BYTES + 1))]));
+    await expect(tooLarge).rejects.toThrow(TooLarge);
+  });
+
+  it('refuses a command id from outside the remembered months', async () => {
+    const store = log.store();
+    const at = (ms: number) => {
+      const hex = ms.toString(16).padStart(12, '0');
+      return `${hex.slice(0, 8)}-${hex.slice(8)}${uuidv7().slice(13)}`;
+    };
+    for (const ms of [Date.now() - 400 * 86_400_000, Date.now() + 2 * 86_400_000]) {
+      const late = append('default/registry/run/late', [event('A')], { commandId: at(ms) });
+      await expect(store.append(late)).rejects.toThrow(CommandIdOutsideWindow);
+    }
+    const random = append('default/registry/run/late', [event('A')], { commandId: crypto.randomUUID() });
+    await expect(store.append(random)).rejects.toThrow('must be a UUIDv7');
+  });
+
+  it('refuses further commands when too many wait', async () => {
+    const store = log.store();
+    const flood = Array.from({ length: 9_000 }, (_, index) =>
+      store.append(append(`default/registry/run/flood-${index}`, [event('A')])),
+    );
+    const results = await Promise.allSettled(flood);
+    const refused = results.filter((result) => result.status === 'rejected');
+    expect(refused.length).toBeGreaterThan(0);
+    for (const { reason } of refused) expect(reason).toBeInstanceOf(QueueFull);
+  });
+
+  it('refuses events and claims of another context', async () => {
+    const store = log.store('kontor_deployment');
+    const foreign = append('default/governance/gate/g', [event('GateEvaluated')]);
+    await expect(store.append(foreign)).rejects.toMatchObject({ code: '42501' });
+    const own = append('default/deployment/endpoint/e', [event('EndpointCreated')], {
+      claims: [{ stream: 'default/registry/run/a', kind: 'model', key: 'm', take: true }],
+    });
+    await expect(store.append(own)).rejects.toMatchObject({ code: '42501' });
+  });
+
+  it('refuses every direct change of events, to every role and to the owner', async () => {
+    const statements = [
+      'INSERT INTO es.event SELECT * FROM es.event LIMIT 1',
+      'UPDATE es.event SET actor = actor',
+      'DELETE FROM es.event',
+      'TRUNCATE es.event',
+      'TRUNCATE es.event_p0',
+    ];
+    for (const role of ['kontor_registry', 'kontor_gateway']) {
+      const pool = log.pool(role);
+      for (const statement of statements) {
+        await expect(pool.query(statement), `${role}: ${statement}`).rejects.toMatchObject({ code: '42501' });
+      }
+    }
+    for (const statement of statements.slice(1)) {
+      await expect(log.admin.query(statement), `owner: ${statement}`).rejects.toThrow('append-only');
+    }
+  });
+
+  it('guards every partition against TRUNCATE and keeps the default partition of commands empty', async () => {
+    const unguarded = await log.admin.query(
+      `SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'es.event'::regclass
+       AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = 'no_truncate')`,
+    );
+    expect(unguarded.rows).toEqual([]);
+    const stray = await log.admin.query('SELECT command_id FROM es.command_default');
+    expect(stray.rows).toEqual([]);
+  });
+
+  it('makes the next partition of events when the current one is half full, once', async () => {
+    const partitions = async () =>
+      (
+        await log.admin.query<{ name: string }>(
+          `SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'es.event'::regclass ORDER BY 1`,
+        )
+      ).rows.map(({ name }) => name);
+    expect(await partitions()).toEqual(['es.event_p0']);
+    // Only the head moves, in a transaction that is rolled back: the partition alone is looked at.
+    const client = await log.admin.connect();
+    await client.query('BEGIN');
+    await client.query('UPDATE es.log_head SET last_pos = 8388608');
+    await client.query('SELECT * FROM es.prepare_partitions()');
+    const { rows } = await client.query<{ enough_until_pos: string }>('SELECT * FROM es.prepare_partitions()');
+    const made = await client.query(
+      `SELECT FROM pg_inherits WHERE inhparent = 'es.event'::regclass AND inhrelid = 'es.event_p1'::regclass`,
+    );
+    await client.query('ROLLBACK');
+    client.release();
+    expect(made.rowCount).toBe(1);
+    expect(rows[0]?.enough_until_pos).toBe('25165824');
+  });
+});

@@ -1,0 +1,118 @@
+import type { Position } from '@kontor/event-sourcing';
+import pg from 'pg';
+import { CheckpointLost } from './errors.js';
+
+/** A consumer of the log: a projection or the reactions of a service. A new version begins at position 0. */
+export interface ConsumerId {
+  readonly name: string;
+  readonly version: number;
+}
+
+/** The right to move a checkpoint. Whoever claims it later gets a higher fence, and the older claim is refused. */
+export interface CheckpointClaim extends ConsumerId {
+  readonly schema: string;
+  readonly owner: string;
+  readonly fence: bigint;
+  readonly position: Position;
+  readonly leaseMs: number;
+}
+
+/** Long enough for a slow batch, short enough that another machine takes over soon. The same owner never waits. */
+export const LEASE_MS = 10_000;
+
+const table = (schema: string): string => `${pg.escapeIdentifier(schema)}.consumer`;
+
+/** Creates the table of checkpoints in a schema that the pool's role owns. Idempotent. */
+export const ensureCheckpoints = async (pool: pg.Pool | pg.ClientBase, schema: string): Promise<void> => {
+  await pool.query(`
+    CREATE TABLE IF NOT EXISTS ${table(schema)} (
+      name text, version int, pos bigint NOT NULL DEFAULT 0, owner text, fence bigint NOT NULL DEFAULT 0,
+      lease_until timestamptz, PRIMARY KEY (name, version))`);
+};
+
+/**
+ * Claims a checkpoint for an owner: at once if nobody holds it, if the lease ran out, or if the owner held it before
+ * (a restarted process must not wait for itself).
+ *
+ * @throws CheckpointLost if another owner holds it; it is free after `leaseMs` without a sign of life.
+ */
+export const claimCheckpoint = async (
+  client: pg.Pool | pg.ClientBase,
+  {
+    schema,
+    name,
+    version,
+    owner,
+    leaseMs = LEASE_MS,
+  }: ConsumerId & { schema: string; owner: string; leaseMs?: number },
+): Promise<CheckpointClaim> => {
+  await client.query(`INSERT INTO ${table(schema)} (name, version) VALUES ($1, $2) ON CONFLICT DO NOTHING`, [
+    name,
+    version,
+  ]);
+  const { rows } = await client.query<{ pos: string; fence: string }>(
+    `UPDATE ${table(schema)} SET owner = $3, fence = fence + 1, lease_until = clock_timestamp() + $4 * interval '1 ms'
+     WHERE name = $1 AND version = $2 AND (owner IS NULL OR owner = $3 OR lease_until < clock_timestamp())
+     RETURNING pos, fence`,
+    [name, version, owner, leaseMs],
+  );
+  const [row] = rows;
+  if (row === undefined) throw new CheckpointLost(`${schema}.${name}`, undefined);
+  return { schema, name, version, owner, leaseMs, fence: BigInt(row.fence), position: BigInt(row.pos) };
+};
+
+/**
+ * Inside the transaction of the effect, before it: locks the checkpoint and gives the position that was reached.
+ * Events at or below it were applied already.
+ *
+ * @throws CheckpointLost if somebody claimed it after us: roll back and stop.
+ */
+export const lockCheckpoint = async (client: pg.ClientBase, claim: CheckpointClaim): Promise<Position> => {
+  const { rows } = await client.query<{ pos: string; fence: string; owner: string | null }>(
+    `SELECT pos, fence, owner FROM ${table(claim.schema)} WHERE name = $1 AND version = $2 FOR UPDATE`,
+    [claim.name, claim.version],
+  );
+  const [row] = rows;
+  if (row === undefined || BigInt(row.fence) !== claim.fence) {
+    throw new CheckpointLost(`${claim.schema}.${claim.name}`, row?.owner ?? undefined);
+  }
+  return BigInt(row.pos);
+};
+
+/** Inside the transaction of the effect, after it: moves the checkpoint and extends the lease. */
+export const advanceCheckpoint = async (
+  client: pg.ClientBase,
+  claim: CheckpointClaim,
+  position: Position,
+): Promise<void> => {
+  await client.query(
+    `UPDATE ${table(claim.schema)} SET pos = $3, lease_until = clock_timestamp() + $4 * interval '1 ms'
+     WHERE name = $1 AND version = $2`,
+    [claim.name, claim.version, position, claim.leaseMs],
+  );
+};
+
+/** A sign of life while there is nothing to apply. @throws CheckpointLost if somebody claimed it after us. */
+export const renewCheckpoint = async (pool: pg.Pool, claim: CheckpointClaim): Promise<void> => {
+  const { rowCount } = await pool.query(
+    `UPDATE ${table(claim.schema)} SET lease_until = clock_timestamp() + $4 * interval '1 ms'
+     WHERE name = $1 AND version = $2 AND fence = $3`,
+    [claim.name, claim.version, claim.fence, claim.leaseMs],
+  );
+  if (rowCount === 0) throw new CheckpointLost(`${claim.schema}.${claim.name}`, undefined);
+};
+
+/** The positions that consumers have reached; 0 for one that never ran. */
+export const readCheckpoints = async (
+  pool: pg.Pool | pg.ClientBase,
+  schema: string,
+  consumers: readonly ConsumerId[],
+): Promise<readonly Position[]> => {
+  const { rows } = await pool.query<{ pos: string }>(
+    `SELECT coalesce(c.pos, 0) AS pos
+     FROM unnest($1::text[], $2::int[]) WITH ORDINALITY AS u(name, version, ord) LEFT JOIN ${table(schema)} c USING (name, version)
+     ORDER BY u.ord`,
+    [consumers.map(({ name }) => name), consumers.map(({ version }) => version)],
+  );
+  return rows.map(({ pos }) => BigInt(pos));
+};

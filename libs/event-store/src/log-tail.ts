@@ -1,0 +1,46 @@
+import type { Position, RecordedEvent, Upcasters } from '@kontor/event-sourcing';
+import type pg from 'pg';
+import { Listener } from './listener.js';
+import { PAGE_EVENTS, readHead, readPage } from './read-all.js';
+
+/** The poll is the truth, the notification only makes it quick. Five polls a second cost nothing measurable. */
+export const HEAD_POLL_MS = 200;
+
+export interface TailOptions {
+  readonly pool: pg.Pool;
+  /** The first batch begins right after this position. */
+  readonly after: Position;
+  readonly upcasters: Upcasters;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The log from a position on, without end: batches of at most 500 events, in order, without a gap, never empty.
+ *
+ * Ends when the signal aborts.
+ *
+ * @throws pg's errors; go on with a new iterator from the last position that was used.
+ */
+export async function* tailLog({
+  pool,
+  after,
+  upcasters,
+  signal,
+}: TailOptions): AsyncGenerator<readonly RecordedEvent[], void> {
+  const listener = new Listener(pool.options, 'es_head');
+  try {
+    let position = after;
+    while (!signal.aborted) {
+      const seen = listener.seen;
+      const head = await readHead(pool);
+      while (position < head && !signal.aborted) {
+        const batch = await readPage(pool, { after: position, upTo: head, limit: PAGE_EVENTS }, upcasters);
+        yield batch;
+        position = batch.at(-1)?.position ?? head;
+      }
+      await listener.wait(seen, HEAD_POLL_MS, signal);
+    }
+  } finally {
+    await listener.close();
+  }
+}

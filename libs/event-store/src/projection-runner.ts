@@ -1,0 +1,150 @@
+import { hostname } from 'node:os';
+import type { Position, RecordedEvent } from '@kontor/event-sourcing';
+import type pg from 'pg';
+import {
+  advanceCheckpoint,
+  type CheckpointClaim,
+  claimCheckpoint,
+  LEASE_MS,
+  lockCheckpoint,
+  renewCheckpoint,
+} from './checkpoints.js';
+import { GapInBatch, isTransient } from './errors.js';
+import { pause } from './pause.js';
+import { applyBatch } from './projection-store.js';
+import type { ReadModel } from './read-model.js';
+import { inTransaction } from './transaction.js';
+
+const FIRST_BACKOFF_MS = 100;
+const MAX_BACKOFF_MS = 5_000;
+/** Two signs of life may fail before the lease runs out. */
+const RENEW_MS = LEASE_MS / 3;
+
+export interface RunProjectionsOptions {
+  readonly pool: pg.Pool;
+  readonly schema: string;
+  /** Their tables must exist: see `ensureReadModels`. */
+  readonly readModels: readonly ReadModel[];
+  /** All events after a position, in order and without a gap: `(after) => tailLog({ pool, after, upcasters, signal })`. */
+  readonly batches: (after: Position) => AsyncIterable<readonly RecordedEvent[]>;
+  readonly signal: AbortSignal;
+  /** Called after each commit with the position that all read models have reached. */
+  readonly onApplied?: (position: Position) => void;
+  /** Called when PostgreSQL failed in a way that passes, before the next try. */
+  readonly onRetry?: (error: unknown, delayMs: number) => void;
+  /** Who holds the checkpoints. A process with the same owner takes over at once; another one waits for the lease. */
+  readonly owner?: string;
+}
+
+/** The channel on which a committed batch is announced. The payload is the position that all read models have reached. */
+export const appliedChannel = (schema: string): string => `${schema}_applied`;
+
+/**
+ * Applies the log to all read models of a schema until the signal aborts: each batch in one transaction with the
+ * checkpoints, so every event has exactly one effect however often it is delivered.
+ *
+ * Failures that pass (a lost session, a held lease) are tried again from the checkpoint, without end.
+ *
+ * @throws ProjectionFailed, GapInBatch, or whatever else does not pass by itself. Nothing of that batch was applied.
+ */
+export const runProjections = async (options: RunProjectionsOptions): Promise<void> => {
+  const { signal } = options;
+  let backoffMs = FIRST_BACKOFF_MS;
+  while (!signal.aborted) {
+    try {
+      await runOnce(options, () => (backoffMs = FIRST_BACKOFF_MS));
+      return;
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!isTransient(error)) throw error;
+      options.onRetry?.(error, backoffMs);
+      await pause(backoffMs, signal);
+      backoffMs = Math.min(backoffMs * 2, MAX_BACKOFF_MS);
+    }
+  }
+};
+
+const runOnce = async (options: RunProjectionsOptions, onProgress: () => void): Promise<void> => {
+  const { pool, schema, readModels, signal, owner = hostname() } = options;
+  const claims: CheckpointClaim[] = [];
+  for (const { projection } of readModels) {
+    const { name, version } = projection;
+    claims.push(await claimCheckpoint(pool, { schema, name, version, owner }));
+  }
+  let position = least(claims.map((claim) => claim.position));
+  options.onApplied?.(position);
+
+  const idle = new AbortController();
+  const renewal = renew(options, claims, idle.signal);
+  try {
+    for await (const batch of options.batches(position)) {
+      refuseGap(batch, position);
+      position = await applyToAll(pool, schema, readModels, claims, batch);
+      onProgress();
+      options.onApplied?.(position);
+      if (signal.aborted) break;
+    }
+  } finally {
+    idle.abort();
+    await renewal;
+  }
+};
+
+const least = (positions: readonly Position[]): Position =>
+  positions.reduce((low, position) => (position < low ? position : low), positions[0] ?? 0n);
+
+const refuseGap = (batch: readonly RecordedEvent[], after: Position): void => {
+  let expected = after;
+  for (const { position } of batch) {
+    expected += 1n;
+    if (position !== expected) throw new GapInBatch(expected, position);
+  }
+};
+
+/**
+ * Keeps the leases while no batch comes. Never rejects: a sign of life that failed is given again, and a lease that is
+ * lost for good is found by the fence of the next batch.
+ */
+const renew = async (
+  { pool, onRetry }: RunProjectionsOptions,
+  claims: readonly CheckpointClaim[],
+  signal: AbortSignal,
+): Promise<void> => {
+  for (;;) {
+    await pause(RENEW_MS, signal);
+    if (signal.aborted) return;
+    try {
+      for (const claim of claims) await renewCheckpoint(pool, claim);
+    } catch (error) {
+      onRetry?.(error, RENEW_MS);
+    }
+  }
+};
+
+/** One transaction. @returns the position that all read models have reached. */
+const applyToAll = async (
+  pool: pg.Pool,
+  schema: string,
+  readModels: readonly ReadModel[],
+  claims: readonly CheckpointClaim[],
+  batch: readonly RecordedEvent[],
+): Promise<Position> => {
+  const last = batch.at(-1)?.position ?? 0n;
+  return await inTransaction(pool, async (client) => {
+    const reached: Position[] = [];
+    for (const [index, readModel] of readModels.entries()) {
+      const claim = claims[index];
+      if (claim === undefined) throw new TypeError('a read model without a checkpoint');
+      const done = await lockCheckpoint(client, claim);
+      const fresh = batch.filter(({ position }) => position > done);
+      if (fresh.length > 0) {
+        await applyBatch(client, schema, readModel, fresh);
+        await advanceCheckpoint(client, claim, last);
+      }
+      reached.push(last > done ? last : done);
+    }
+    const position = least(reached);
+    await client.query('SELECT pg_notify($1, $2)', [appliedChannel(schema), position.toString()]);
+    return position;
+  });
+};

@@ -1,0 +1,73 @@
+import { type RecordedEvent, upcast, type Upcasters } from '@kontor/event-sourcing';
+
+const INSTANT = `'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'`;
+
+/** SQL for RFC 3339 in UTC with six digits: `pg` would make a Date of a timestamptz and lose the microseconds. */
+export const instantSql = (expression: string): string => `to_char(${expression} AT TIME ZONE 'UTC', ${INSTANT})`;
+
+const COLUMNS = `pos, event_id, stream_id, version, type, schema_ver, workspace, actor, command_id, ${instantSql('recorded_at')} AS recorded_at`;
+
+/** Columns of es.event with data and meta parsed. */
+export const EVENT_COLUMNS = `${COLUMNS}, data, meta`;
+
+/** Columns of es.event with the stored text of data and meta, and the leaf. */
+export const RAW_COLUMNS = `${COLUMNS}, data::text AS data, meta::text AS meta, leaf`;
+
+interface CommonRow {
+  readonly pos: string;
+  readonly event_id: string;
+  readonly stream_id: string;
+  readonly version: string;
+  readonly type: string;
+  readonly schema_ver: number;
+  readonly workspace: string;
+  readonly actor: string;
+  readonly command_id: string;
+  readonly recorded_at: string;
+}
+
+export interface EventRow extends CommonRow {
+  readonly data: unknown;
+  readonly meta: RecordedEvent['meta'];
+}
+
+export interface RawRow extends CommonRow {
+  readonly data: string;
+  readonly meta: string;
+  readonly leaf: Buffer;
+}
+
+/** An event as it is stored: `data` and `meta` are the exact text that the leaf hash covers. */
+export interface RawEvent extends Omit<RecordedEvent, 'data' | 'meta'> {
+  readonly data: string;
+  readonly meta: string;
+  /** RFC 6962 leaf hash, 32 bytes. */
+  readonly leaf: Uint8Array;
+}
+
+const common = (row: CommonRow) => ({
+  position: BigInt(row.pos),
+  eventId: row.event_id,
+  streamId: row.stream_id,
+  version: BigInt(row.version),
+  type: row.type,
+  schemaVersion: row.schema_ver,
+  workspace: row.workspace,
+  actor: row.actor,
+  commandId: row.command_id,
+  recordedAt: row.recorded_at,
+});
+
+/** @throws Error if the event was written by a newer program than this one. */
+export const toRecordedEvent = (row: EventRow, upcasters: Upcasters): RecordedEvent => ({
+  ...common(row),
+  data: upcast(upcasters, row.type, row.schema_ver, row.data),
+  meta: row.meta,
+});
+
+export const toRawEvent = (row: RawRow): RawEvent => ({
+  ...common(row),
+  data: row.data,
+  meta: row.meta,
+  leaf: row.leaf,
+});
