@@ -1,0 +1,150 @@
+import type { EventStore, Position, RecordedEvent, Upcasters } from '@kontor/event-sourcing';
+import { DeliverPolicy, jetstream, type ConsumerMessages, type JsMsg } from '@nats-io/jetstream';
+import { AuthorizationError, type NatsConnection, PermissionViolationError } from '@nats-io/transport-node';
+import { fromMessage, toRecorded } from './envelope.js';
+import { FeedRefused } from './errors.js';
+import { EVENTS_STREAM } from './streams.js';
+
+const MAX_BATCH = 500; // one transaction of a consumer; the page size of the log
+const IDLE_MS = 1_000; // JetStream silent this long: look into the log, which alone knows whether there is more
+const API_TIMEOUT_MS = 1_000; // NATS away is found out within one idle interval
+
+export interface EventFeedOptions {
+  readonly nc: NatsConnection;
+  readonly base: bigint;
+  readonly after: Position;
+  /** Pages of the log: used at the start, after a gap, and while NATS is away or silent. */
+  readonly readAll: EventStore['readAll'];
+  readonly upcasters: Upcasters;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The log from a position on, without end: ordered batches of 1 to 500 events, without gap or repeat.
+ *
+ * JetStream gives speed, the log gives truth: whatever JetStream does, positions grow by one. A JetStream iterator that
+ * stops or falls silent is doubted within 1 s and replaced.
+ *
+ * @throws FeedRefused if this user may not read the stream.
+ * @throws errors of `readAll`; go on with a new feed from the last position that was used.
+ */
+export async function* eventFeed(options: EventFeedOptions): AsyncGenerator<readonly RecordedEvent[], void> {
+  const { signal, upcasters } = options;
+  let position = options.after;
+  let live: Live | undefined;
+  try {
+    while (!signal.aborted) {
+      for await (const batch of pages(options, position)) {
+        yield batch;
+        position = batch.at(-1)?.position ?? position;
+        if (signal.aborted) return;
+      }
+      live ??= await open(options, position);
+      if (live === undefined) {
+        await idle(signal);
+        continue;
+      }
+      let batch: RecordedEvent[] = [];
+      for (;;) {
+        const message = await live.next(signal);
+        if (message === 'idle') break;
+        if (message === 'ended') {
+          live = undefined;
+          break;
+        }
+        const event = toRecorded(fromMessage(message), upcasters);
+        const expected = position + BigInt(batch.length) + 1n;
+        if (event.position < expected) continue;
+        if (event.position > expected) {
+          await live.close();
+          live = undefined;
+          break;
+        }
+        batch.push(event);
+        if (message.info.pending > 0 && batch.length < MAX_BATCH) continue;
+        yield batch;
+        position = event.position;
+        batch = [];
+      }
+      // What is left in an unfinished batch is read again from the log.
+      if (batch.length > 0 && live !== undefined) {
+        yield batch;
+        position += BigInt(batch.length);
+      }
+    }
+  } finally {
+    await live?.close();
+  }
+}
+
+async function* pages({ readAll }: EventFeedOptions, after: Position): AsyncGenerator<readonly RecordedEvent[], void> {
+  let batch: RecordedEvent[] = [];
+  for await (const event of readAll(after)) {
+    batch.push(event);
+    if (batch.length < MAX_BATCH) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
+}
+
+interface Live {
+  /** The next message; `idle` after a silent second or when the signal aborts; `ended` if the iterator stopped. */
+  next(signal: AbortSignal): Promise<JsMsg | 'idle' | 'ended'>;
+  close(): Promise<void>;
+}
+
+const isForbidden = (error: unknown): boolean =>
+  error instanceof PermissionViolationError ||
+  error instanceof AuthorizationError ||
+  (error instanceof Error && error.cause !== undefined && isForbidden(error.cause));
+
+/** Undefined while NATS cannot serve: the log's pages bridge it. @throws FeedRefused for what waiting does not change. */
+const open = async ({ nc, base }: EventFeedOptions, after: Position): Promise<Live | undefined> => {
+  let messages: ConsumerMessages;
+  try {
+    const js = jetstream(nc, { timeout: API_TIMEOUT_MS });
+    const consumer = await js.consumers.get(EVENTS_STREAM, {
+      deliver_policy: DeliverPolicy.StartSequence,
+      opt_start_seq: Number(after - base) + 1,
+    });
+    messages = await consumer.consume({ max_messages: MAX_BATCH });
+  } catch (error) {
+    if (isForbidden(error)) throw new FeedRefused(`${EVENTS_STREAM} may not be read by this user`, { cause: error });
+    return undefined;
+  }
+  const iterator = messages[Symbol.asyncIterator]();
+  let pending: Promise<JsMsg | 'ended'> | undefined;
+  return {
+    next: async (signal) => {
+      pending ??= iterator.next().then(
+        (result) => (result.done === true ? 'ended' : result.value),
+        // The next `open` says why.
+        () => 'ended' as const,
+      );
+      const timer = new AbortController();
+      const outcome = await Promise.race([
+        pending,
+        idle(AbortSignal.any([signal, timer.signal])).then(() => 'idle' as const),
+      ]);
+      timer.abort();
+      if (outcome !== 'idle') pending = undefined;
+      return outcome;
+    },
+    close: async () => {
+      await messages.close();
+    },
+  };
+};
+
+const idle = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, IDLE_MS);
+    signal.addEventListener('abort', done);
+  });

@@ -1,0 +1,25 @@
+import { parseStreamId, type StreamId } from '@kontor/event-sourcing';
+
+/** All events of the log. */
+export const ALL_EVENTS = 'kontor.evt.>';
+/** All telemetry: inference records and labels. */
+export const ALL_TELEMETRY = ['kontor.infer.>', 'kontor.label.>'] as const;
+
+/** `kontor.evt.<workspace>.<context>.<aggregate>.<EventType>`. The stream id is no token: the server keeps state per subject. */
+export const eventSubject = (stream: StreamId, type: string): string => {
+  const { workspace, context, aggregate } = parseStreamId(stream);
+  return `kontor.evt.${workspace}.${context}.${aggregate}.${type}`;
+};
+
+/** `kontor.cmd.<context>.<CommandType>`. */
+export const commandSubject = (context: string, type: string): string => `kontor.cmd.${context}.${type}`;
+
+/** All commands of one context. */
+export const commandSubjects = (context: string): string => `kontor.cmd.${context}.*`;
+
+/** Inference records of one endpoint. */
+export const inferenceSubject = (workspace: string, endpoint: string): string =>
+  `kontor.infer.${workspace}.${endpoint}`;
+
+/** Labels of one endpoint. */
+export const labelSubject = (workspace: string, endpoint: string): string => `kontor.label.${workspace}.${endpoint}`;
