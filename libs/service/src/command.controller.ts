@@ -1,0 +1,132 @@
+import type { KeyObject } from 'node:crypto';
+import type { Context } from '@kontor/event-sourcing';
+import { type CommandReply, serveCommands } from '@kontor/messaging';
+import type { NatsConnection } from '@nats-io/transport-node';
+import type { CommandBus } from '@nestjs/cqrs';
+import { v7 as uuidv7 } from 'uuid';
+import { z } from 'zod';
+import { Dispatch } from './dispatch.js';
+import { Unauthenticated, verifyAssertion } from './assertion.js';
+import { loadPublicKey } from './keys.js';
+import type { Log } from './log.js';
+
+/** Whose assertions are believed, and for which commands: a stolen key of serving moves no rollout. */
+const ISSUERS: Readonly<Record<string, (type: string) => boolean>> = {
+  gateway: () => true,
+  serving: (type) => type === 'ReportRevisionState',
+};
+
+/** Reads everything, commands nothing, whatever other roles it has. */
+const AUDITOR = 'auditor';
+
+const envelope = z.object({
+  type: z.string().max(200),
+  data: z.unknown(),
+  metadata: z.object({
+    commandId: z.uuidv7(),
+    workspace: z.string(),
+    now: z.iso.datetime(),
+    correlationId: z.uuid().toLowerCase(),
+    causationId: z.uuid().toLowerCase().optional(),
+    traceparent: z.string().max(200).optional(),
+  }),
+});
+
+const failed = (
+  code: 'INVALID' | 'UNAUTHENTICATED',
+  message: string,
+  correlationId = '',
+  path?: string,
+): CommandReply => ({
+  outcome: 'failed',
+  code,
+  message,
+  correlationId,
+  ...(path !== undefined && { path }),
+});
+
+interface CommandControllerOptions {
+  readonly connection: NatsConnection;
+  readonly context: Context;
+  readonly bus: CommandBus;
+  readonly keysDir: string;
+  readonly log: Log;
+}
+
+/** Commands in work at once; a decision waits for PostgreSQL most of the time, and group commit likes company. */
+const CONCURRENCY = 256;
+
+/** The service's door: `kontor.cmd.<context>.*`. Actor and workspace come from the signed assertion, from nothing else. */
+export class CommandController {
+  readonly #keys = new Map<string, Promise<KeyObject | undefined>>();
+  readonly #serving: ReturnType<typeof serveCommands>;
+
+  constructor(private readonly options: CommandControllerOptions) {
+    const { connection, context, log } = options;
+    this.#serving = serveCommands(connection, context.name, {
+      concurrency: CONCURRENCY,
+      handle: ({ payload, assertion }) => this.#answer(payload, assertion),
+      onBug: (error) => {
+        const correlationId = uuidv7();
+        log.error('a command failed before it was dispatched', error, { correlationId });
+        return {
+          outcome: 'failed',
+          code: 'INTERNAL',
+          message: `The command failed; the log has ${correlationId}.`,
+          correlationId,
+        };
+      },
+    });
+  }
+
+  /** Answers what was received, then takes no more. */
+  stop(): Promise<void> {
+    return this.#serving.drain();
+  }
+
+  async #answer(payload: Uint8Array, token: string | undefined): Promise<CommandReply> {
+    const parsed = envelope.safeParse(parse(payload));
+    if (!parsed.success) {
+      const [issue] = parsed.error.issues;
+      const path = issue?.path.join('.') ?? '';
+      return failed('INVALID', `${path || 'command'}: ${issue?.message ?? ''}`, '', path);
+    }
+    const { type, data, metadata } = parsed.data;
+    const { correlationId, commandId } = metadata;
+    try {
+      const { issuer, actor, workspace } = await verifyAssertion(token, { commandId, payload }, (name) =>
+        this.#keyOf(name),
+      );
+      if (!ISSUERS[issuer]?.(type)) return failed('UNAUTHENTICATED', `${issuer} may not send ${type}`, correlationId);
+      if (actor.roles.includes(AUDITOR)) {
+        return failed('UNAUTHENTICATED', 'the role auditor reads and sends no command', correlationId);
+      }
+      return await this.options.bus.execute(new Dispatch({ type, data, metadata: { ...metadata, workspace, actor } }));
+    } catch (error) {
+      if (error instanceof Unauthenticated) return failed('UNAUTHENTICATED', error.message, correlationId);
+      throw error;
+    }
+  }
+
+  #keyOf(issuer: string): Promise<KeyObject | undefined> {
+    if (!Object.hasOwn(ISSUERS, issuer)) return Promise.resolve(undefined);
+    let key = this.#keys.get(issuer);
+    if (!key) {
+      key = loadPublicKey(this.options.keysDir, issuer);
+      this.#keys.set(issuer, key);
+      // A pair that is made later must be found then.
+      key.catch(() => this.#keys.delete(issuer));
+    }
+    return key;
+  }
+}
+
+/** @returns undefined for what is no JSON: the schema then says what a command looks like. */
+const parse = (payload: Uint8Array): unknown => {
+  try {
+    return JSON.parse(Buffer.from(payload).toString());
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+};

@@ -1,0 +1,188 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  type Accepted,
+  type AppendResult,
+  type Command,
+  type CommandMetadata,
+  type Context,
+  type DomainEvent,
+  type EventMeta,
+  isRejected,
+  newestVersion,
+  type Route,
+  type StreamId,
+} from '@kontor/event-sourcing';
+import { EventStoreError, type PostgresEventStore } from '@kontor/event-store';
+import type { CommandReply } from '@kontor/messaging';
+import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
+import { v7 as uuidv7 } from 'uuid';
+import { Dispatch, type DispatchRequest } from './dispatch.js';
+import { type Log } from './log.js';
+import { requestHash } from './canonical.js';
+import { StreamStates, unavailable } from './stream-states.js';
+import { Turns } from './turns.js';
+
+/** Another process came first: a conflict is decided again this often, with growing pauses; then the caller is told. */
+const CONFLICT_PAUSES_MS = [100, 150, 225] as const;
+
+const rejected = (code: string, message: string, details: Readonly<Record<string, unknown>> = {}): CommandReply => ({
+  outcome: 'rejected',
+  code,
+  message,
+  details: { ...details },
+});
+
+/** Validates, folds, decides, appends: the way of every command of every context. */
+@CommandHandler(Dispatch)
+export class DispatchHandler implements ICommandHandler<Dispatch> {
+  readonly #states: StreamStates;
+  readonly #turns = new Turns();
+
+  constructor(
+    private readonly context: Context,
+    private readonly store: PostgresEventStore,
+    private readonly log: Log,
+  ) {
+    this.#states = new StreamStates(store);
+  }
+
+  /** Never rejects: what can go wrong is a reply. A bug is logged with the command's correlation id, which the reply names. */
+  async execute({ request }: Dispatch): Promise<CommandReply> {
+    const { correlationId } = request.metadata;
+    try {
+      return await this.#dispatch(request);
+    } catch (error) {
+      if (error instanceof EventStoreError) {
+        if (error.retryable) this.log.error('a command could not be stored', error.cause ?? error, { correlationId });
+        const retryAfterMs =
+          'retryAfterMs' in error && typeof error.retryAfterMs === 'number' ? error.retryAfterMs : 1_000;
+        return error.retryable
+          ? { outcome: 'failed', code: 'UNAVAILABLE', message: error.message, correlationId, retryAfterMs }
+          : { outcome: 'failed', code: 'INVALID', message: error.message, correlationId };
+      }
+      const { type } = request;
+      this.log.error('a command failed', error, { type, correlationId, commandId: request.metadata.commandId });
+      return {
+        outcome: 'failed',
+        code: 'INTERNAL',
+        message: `The command failed; the log has ${correlationId}.`,
+        correlationId,
+      };
+    }
+  }
+
+  async #dispatch({ type, data, metadata }: DispatchRequest): Promise<CommandReply> {
+    const { correlationId, workspace, commandId } = metadata;
+    const schema = Object.hasOwn(this.context.commands, type) ? this.context.commands[type] : undefined;
+    const route = Object.hasOwn(this.context.routes, type) ? this.context.routes[type] : undefined;
+    if (!schema || !route) {
+      const message = `type: ${this.context.name} has no command ${JSON.stringify(type.slice(0, 100))}`;
+      return { outcome: 'failed', code: 'INVALID', message, path: 'type', correlationId };
+    }
+    const parsed = schema.safeParse(data);
+    if (!parsed.success) {
+      const [issue] = parsed.error.issues;
+      const path = issue?.path.join('.') ?? '';
+      return {
+        outcome: 'failed',
+        code: 'INVALID',
+        message: `${path || 'data'}: ${issue?.message ?? ''}`,
+        path,
+        correlationId,
+      };
+    }
+    const hash = requestHash({ workspace, type, data });
+    const known = await this.store.findCommand(commandId).catch((error: unknown) => {
+      throw unavailable(error);
+    });
+    if (known) return Buffer.from(known.requestHash).equals(hash) ? this.#repeat(known) : this.#mismatch(commandId);
+    const command = { type, data: parsed.data, metadata };
+    const stream = route.stream(command);
+    return this.#turns.take(stream, () => this.#decide(command, route, stream, hash));
+  }
+
+  async #decide(command: Command, route: Route, stream: StreamId, hash: Uint8Array): Promise<CommandReply> {
+    const { metadata } = command;
+    for (const pauseMs of [...CONFLICT_PAUSES_MS, undefined]) {
+      const { state, version, position } = await this.#states.read(stream, route.decider);
+      const decision = route.decider.decide(command, state);
+      if (isRejected(decision)) {
+        const { code, details } = decision.rejection;
+        return rejected(code, this.context.rejections[code] ?? code, details);
+      }
+      if (decision.length === 0) {
+        return { outcome: 'accepted', position: String(position), version: String(version), eventIds: [] };
+      }
+      const events = (decision as readonly DomainEvent[]).map((event) => this.#toNewEvent(event, metadata));
+      const result = await this.store.append({
+        commandId: metadata.commandId,
+        requestHash: hash,
+        actor: metadata.actor.id,
+        writes: [{ stream, expected: version === 0n ? 'none' : version, events }],
+        ...(route.guards && { guards: route.guards(command) }),
+        ...(route.claims && { claims: route.claims(command) }),
+      });
+      if (result.outcome !== 'conflict') {
+        return this.#toReply(
+          result,
+          metadata.commandId,
+          events.map(({ eventId }) => eventId),
+        );
+      }
+      if (pauseMs !== undefined) await delay(pauseMs);
+    }
+    return rejected('CONFLICT', 'Others changed the same thing at the same time; try again.', { stream });
+  }
+
+  /** The schema holds what a decider may say: an event that breaks it is a bug, and nothing is written. */
+  #toNewEvent({ type, data }: DomainEvent, { correlationId, causationId, actor, traceparent }: CommandMetadata) {
+    const schema = this.context.events[type];
+    if (!schema) throw new Error(`${this.context.name} has no event ${type}`);
+    const meta: EventMeta = {
+      correlationId,
+      actorKind: actor.kind,
+      ...(causationId !== undefined && { causationId }),
+      ...(traceparent !== undefined && { traceparent }),
+    };
+    const schemaVersion = newestVersion(this.context.upcasters, type);
+    return { eventId: uuidv7(), type, schemaVersion, data: schema.parse(data), meta };
+  }
+
+  async #toReply(
+    result: Exclude<AppendResult, { outcome: 'conflict' }>,
+    commandId: string,
+    eventIds: string[],
+  ): Promise<CommandReply> {
+    switch (result.outcome) {
+      case 'appended':
+        return {
+          outcome: 'accepted',
+          position: String(result.lastPosition),
+          version: String(result.versions[0]),
+          eventIds,
+        };
+      case 'replayed':
+        return this.#repeat(result);
+      case 'key_reused':
+        return this.#mismatch(commandId);
+      case 'claimed':
+        return rejected('NAME_TAKEN', 'The name is taken.');
+      case 'guard':
+        return rejected('GUARD_MOVED', 'What the command rests on has changed since; decide again.');
+      default:
+        throw new Error(`unhandled outcome ${JSON.stringify(result.outcome)}`);
+    }
+  }
+
+  /** The first answer again: the same positions and event ids, however often it is asked. */
+  async #repeat({ firstPosition, lastPosition, versions }: Accepted): Promise<CommandReply> {
+    const eventIds: string[] = [];
+    for await (const { eventId } of this.store.readAll(firstPosition - 1n, { upTo: lastPosition }))
+      eventIds.push(eventId);
+    return { outcome: 'accepted', position: String(lastPosition), version: String(versions[0]), eventIds };
+  }
+
+  #mismatch(commandId: string): CommandReply {
+    return rejected('IDEMPOTENCY_MISMATCH', 'This command id was used for another command.', { commandId });
+  }
+}

@@ -1,0 +1,18 @@
+import type { CommandMetadata } from '@kontor/event-sourcing';
+import type { CommandReply } from '@kontor/messaging';
+import { Command } from '@nestjs/cqrs';
+
+/** A command of the service's context, with its metadata verified. */
+export interface DispatchRequest {
+  readonly type: string;
+  /** As it came: the handler checks it against the command's schema. */
+  readonly data: unknown;
+  readonly metadata: CommandMetadata;
+}
+
+/** The one message on the CommandBus: a class per command would say nothing that the schema does not. */
+export class Dispatch extends Command<CommandReply> {
+  constructor(readonly request: DispatchRequest) {
+    super();
+  }
+}

@@ -1,0 +1,35 @@
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** The private key of an issuer. @throws if the file is missing. */
+export const loadPrivateKey = async (directory: string, name: string): Promise<KeyObject> =>
+  createPrivateKey(await readFile(join(directory, `${name}.pem`)));
+
+/** The public key of an issuer. @throws if the file is missing. */
+export const loadPublicKey = async (directory: string, name: string): Promise<KeyObject> =>
+  createPublicKey(await readFile(join(directory, `${name}.pub.pem`)));
+
+/**
+ * Makes `<directory>/<name>.pem` (Ed25519, mode 0600) unless it exists, and its public half beside it. Safe when several
+ * processes do it at once: one key wins and the public file follows from it.
+ */
+export const ensureKeyPair = async (directory: string, name: string): Promise<void> => {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const file = join(directory, `${name}.pem`);
+  const fresh = `${file}.${process.pid}`;
+  const { privateKey } = generateKeyPairSync('ed25519');
+  await writeFile(fresh, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
+  try {
+    // A link fails where a key exists, and never shows a half-written one.
+    await link(fresh, file);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+  } finally {
+    await rm(fresh, { force: true });
+  }
+  const publicKey = createPublicKey(await loadPrivateKey(directory, name));
+  const freshPublic = `${fresh}.pub`;
+  await writeFile(freshPublic, publicKey.export({ type: 'spki', format: 'pem' }));
+  await rename(freshPublic, join(directory, `${name}.pub.pem`));
+};

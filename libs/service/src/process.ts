@@ -1,0 +1,10 @@
+export { artifactFile } from './artifact-file.js';
+export { type AssertionContent, signAssertion, Unauthenticated, verifyAssertion } from './assertion.js';
+export { canonicalize, requestHash } from './canonical.js';
+export { ConfigError, defineConfig, serviceVariables } from './define-config.js';
+export { type Cause, derivedId } from './derived-id.js';
+export { type Problems, startHealthServer } from './health-server.js';
+export { ensureKeyPair, loadPrivateKey, loadPublicKey } from './keys.js';
+export { type Running, runProcess } from './lifecycle.js';
+export { refuseForeign } from './local-host.js';
+export { createLog, type Log, type LogFields } from './log.js';

@@ -1,0 +1,192 @@
+import type { Context } from '@kontor/event-sourcing';
+import { createEventStore, createPool, type PostgresEventStore, runRelay } from '@kontor/event-store';
+import { chainPublisher, connectNats, ensureStreams, eventFeed, type LogIdentity } from '@kontor/messaging';
+import type { NatsConnection } from '@nats-io/transport-node';
+import {
+  type DynamicModule,
+  Inject,
+  Module,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+} from '@nestjs/common';
+import { CommandBus, CqrsModule } from '@nestjs/cqrs';
+import type pg from 'pg';
+import { CommandController } from './command.controller.js';
+import { Dispatcher } from './dispatcher.js';
+import { DispatchHandler } from './dispatch.handler.js';
+import { type Log } from './log.js';
+import { type Enrich, ReactionsConsumer } from './reactions.consumer.js';
+
+/** What every service reads from the environment. */
+export interface ServiceConfig {
+  readonly pgUrl: string;
+  readonly natsUrl: string;
+  readonly keysDir: string;
+  readonly artifactsDir: string;
+  readonly healthPort: number;
+}
+
+/** What a service hands to the parts that only it has. */
+export interface ServiceParts {
+  readonly pool: pg.Pool;
+  readonly connection: NatsConnection;
+  readonly identity: LogIdentity;
+  readonly store: PostgresEventStore;
+  readonly dispatcher: Dispatcher;
+  readonly log: Log;
+}
+
+/** A part of one service that runs beside commands and reactions. */
+export interface Worker {
+  stop(): Promise<void>;
+  /** Why it does not work any more, for readiness. */
+  readonly problem?: string | undefined;
+}
+
+export interface ServiceOptions<Config extends ServiceConfig = ServiceConfig> {
+  readonly context: Context;
+  readonly config: Config;
+  readonly log: Log;
+  /** Facts for commands of reactions, by command type. */
+  readonly enrich?: (parts: ServiceParts, config: Config) => Readonly<Record<string, Enrich>>;
+  /** Started after commands and reactions. */
+  readonly workers?: (parts: ServiceParts, config: Config) => Promise<readonly Worker[]>;
+}
+
+const PARTS = Symbol('ServiceParts');
+const START = Symbol('Start');
+
+/** What runs once the module is up. */
+interface RunningParts {
+  readonly commands: CommandController;
+  readonly reactions: ReactionsConsumer;
+  readonly workers: readonly Worker[];
+  readonly relay: { readonly stopping: AbortController; readonly ended: Promise<void>; problem: string | undefined };
+}
+
+/** One bounded context as a server: its commands, its reactions, and its turn at the relay. */
+@Module({})
+export class ServiceModule implements OnApplicationBootstrap, OnApplicationShutdown {
+  #running: RunningParts | undefined;
+
+  static forContext<Config extends ServiceConfig>(options: ServiceOptions<Config>): DynamicModule {
+    return {
+      module: ServiceModule,
+      imports: [CqrsModule.forRoot()],
+      providers: [
+        { provide: PARTS, inject: [CommandBus], useFactory: (bus: CommandBus) => openParts(options, bus) },
+        {
+          provide: DispatchHandler,
+          inject: [PARTS],
+          useFactory: ({ store, log }: ServiceParts) => new DispatchHandler(options.context, store, log),
+        },
+        {
+          provide: START,
+          inject: [PARTS, CommandBus],
+          useFactory: (parts: ServiceParts, bus: CommandBus) => () => startParts(options, parts, bus),
+        },
+      ],
+    };
+  }
+
+  constructor(
+    @Inject(PARTS) private readonly parts: ServiceParts,
+    @Inject(START) private readonly start: () => Promise<RunningParts>,
+  ) {}
+
+  /** Here and not in a provider: only now the CommandBus knows its handler, so that no early command finds none. */
+  async onApplicationBootstrap(): Promise<void> {
+    this.#running = await this.start();
+  }
+
+  /** Why the service is not ready; empty if it is. */
+  get problems(): readonly string[] {
+    if (!this.#running) return ['the service is starting'];
+    const { reactions, workers, relay } = this.#running;
+    const found = [reactions.problem, relay.problem, ...workers.map(({ problem }) => problem)];
+    if (this.parts.connection.isClosed()) found.push('nats: the connection is closed');
+    return found.filter((problem) => problem !== undefined);
+  }
+
+  /** Takes no more commands, finishes what was taken, then lets the servers go. */
+  async onApplicationShutdown(): Promise<void> {
+    if (this.#running) {
+      const { commands, reactions, workers, relay } = this.#running;
+      await commands.stop();
+      await Promise.all([reactions.stop(), ...workers.map((worker) => worker.stop())]);
+      relay.stopping.abort();
+      await relay.ended;
+    }
+    await this.parts.store.close();
+    await this.parts.connection.drain();
+    await this.parts.pool.end();
+  }
+}
+
+const openParts = async (
+  options: Pick<ServiceOptions, 'config' | 'context' | 'log'>,
+  bus: CommandBus,
+): Promise<ServiceParts> => {
+  const { config, context, log } = options;
+  const pool = createPool({ connectionString: config.pgUrl, application_name: `kontor-${context.name}` });
+  const connection = await connectNats(config.natsUrl, `kontor-${context.name}`);
+  const identity = await readIdentity(pool);
+  await ensureStreams(connection, identity);
+  const store = createEventStore(pool, { upcasters: context.upcasters });
+  return { pool, connection, identity, store, dispatcher: new Dispatcher(bus, context.name), log };
+};
+
+const startParts = async <Config extends ServiceConfig>(
+  options: ServiceOptions<Config>,
+  parts: ServiceParts,
+  bus: CommandBus,
+): Promise<RunningParts> => {
+  const { context, config, log } = options;
+  const { pool, connection, identity, store, dispatcher } = parts;
+  const reactions = new ReactionsConsumer({
+    pool,
+    schema: context.name,
+    context,
+    dispatcher,
+    log,
+    enrich: options.enrich?.(parts, config) ?? {},
+    feed: (after, signal) =>
+      eventFeed({
+        nc: connection,
+        base: identity.base,
+        after,
+        readAll: (from) => store.readAll(from),
+        upcasters: context.upcasters,
+        signal,
+      }),
+  });
+  await reactions.start();
+  const workers = (await options.workers?.(parts, config)) ?? [];
+  const relay = startRelay(parts, log);
+  // Last, so that no command is taken before everything that follows from it runs.
+  const commands = new CommandController({ connection, context, bus, keysDir: config.keysDir, log });
+  return { commands, reactions, workers, relay };
+};
+
+const readIdentity = async (pool: pg.Pool): Promise<LogIdentity> => {
+  const { rows } = await pool.query<{ origin: string }>('SELECT origin FROM es.log_head');
+  const origin = rows[0]?.origin;
+  if (origin === undefined) throw new Error('the database holds no log: it was not prepared');
+  return { origin, base: 0n };
+};
+
+const startRelay = ({ pool, connection, identity }: ServiceParts, log: Log): RunningParts['relay'] => {
+  const target = chainPublisher(connection, identity);
+  const stopping = new AbortController();
+  const relay: { problem: string | undefined } = { problem: undefined };
+  const ended = runRelay({
+    pool,
+    target,
+    signal: stopping.signal,
+    onRetry: (error, delayMs) => log.error('the relay tries again', error, { delayMs }),
+  }).catch((error: unknown) => {
+    relay.problem = `relay: ${error instanceof Error ? error.message : String(error)}`;
+    log.error('the relay stopped', error);
+  });
+  return Object.assign(relay, { stopping, ended });
+};
