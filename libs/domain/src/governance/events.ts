@@ -6,6 +6,7 @@ export const riskTier = z.enum(['UNCLASSIFIED', 'LOW', 'MEDIUM', 'HIGH', 'PROHIB
 export type RiskTier = z.output<typeof riskTier>;
 
 export const ruleOutcome = z.enum(['PASS', 'BLOCK', 'NEEDS', 'ERROR']);
+export type RuleOutcome = z.output<typeof ruleOutcome>;
 
 /** One row of a gate table. `when` is a CEL expression over the facts; `requires` names facts that must exist first. */
 export const gateRule = z.strictObject({
@@ -16,6 +17,20 @@ export const gateRule = z.strictObject({
   when: z.string().min(1).max(2000),
   /** What to do when it does not hold. */
   advice: z.string().min(1).max(500),
+});
+
+export type GateRule = z.output<typeof gateRule>;
+
+/** One version of a gate table, in force from this event on for its environment and tiers. */
+export const policyActivated = z.strictObject({
+  policyId: slug,
+  version: z.int().min(1),
+  environment: z.enum(['staging', 'production']),
+  tiers: z.array(riskTier),
+  rules: z.array(gateRule).min(1).max(50),
+  /** SHA-256 over the canonical JSON (RFC 8785) of environment, tiers and rules. */
+  digest,
+  by: actorId,
 });
 
 export const evidenceType = z.enum(['evaluation', 'fairness', 'baseline-comparison', 'golden-outputs', 'review']);
@@ -45,15 +60,7 @@ export const governanceEvents = {
   }),
   UseCaseSuspended: z.strictObject({ useCaseId: slug, endpoints: z.array(slug), reason: text, by: actorId }),
   UseCaseResumed: z.strictObject({ useCaseId: slug, endpoints: z.array(slug), reason: text, by: actorId }),
-  PolicyActivated: z.strictObject({
-    policyId: slug,
-    version: z.int().min(1),
-    environment: z.enum(['staging', 'production']),
-    tiers: z.array(riskTier),
-    rules: z.array(gateRule).min(1).max(50),
-    digest,
-    by: actorId,
-  }),
+  PolicyActivated: policyActivated,
   /** Who made the bytes: the registrar of the version and whoever ran the training. They cannot approve them. */
   AuthorshipRecorded: z.strictObject({ subject: modelVersionRef, authors: z.array(actorId) }),
   EvidenceRecorded: z.strictObject({
@@ -104,7 +111,23 @@ export const governanceEvents = {
     /** Streams beside the subject's own that a start must find unmoved. */
     restsOn: z.array(z.strictObject({ stream: z.string(), version: z.string().regex(/^\d+$/) })),
   }),
-  IncidentOpened: z.strictObject({ incidentId: z.uuid(), useCaseId: slug, severity: z.enum(['warning', 'critical']), reason: text, alertId: z.uuid().nullable() }),
+  /** The rollout that a passed decision was about has started: the decision is used and is not evaluated again. */
+  GateSettled: z.strictObject({ gateId: z.uuid(), rolloutId: z.uuid(), subject: modelVersionRef }),
+  /** A use case or a policy moved: passed decisions that rest on it and have not started are asked again. */
+  GatesRechecked: z.strictObject({
+    /** The stream that moved. */
+    moved: z.string(),
+    subjects: z.array(modelVersionRef),
+  }),
+  IncidentOpened: z.strictObject({
+    incidentId: z.uuid(),
+    /** Null where no use case covers the endpoint. */
+    useCaseId: slug.nullable(),
+    endpoint: slug.nullable(),
+    severity: z.enum(['warning', 'critical']),
+    reason: text,
+    alertId: z.uuid().nullable(),
+  }),
 } as const;
 
 export type GovernanceEvent = EventOf<typeof governanceEvents>;

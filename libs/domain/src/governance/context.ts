@@ -1,0 +1,98 @@
+import { type Claim, type Command, type Context, routes, type StreamId, streamId } from '@kontor/event-sourcing';
+import { governanceCommands } from './commands.js';
+import { type GovernanceEvent, governanceEvents } from './events.js';
+import { incident, type IncidentCommand, type IncidentState } from './incident.js';
+import { policy, type PolicyCommand, type PolicyState } from './policy.js';
+import { governanceReactions } from './reactions.js';
+import { recheck, type RecheckCommand, type RecheckState } from './recheck.js';
+import { type GovernanceRejection, governanceRejections } from './rejections.js';
+import { subject, type SubjectCommand, type SubjectState } from './subject.js';
+import { useCase, type UseCaseCommand, type UseCaseState } from './use-case.js';
+
+const inGovernance = (workspace: string, aggregate: string, id: string): StreamId =>
+  streamId({ workspace, context: 'governance', aggregate, id });
+
+/** The stream of a use case: `<workspace>/governance/use-case/<id>`. */
+export const useCaseStream = (workspace: string, useCaseId: string): StreamId =>
+  inGovernance(workspace, 'use-case', useCaseId);
+
+/** The stream of a policy, all its versions: `<workspace>/governance/policy/<id>`. */
+export const policyStream = (workspace: string, policyId: string): StreamId =>
+  inGovernance(workspace, 'policy', policyId);
+
+/** The stream of an artifact: `<workspace>/governance/subject/<64 hex digits of its manifest digest>`. */
+export const subjectStream = (workspace: string, manifestDigest: string): StreamId =>
+  inGovernance(workspace, 'subject', manifestDigest.slice('sha256:'.length));
+
+const ofUseCase = {
+  stream: (c: Command<string, { readonly useCaseId: string }>) => useCaseStream(c.metadata.workspace, c.data.useCaseId),
+};
+const ofSubject = {
+  stream: (c: Command<string, { readonly subject: { readonly manifestDigest: string } }>) =>
+    subjectStream(c.metadata.workspace, c.data.subject.manifestDigest),
+};
+
+const route = routes<typeof governanceCommands>();
+
+/**
+ * Everything that the governance context allows.
+ *
+ * Unique in a workspace: the use case of an endpoint (claims of kind `use-case-endpoint`), and the policy of an
+ * environment and tier (`active-policy`), so that the choice of both is never ambiguous.
+ */
+export const governance: Context = {
+  name: 'governance',
+  events: governanceEvents,
+  commands: governanceCommands,
+  routes: {
+    ...route<UseCaseState, GovernanceEvent, GovernanceRejection, UseCaseCommand['type']>(useCase, {
+      RegisterUseCase: {
+        ...ofUseCase,
+        claims: (command): readonly Claim[] =>
+          [...new Set(command.data.endpoints)].map((key) => ({
+            stream: ofUseCase.stream(command),
+            kind: 'use-case-endpoint',
+            key,
+            take: true,
+          })),
+      },
+      ClassifyUseCase: ofUseCase,
+      SuspendUseCase: ofUseCase,
+      ResumeUseCase: ofUseCase,
+    }),
+    ...route<PolicyState, GovernanceEvent, GovernanceRejection, PolicyCommand['type']>(policy, {
+      ActivatePolicy: {
+        stream: ({ metadata, data }) => policyStream(metadata.workspace, data.policyId),
+        claims: ({ metadata, data }): readonly Claim[] =>
+          [...new Set(data.tiers)].map((tier) => ({
+            stream: policyStream(metadata.workspace, data.policyId),
+            kind: 'active-policy',
+            key: `${data.environment} ${tier}`,
+            take: true,
+          })),
+      },
+    }),
+    ...route<SubjectState, GovernanceEvent, GovernanceRejection, SubjectCommand['type']>(subject, {
+      RecordAuthorship: ofSubject,
+      RecordEvidence: ofSubject,
+      GiveApproval: ofSubject,
+      RevokeApproval: ofSubject,
+      EvaluateGate: ofSubject,
+      ReevaluateGates: ofSubject,
+      SettleGate: ofSubject,
+    }),
+    ...route<RecheckState, GovernanceEvent, GovernanceRejection, RecheckCommand['type']>(recheck, {
+      RecheckGates: {
+        stream: ({ metadata, data }) => inGovernance(metadata.workspace, 'recheck', data.causeId),
+      },
+    }),
+    ...route<IncidentState, GovernanceEvent, GovernanceRejection, IncidentCommand['type']>(incident, {
+      OpenIncident: {
+        stream: ({ metadata, data }) => inGovernance(metadata.workspace, 'incident', data.incidentId),
+      },
+    }),
+  },
+  upcasters: {},
+  reactions: governanceReactions,
+  rejections: governanceRejections,
+};

@@ -1,0 +1,183 @@
+import type { CommandOf } from '@kontor/event-sourcing';
+import { z } from 'zod';
+import { actorId, digest, modelName, slug, versionNumber } from '../values.js';
+import { experimentId, loggedModelId, metricPoint, modelId, runDataset, runId, runOutput, stage } from './events.js';
+import { versionArtifacts } from './version-artifacts.js';
+
+/** Lengths count code points, as MLflow's do. */
+const upTo = (limit: number) =>
+  z.string().refine((value) => value.length <= limit || [...value].length <= limit, {
+    error: `must have at most ${limit} characters`,
+  });
+
+// Limits: reference of the MLflow protocol, section "Limits". What MLflow cuts, the edge has cut before.
+const key = upTo(250).min(1);
+const experimentName = upTo(500).min(1);
+const description = upTo(100_000);
+const location = upTo(2048);
+const registryTagValue = upTo(100_000);
+const param = z.strictObject({ key, value: upTo(6000) });
+const runTag = z.strictObject({ key, value: upTo(8000) });
+const experimentTag = z.strictObject({ key, value: upTo(20_000) });
+const registryTag = z.strictObject({ key, value: registryTagValue });
+const alias = upTo(255).regex(/^[\p{L}\p{N}_-]+$/u, 'must be letters, digits, _ and -');
+const path = upTo(4096).min(1);
+const file = { path, digest, sizeBytes: z.int().min(0) };
+/** A batch of metrics, params and tags holds at most this many together. */
+const BATCH_ITEMS = 1000;
+/** A request that creates may bring this many tags or params: bounds the event, MLflow has no limit. */
+const INITIAL_ITEMS = 1000;
+
+/** Endpoints on which it has traffic, as the edge read them: what serves is not deleted. */
+const servedBy = z.array(slug).max(1000);
+
+const dataset = runDataset.extend({
+  name: upTo(500).min(1),
+  digest: upTo(36).min(1),
+  source: upTo(65_535),
+  schema: upTo(65_536).nullable(),
+  profile: upTo(65_536).nullable(),
+  tags: z.array(z.strictObject({ key: upTo(255), value: upTo(500) })).max(100),
+});
+
+/** Ids, times and final names are drawn at the edge: the rules need neither a clock nor chance. */
+export const registryCommands = {
+  CreateExperiment: z.strictObject({
+    experimentId,
+    name: experimentName,
+    artifactLocation: location,
+    tags: z.array(experimentTag).max(INITIAL_ITEMS),
+  }),
+  /** `previousName` frees the old name; refused with NAME_MOVED if it is not the present one. */
+  RenameExperiment: z.strictObject({ experimentId, name: experimentName, previousName: experimentName }),
+  DeleteExperiment: z.strictObject({ experimentId }),
+  RestoreExperiment: z.strictObject({ experimentId }),
+  SetExperimentTag: z.strictObject({ experimentId, ...experimentTag.shape }),
+  RemoveExperimentTag: z.strictObject({ experimentId, key }),
+
+  StartRun: z.strictObject({
+    runId,
+    experimentId,
+    name: upTo(250),
+    userId: upTo(256),
+    startTimeMs: z.int(),
+    artifactUri: location,
+    tags: z.array(runTag).max(INITIAL_ITEMS),
+  }),
+  /** Null changes nothing. A status without an end time keeps the end time that the run has. */
+  UpdateRun: z.strictObject({
+    runId,
+    status: z.enum(['RUNNING', 'SCHEDULED', 'FINISHED', 'FAILED', 'KILLED']).nullable(),
+    endTimeMs: z.int().nullable(),
+    name: upTo(250).nullable(),
+  }),
+  /** All or nothing. The tag `mlflow.runName` renames the run. */
+  LogRunData: z
+    .strictObject({
+      runId,
+      metrics: z.array(metricPoint.extend({ key })).max(BATCH_ITEMS),
+      params: z.array(param).max(100),
+      tags: z.array(runTag).max(100),
+    })
+    .refine(({ metrics, params, tags }) => metrics.length + params.length + tags.length <= BATCH_ITEMS, {
+      error: `must hold at most ${BATCH_ITEMS} metrics, params and tags together`,
+    }),
+  RemoveRunTag: z.strictObject({ runId, key }),
+  LogRunInputs: z.strictObject({
+    runId,
+    datasets: z.array(dataset).max(1000),
+    loggedModelIds: z.array(loggedModelId).max(1000),
+  }),
+  LogRunOutputs: z.strictObject({ runId, models: z.array(runOutput).max(1000) }),
+  DeleteRun: z.strictObject({ runId }),
+  RestoreRun: z.strictObject({ runId }),
+
+  CreateLoggedModel: z.strictObject({
+    loggedModelId,
+    experimentId,
+    name: upTo(256).min(1),
+    modelType: upTo(500),
+    sourceRunId: upTo(256).nullable(),
+    artifactUri: location,
+    params: z.array(param).max(INITIAL_ITEMS),
+    tags: z.array(runTag).max(INITIAL_ITEMS),
+  }),
+  FinalizeLoggedModel: z.strictObject({
+    loggedModelId,
+    status: z.enum(['READY', 'UPLOAD_FAILED']),
+    manifestDigest: digest.nullable(),
+  }),
+  LogLoggedModelParams: z.strictObject({ loggedModelId, params: z.array(param).max(INITIAL_ITEMS) }),
+  /** Of a repeated key the last one counts. */
+  SetLoggedModelTags: z.strictObject({ loggedModelId, tags: z.array(runTag).max(INITIAL_ITEMS) }),
+  RemoveLoggedModelTag: z.strictObject({ loggedModelId, key }),
+  DeleteLoggedModel: z.strictObject({ loggedModelId }),
+
+  CreateRegisteredModel: z.strictObject({
+    modelId,
+    name: modelName,
+    description: description.nullable(),
+    tags: z.array(registryTag).max(INITIAL_ITEMS),
+    isPrompt: z.boolean(),
+    firstVersion: versionNumber,
+  }),
+  DescribeRegisteredModel: z.strictObject({ modelId, description: description.nullable() }),
+  /** `previousName` frees the old name; refused with NAME_MOVED if it is not the present one. */
+  RenameRegisteredModel: z.strictObject({ modelId, name: modelName, previousName: modelName }),
+  /** `name` is freed; refused with NAME_MOVED if it is not the present one. */
+  DeleteRegisteredModel: z.strictObject({ modelId, name: modelName, servedBy }),
+  /** Takes `name` again: the one that it had. */
+  RestoreRegisteredModel: z.strictObject({ modelId, name: modelName }),
+  SetRegisteredModelTag: z.strictObject({ modelId, ...registryTag.shape }),
+  RemoveRegisteredModelTag: z.strictObject({ modelId, key }),
+  SetAlias: z.strictObject({ modelId, alias, version: versionNumber }),
+  RemoveAlias: z.strictObject({ modelId, alias }),
+  /** The number is decided here. */
+  RegisterModelVersion: z.strictObject({
+    modelId,
+    source: location,
+    storageLocation: location,
+    runId: runId.nullable(),
+    loggedModelId: loggedModelId.nullable(),
+    runLink: location,
+    description,
+    tags: z.array(registryTag).max(INITIAL_ITEMS),
+    artifacts: versionArtifacts.nullable(),
+    /** Who started the run, as the edge knows it. */
+    trainedBy: actorId.nullable(),
+  }),
+  ChangeStage: z.strictObject({ modelId, version: versionNumber, stage, archiveExistingVersions: z.boolean() }),
+  DeleteModelVersion: z.strictObject({ modelId, version: versionNumber, servedBy }),
+  RestoreModelVersion: z.strictObject({ modelId, version: versionNumber }),
+
+  // A version's own stream does not hold what the version was registered with. So these carry the value that the edge
+  // read; it counts only while the stream itself has no newer one, and then it cannot be stale.
+  DescribeModelVersion: z.strictObject({
+    modelId,
+    version: versionNumber,
+    description,
+    knownDescription: description,
+  }),
+  SetModelVersionTag: z.strictObject({
+    modelId,
+    version: versionNumber,
+    ...registryTag.shape,
+    knownValue: registryTagValue.nullable(),
+  }),
+  RemoveModelVersionTag: z.strictObject({
+    modelId,
+    version: versionNumber,
+    key,
+    knownValue: registryTagValue.nullable(),
+  }),
+
+  RecordRunArtifact: z.strictObject({ runId, ...file }),
+  RemoveRunArtifacts: z.strictObject({ runId, path }),
+  RecordLoggedModelArtifact: z.strictObject({ loggedModelId, ...file }),
+  RemoveLoggedModelArtifacts: z.strictObject({ loggedModelId, path }),
+  /** `folder` is the first part of a path that belongs to no run and no logged model; `path` is the rest. */
+  RecordFolderArtifact: z.strictObject({ folder: upTo(250).min(1), ...file }),
+  RemoveFolderArtifacts: z.strictObject({ folder: upTo(250).min(1), path }),
+} as const;
+
+export type RegistryCommand = CommandOf<typeof registryCommands>;

@@ -1,0 +1,133 @@
+import { type Claim, type Command, type Context, routes, type StreamId, streamId } from '@kontor/event-sourcing';
+import { artifactFolder, type FolderCommand } from './artifact-folder.js';
+import type { Artifacts } from './artifacts.js';
+import { registryCommands } from './commands.js';
+import { type RegistryEvent, registryEvents } from './events.js';
+import { experiment, type ExperimentCommand, type ExperimentState } from './experiment.js';
+import { loggedModel, type LoggedModelCommand, type LoggedModelState } from './logged-model.js';
+import { modelVersion, type ModelVersionCommand, type ModelVersionState } from './model-version.js';
+import { registryReactions } from './reactions.js';
+import { registeredModel, type RegisteredModelCommand, type RegisteredModelState } from './registered-model.js';
+import { type RegistryRejection, registryRejections } from './rejections.js';
+import { run, type RunCommand, type RunState } from './run.js';
+
+const inRegistry = ({ metadata }: Command, aggregate: string, id: string): StreamId =>
+  streamId({ workspace: metadata.workspace, context: 'registry', aggregate, id });
+
+type With<Field extends string> = Command<string, Readonly<Record<Field, string>>>;
+
+const experimentStream = (c: With<'experimentId'>) => inRegistry(c, 'experiment', c.data.experimentId);
+const runStream = (c: With<'runId'>) => inRegistry(c, 'run', c.data.runId);
+const loggedModelStream = (c: With<'loggedModelId'>) => inRegistry(c, 'logged-model', c.data.loggedModelId);
+const modelStream = (c: With<'modelId'>) => inRegistry(c, 'registered-model', c.data.modelId);
+const folderStream = (c: With<'folder'>) => inRegistry(c, 'artifact-folder', c.data.folder);
+const versionStream = (c: Command<string, { readonly modelId: string; readonly version: number }>) =>
+  inRegistry(c, 'model-version', `${c.data.modelId}-${c.data.version}`);
+
+const ofExperiment = { stream: experimentStream };
+const ofRun = { stream: runStream };
+const ofLoggedModel = { stream: loggedModelStream };
+const ofModel = { stream: modelStream };
+const ofVersion = { stream: versionStream };
+const ofFolder = { stream: folderStream };
+
+const route = routes<typeof registryCommands>();
+
+type Names = { readonly name: string; readonly previousName?: string };
+
+/** The name is taken; the one before, if there is one, is freed. */
+const renames = (kind: string, stream: StreamId, { name, previousName }: Names): readonly Claim[] => [
+  ...(previousName === undefined || previousName === name ? [] : [{ stream, kind, key: previousName, take: false }]),
+  { stream, kind, key: name, take: true },
+];
+
+/**
+ * Everything that the registry context allows.
+ *
+ * Unique in a workspace: experiment names (claims of kind `experiment`), names of registered models and prompts together
+ * (`registered-model`). Experiment numbers are unique because the number is the stream's id.
+ */
+export const registry: Context = {
+  name: 'registry',
+  events: registryEvents,
+  commands: registryCommands,
+  routes: {
+    ...route<ExperimentState, RegistryEvent, RegistryRejection, ExperimentCommand['type']>(experiment, {
+      CreateExperiment: {
+        stream: experimentStream,
+        claims: (command) => renames('experiment', experimentStream(command), { name: command.data.name }),
+      },
+      RenameExperiment: {
+        stream: experimentStream,
+        claims: (command) => renames('experiment', experimentStream(command), command.data),
+      },
+      DeleteExperiment: ofExperiment,
+      RestoreExperiment: ofExperiment,
+      SetExperimentTag: ofExperiment,
+      RemoveExperimentTag: ofExperiment,
+    }),
+    ...route<RunState, RegistryEvent, RegistryRejection, RunCommand['type']>(run, {
+      StartRun: ofRun,
+      UpdateRun: ofRun,
+      LogRunData: ofRun,
+      RemoveRunTag: ofRun,
+      LogRunInputs: ofRun,
+      LogRunOutputs: ofRun,
+      DeleteRun: ofRun,
+      RestoreRun: ofRun,
+      RecordRunArtifact: ofRun,
+      RemoveRunArtifacts: ofRun,
+    }),
+    ...route<LoggedModelState, RegistryEvent, RegistryRejection, LoggedModelCommand['type']>(loggedModel, {
+      CreateLoggedModel: ofLoggedModel,
+      FinalizeLoggedModel: ofLoggedModel,
+      LogLoggedModelParams: ofLoggedModel,
+      SetLoggedModelTags: ofLoggedModel,
+      RemoveLoggedModelTag: ofLoggedModel,
+      DeleteLoggedModel: ofLoggedModel,
+      RecordLoggedModelArtifact: ofLoggedModel,
+      RemoveLoggedModelArtifacts: ofLoggedModel,
+    }),
+    ...route<RegisteredModelState, RegistryEvent, RegistryRejection, RegisteredModelCommand['type']>(registeredModel, {
+      CreateRegisteredModel: {
+        stream: modelStream,
+        claims: (command) => renames('registered-model', modelStream(command), { name: command.data.name }),
+      },
+      RenameRegisteredModel: {
+        stream: modelStream,
+        claims: (command) => renames('registered-model', modelStream(command), command.data),
+      },
+      DeleteRegisteredModel: {
+        stream: modelStream,
+        claims: (command) => [
+          { stream: modelStream(command), kind: 'registered-model', key: command.data.name, take: false },
+        ],
+      },
+      RestoreRegisteredModel: {
+        stream: modelStream,
+        claims: (command) => renames('registered-model', modelStream(command), { name: command.data.name }),
+      },
+      DescribeRegisteredModel: ofModel,
+      SetRegisteredModelTag: ofModel,
+      RemoveRegisteredModelTag: ofModel,
+      SetAlias: ofModel,
+      RemoveAlias: ofModel,
+      RegisterModelVersion: ofModel,
+      ChangeStage: ofModel,
+      DeleteModelVersion: ofModel,
+      RestoreModelVersion: ofModel,
+    }),
+    ...route<ModelVersionState, RegistryEvent, RegistryRejection, ModelVersionCommand['type']>(modelVersion, {
+      DescribeModelVersion: ofVersion,
+      SetModelVersionTag: ofVersion,
+      RemoveModelVersionTag: ofVersion,
+    }),
+    ...route<Artifacts, RegistryEvent, RegistryRejection, FolderCommand['type']>(artifactFolder, {
+      RecordFolderArtifact: ofFolder,
+      RemoveFolderArtifacts: ofFolder,
+    }),
+  },
+  upcasters: {},
+  reactions: registryReactions,
+  rejections: registryRejections,
+};

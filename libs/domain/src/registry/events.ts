@@ -1,0 +1,206 @@
+import type { EventOf } from '@kontor/event-sourcing';
+import { z } from 'zod';
+import { actorId, digest, versionNumber } from '../values.js';
+import { versionArtifacts } from './version-artifacts.js';
+
+/** The number that MLflow shows, in decimal, and the stream's id: "0" is `Default`. */
+export const experimentId = z.string().regex(/^(0|[1-9]\d{0,18})$/, 'must be a decimal number below 10^19');
+/** @source MLflow 3.18, `validation.py`: run ids. */
+export const runId = z
+  .string()
+  .regex(/^[a-zA-Z0-9][\p{L}\p{N}_-]{0,255}$/u, 'must be 1 to 256 letters, digits, _ and -');
+export const loggedModelId = z.string().regex(/^m-[0-9a-f]{32}$/, 'must be m- and 32 hex digits');
+/** Opaque: the name of a registered model is an attribute that changes, its id never does. */
+export const modelId = z.string().regex(/^[0-9a-f-]{32,36}$/, 'must be a UUID or 32 hex digits');
+
+export const keyValue = z.strictObject({ key: z.string(), value: z.string() });
+export type KeyValue = z.output<typeof keyValue>;
+
+export const stage = z.enum(['None', 'Staging', 'Production', 'Archived']);
+export type Stage = z.output<typeof stage>;
+
+/** One point of a metric. NaN is `isNaN` with value 0; an infinity is the largest double of its sign. */
+export const metricPoint = z.strictObject({
+  key: z.string(),
+  value: z.number(),
+  isNaN: z.boolean(),
+  timestampMs: z.int(),
+  step: z.int(),
+  loggedModelId: loggedModelId.nullable(),
+  datasetName: z.string().nullable(),
+  datasetDigest: z.string().nullable(),
+});
+export type MetricPoint = z.output<typeof metricPoint>;
+
+/** A dataset that a run read. It is one per experiment, name and digest. */
+export const runDataset = z.strictObject({
+  name: z.string(),
+  digest: z.string(),
+  sourceType: z.string(),
+  source: z.string(),
+  /** The text, or above 64 KiB its digest in the content store. */
+  schema: z.string().nullable(),
+  profile: z.string().nullable(),
+  tags: z.array(keyValue),
+});
+export type RunDataset = z.output<typeof runDataset>;
+
+export const runOutput = z.strictObject({ loggedModelId, step: z.int() });
+
+/** What a tag belongs to. A version is named by its model's id and its number. */
+export const tagTarget = z.discriminatedUnion('aggregate', [
+  z.strictObject({ aggregate: z.literal('experiment'), experimentId }),
+  z.strictObject({ aggregate: z.literal('run'), runId }),
+  z.strictObject({ aggregate: z.literal('logged-model'), loggedModelId }),
+  z.strictObject({ aggregate: z.literal('registered-model'), modelId }),
+  z.strictObject({ aggregate: z.literal('model-version'), modelId, version: versionNumber }),
+]);
+export type TagTarget = z.output<typeof tagTarget>;
+
+/** Whose files an artifact is among. A folder holds paths that belong to no run and no logged model. */
+export const artifactOwner = z.discriminatedUnion('aggregate', [
+  z.strictObject({ aggregate: z.literal('run'), runId }),
+  z.strictObject({ aggregate: z.literal('logged-model'), loggedModelId }),
+  z.strictObject({ aggregate: z.literal('artifact-folder'), folder: z.string() }),
+]);
+export type ArtifactOwner = z.output<typeof artifactOwner>;
+
+const model = { modelId, name: z.string() };
+const version = { ...model, version: versionNumber };
+
+/** What the registry records. When something happened is the event's `recordedAt`; who did it is its `actor`. */
+export const registryEvents = {
+  ExperimentCreated: z.strictObject({
+    experimentId,
+    name: z.string(),
+    artifactLocation: z.string(),
+    tags: z.array(keyValue),
+  }),
+  ExperimentRenamed: z.strictObject({ experimentId, name: z.string(), previousName: z.string() }),
+  /** Its runs are deleted with it: no event of theirs. */
+  ExperimentDeleted: z.strictObject({ experimentId }),
+  /** Restores all its runs, also those deleted one by one before. */
+  ExperimentRestored: z.strictObject({ experimentId }),
+
+  RunStarted: z.strictObject({
+    runId,
+    experimentId,
+    name: z.string(),
+    userId: z.string(),
+    startTimeMs: z.int(),
+    artifactUri: z.string(),
+    tags: z.array(keyValue),
+  }),
+  RunFinished: z.strictObject({
+    runId,
+    status: z.enum(['FINISHED', 'FAILED', 'KILLED']),
+    endTimeMs: z.int().nullable(),
+  }),
+  /** `endTimeMs` null: the run has no end (any more). */
+  RunResumed: z.strictObject({ runId, status: z.enum(['RUNNING', 'SCHEDULED']), endTimeMs: z.int().nullable() }),
+  RunRenamed: z.strictObject({ runId, name: z.string(), previousName: z.string() }),
+  /** Only what was new: points that are not there yet, params and tags whose value changes. */
+  RunDataLogged: z.strictObject({
+    runId,
+    metrics: z.array(metricPoint),
+    params: z.array(keyValue),
+    tags: z.array(z.strictObject({ key: z.string(), value: z.string(), previousValue: z.string().nullable() })),
+  }),
+  RunInputsLogged: z.strictObject({
+    runId,
+    datasets: z.array(runDataset),
+    loggedModelIds: z.array(loggedModelId),
+  }),
+  RunOutputsLogged: z.strictObject({ runId, models: z.array(runOutput) }),
+  RunDeleted: z.strictObject({ runId }),
+  RunRestored: z.strictObject({ runId }),
+
+  LoggedModelCreated: z.strictObject({
+    loggedModelId,
+    experimentId,
+    name: z.string(),
+    modelType: z.string(),
+    sourceRunId: z.string().nullable(),
+    artifactUri: z.string(),
+    params: z.array(keyValue),
+    tags: z.array(keyValue),
+  }),
+  LoggedModelFinalized: z.strictObject({
+    loggedModelId,
+    status: z.enum(['READY', 'UPLOAD_FAILED']),
+    /** Of its files when it became ready; null if it has none or failed. */
+    manifestDigest: digest.nullable(),
+  }),
+  LoggedModelParamsLogged: z.strictObject({ loggedModelId, params: z.array(keyValue) }),
+  LoggedModelDeleted: z.strictObject({ loggedModelId }),
+
+  RegisteredModelCreated: z.strictObject({
+    ...model,
+    description: z.string().nullable(),
+    tags: z.array(keyValue),
+    isPrompt: z.boolean(),
+    /** 1, or one above the highest number ever given under this name: numbers are never given twice. */
+    firstVersion: versionNumber,
+  }),
+  RegisteredModelRenamed: z.strictObject({ ...model, previousName: z.string() }),
+  RegisteredModelDescribed: z.strictObject({
+    ...model,
+    description: z.string().nullable(),
+    previousDescription: z.string().nullable(),
+  }),
+  /** Frees the name. All versions and their history stay, and come back with the model. */
+  RegisteredModelDeleted: z.strictObject(model),
+  RegisteredModelRestored: z.strictObject(model),
+  AliasSet: z.strictObject({ ...version, alias: z.string(), previousVersion: versionNumber.nullable() }),
+  AliasRemoved: z.strictObject({ ...version, alias: z.string() }),
+  ModelVersionRegistered: z.strictObject({
+    ...version,
+    source: z.string(),
+    storageLocation: z.string(),
+    runId: runId.nullable(),
+    loggedModelId: loggedModelId.nullable(),
+    runLink: z.string(),
+    description: z.string(),
+    tags: z.array(keyValue),
+    /** Null where the files lie outside the platform and were not read. */
+    artifacts: versionArtifacts.nullable(),
+    registeredBy: actorId,
+    /** Who started the run that made it; null if no run of this platform did. */
+    trainedBy: actorId.nullable(),
+  }),
+  StageChanged: z.strictObject({ ...version, stage, previousStage: stage }),
+  ModelVersionDeleted: z.strictObject({ ...version, stage }),
+  ModelVersionRestored: z.strictObject(version),
+  ModelVersionDescribed: z.strictObject({
+    modelId,
+    version: versionNumber,
+    description: z.string(),
+    previousDescription: z.string(),
+  }),
+
+  TagSet: z.strictObject({
+    target: tagTarget,
+    key: z.string(),
+    value: z.string(),
+    previousValue: z.string().nullable(),
+  }),
+  TagRemoved: z.strictObject({ target: tagTarget, key: z.string(), previousValue: z.string() }),
+
+  /** A path became a name for these bytes. The bytes themselves are stored under their digest. */
+  ArtifactStored: z.strictObject({
+    owner: artifactOwner,
+    path: z.string(),
+    digest,
+    sizeBytes: z.int().min(0),
+    previousDigest: digest.nullable(),
+  }),
+  /** The names are gone; the bytes stay as long as anything refers to them. */
+  ArtifactRemoved: z.strictObject({
+    owner: artifactOwner,
+    /** The file or folder that was named. */
+    path: z.string(),
+    files: z.array(z.strictObject({ path: z.string(), digest })),
+  }),
+} as const;
+
+export type RegistryEvent = EventOf<typeof registryEvents>;

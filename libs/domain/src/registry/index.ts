@@ -1,0 +1,14 @@
+export { type RegistryCommand, registryCommands } from './commands.js';
+export { registry } from './context.js';
+export {
+  type ArtifactOwner,
+  type KeyValue,
+  type MetricPoint,
+  type RegistryEvent,
+  registryEvents,
+  type RunDataset,
+  type Stage,
+  type TagTarget,
+} from './events.js';
+export { type RegistryRejection, registryRejections } from './rejections.js';
+export { type VersionArtifacts, versionArtifacts } from './version-artifacts.js';

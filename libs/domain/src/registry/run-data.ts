@@ -1,0 +1,88 @@
+import { type CommandOf, type Decision, reject } from '@kontor/event-sourcing';
+import type { registryCommands } from './commands.js';
+import type { MetricPoint, RegistryEvent } from './events.js';
+import { hasPoint, type PointSet } from './point-set.js';
+import type { RegistryRejection } from './rejections.js';
+import { type Tags, tagsOf } from './tags.js';
+
+type Batch = CommandOf<typeof registryCommands, 'LogRunData'>['data'];
+type Logged = Extract<RegistryEvent, { type: 'RunDataLogged' }>['data'];
+
+interface Known {
+  readonly name: string;
+  readonly params: Tags;
+  readonly tags: Tags;
+  readonly points: PointSet;
+}
+
+/** The tag that is the run's name. */
+export const RUN_NAME_TAG = 'mlflow.runName';
+
+/**
+ * Characters of JSON per event. An event has at most 256 KiB; a character takes up to 3 bytes in UTF-8, and the rest is
+ * room for what stands around the items.
+ */
+const EVENT_CHARACTERS = 80_000;
+
+/** One point of a metric is this much of it, so a repeated one is recognised. */
+export const pointKey = ({ key, timestampMs, step, value, isNaN }: MetricPoint): string =>
+  `${timestampMs} ${step} ${isNaN ? 'NaN' : value} ${key}`;
+
+/**
+ * What of a batch is new. All or nothing: a changed param refuses the batch before anything is decided.
+ *
+ * The cost depends on the batch, not on how much was logged before.
+ */
+export const logRunData = (batch: Batch, run: Known): Decision<RegistryEvent, RegistryRejection> => {
+  const { runId } = batch;
+  const keys = batch.params.map(({ key }) => key);
+  const duplicates = [...new Set(keys.filter((key, i) => keys.indexOf(key) !== i))];
+  // The same param twice with the same value is one param; with two values the batch contradicts itself.
+  const contradicting = duplicates.filter(
+    (key) => new Set(batch.params.filter((param) => param.key === key).map(({ value }) => value)).size > 1,
+  );
+  if (contradicting.length > 0) return reject('PARAM_DUPLICATED', { runId, keys: contradicting });
+  const changed = batch.params
+    .filter(({ key, value }) => (run.params[key] ?? value) !== value)
+    .map(({ key, value }) => ({ key, oldValue: run.params[key], newValue: value }));
+  if (changed.length > 0) return reject('PARAM_CHANGED', { runId, changed });
+
+  const fresh = new Map<string, MetricPoint>();
+  for (const point of batch.metrics) {
+    const key = pointKey(point);
+    if (!hasPoint(run.points, key)) fresh.set(key, point);
+  }
+  const params = Object.entries(tagsOf(batch.params)).filter(([key]) => run.params[key] === undefined);
+  const tags = Object.entries(tagsOf(batch.tags)).filter(([key, value]) => run.tags[key] !== value);
+  const events: RegistryEvent[] = inEvents(runId, {
+    metrics: [...fresh.values()],
+    params: params.map(([key, value]) => ({ key, value })),
+    tags: tags.map(([key, value]) => ({ key, value, previousValue: run.tags[key] ?? null })),
+  });
+  const name = tagsOf(batch.tags)[RUN_NAME_TAG];
+  if (name !== undefined && name !== run.name) {
+    events.push({ type: 'RunRenamed', data: { runId, name, previousName: run.name } });
+  }
+  return events;
+};
+
+/** The items in as many events as their size asks for; no event for no items. */
+const inEvents = (runId: string, { metrics, params, tags }: Omit<Logged, 'runId'>): RegistryEvent[] => {
+  const events: { type: 'RunDataLogged'; data: Logged }[] = [];
+  let characters = EVENT_CHARACTERS;
+  const place = (item: object): Logged => {
+    const size = JSON.stringify(item).length;
+    let last = events.at(-1);
+    if (last === undefined || characters + size > EVENT_CHARACTERS) {
+      last = { type: 'RunDataLogged', data: { runId, metrics: [], params: [], tags: [] } };
+      events.push(last);
+      characters = 0;
+    }
+    characters += size;
+    return last.data;
+  };
+  for (const metric of metrics) place(metric).metrics.push(metric);
+  for (const param of params) place(param).params.push(param);
+  for (const tag of tags) place(tag).tags.push(tag);
+  return events;
+};
