@@ -40,7 +40,11 @@ export const gateReference = z.strictObject({
  * "weights sum to 10,000" are decided in one place.
  */
 export const deploymentEvents = {
-  EndpointCreated: z.strictObject({ endpoint: slug, environment: z.enum(['staging', 'production']), description: text }),
+  EndpointCreated: z.strictObject({
+    endpoint: slug,
+    environment: z.enum(['staging', 'production']),
+    description: text,
+  }),
   /** A model version was given to the endpoint. It has no traffic yet. */
   RevisionAdded: z.strictObject({ endpoint: slug, revisionId, version: modelVersionRef, servable }),
   /** A serving process has loaded the bytes, checked their digest and reproduced the golden outputs. */
@@ -89,7 +93,13 @@ export const deploymentEvents = {
   RolloutAborted: z.strictObject({ rolloutId, endpoint: slug, reason: text, by: actorId.nullable() }),
   RolloutPromoted: z.strictObject({ rolloutId, endpoint: slug, revisionId, version: modelVersionRef }),
   /** Went back to the revision before, whose gate had passed. */
-  RolledBack: z.strictObject({ endpoint: slug, fromRevisionId: revisionId, toRevisionId: revisionId, reason: text, by: actorId.nullable() }),
+  RolledBack: z.strictObject({
+    endpoint: slug,
+    fromRevisionId: revisionId,
+    toRevisionId: revisionId,
+    reason: text,
+    by: actorId.nullable(),
+  }),
   EndpointSuspended: z.strictObject({ endpoint: slug, reason: text, by: actorId, at: instant }),
   EndpointResumed: z.strictObject({ endpoint: slug, reason: text, by: actorId, at: instant }),
 } as const;
