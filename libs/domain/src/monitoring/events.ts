@@ -16,7 +16,10 @@ export const featureBins = z.strictObject({
   counts: z.array(count),
   min: z.number().nullable(),
   max: z.number().nullable(),
+  /** Numeric: cells of the logarithmic histogram `cells@1` as [cell, count, sum]; its quantiles show a changed unit. */
+  cells: z.array(z.tuple([z.int(), count, z.number()])),
 });
+export type FeatureBins = z.output<typeof featureBins>;
 
 /** One feature of one window beside the baseline. */
 export const featureDrift = z.strictObject({
@@ -41,7 +44,12 @@ export const featureDrift = z.strictObject({
 
 export const groupDifference = z.strictObject({
   attribute: featureName,
-  metric: z.enum(['demographicParityDifference', 'equalOpportunityDifference', 'equalizedOddsDifference', 'accuracyDifference']),
+  metric: z.enum([
+    'demographicParityDifference',
+    'equalOpportunityDifference',
+    'equalizedOddsDifference',
+    'accuracyDifference',
+  ]),
   difference: measure,
   groups: z.array(z.strictObject({ group: z.string(), n: count, positives: count, value: z.number().nullable() })),
 });
@@ -53,10 +61,53 @@ export const performance = z.strictObject({
   rocAuc: measure,
 });
 export type Performance = z.output<typeof performance>;
+export type FeatureDrift = z.output<typeof featureDrift>;
+export type GroupDifference = z.output<typeof groupDifference>;
 
-const window = z.strictObject({ start: instant, end: instant });
+/** Half open: from `start` up to, not including, `end`, in event time. */
+export const window = z.strictObject({ start: instant, end: instant });
+export type Window = z.output<typeof window>;
+
+/** Rows of a CSV file (gzip or plain) in the artifact store, with a header line. */
+export const dataset = z.strictObject({ name: z.string().min(1).max(300), digest, rows: count });
+export type Dataset = z.output<typeof dataset>;
+
+/** A version at the endpoint through which it is asked. */
+export const servedVersion = z.strictObject({ endpoint: slug, version: modelVersionRef });
+
+/** What is asked for an evaluation; the answer is {@link monitoringEvents.EvaluationCompleted}. */
+export const evaluationRequest = z.strictObject({
+  evaluationId: z.uuid(),
+  endpoint: slug,
+  version: modelVersionRef,
+  dataset,
+  /** Column with 0 or 1 (also true or false). */
+  labelColumn: featureName,
+  /** Columns that the model takes, each as one input of its own. */
+  features: z.array(featureName).min(1).max(500),
+  protectedAttributes: z.array(featureName).max(20),
+  /** Columns; each of their values is one slice. */
+  slices: z.array(featureName).max(20),
+  compareWith: servedVersion.nullable(),
+});
+export type EvaluationRequest = z.output<typeof evaluationRequest>;
+
+/** What is asked for a baseline; the answer is {@link monitoringEvents.BaselinePinned}. */
+export const baselineRequest = z.strictObject({
+  baselineId: z.uuid(),
+  endpoint: slug,
+  version: modelVersionRef,
+  dataset,
+  labelColumn: featureName.nullable(),
+  features: z.array(featureName).min(1).max(500),
+  /** Those of the features whose values are names, even if they are written as numbers. */
+  categoricalFeatures: z.array(featureName).max(500),
+});
+export type BaselineRequest = z.output<typeof baselineRequest>;
 
 export const monitoringEvents = {
+  BaselineRequested: baselineRequest,
+  BaselineFailed: z.strictObject({ baselineId: z.uuid(), endpoint: slug, reason: text.min(1) }),
   /** The reference that later windows are compared with. `binsHash` refuses a merge of profiles with other bins. */
   BaselinePinned: z.strictObject({
     baselineId: z.uuid(),
@@ -80,6 +131,8 @@ export const monitoringEvents = {
     protectedAttributes: z.array(featureName),
     dataSourceIds: z.array(slug),
   }),
+  EvaluationRequested: evaluationRequest,
+  EvaluationFailed: z.strictObject({ evaluationId: z.uuid(), endpoint: slug, reason: text.min(1) }),
   EvaluationCompleted: z.strictObject({
     evaluationId: z.uuid(),
     endpoint: slug,
@@ -155,7 +208,13 @@ export const monitoringEvents = {
     sentence: text,
   }),
   AlertAcknowledged: z.strictObject({ alertId: z.uuid(), monitorId: slug, by: actorId, comment: text }),
-  AlertResolved: z.strictObject({ alertId: z.uuid(), monitorId: slug, endpoint: slug, window: window.nullable(), reason: text }),
+  AlertResolved: z.strictObject({
+    alertId: z.uuid(),
+    monitorId: slug,
+    endpoint: slug,
+    window: window.nullable(),
+    reason: text,
+  }),
   /** One per batch. The labels themselves are telemetry; their digest binds them to the log. */
   GroundTruthReceived: z.strictObject({
     batchId: z.uuid(),
