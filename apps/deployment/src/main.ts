@@ -1,0 +1,13 @@
+import { deployment } from '@kontor/domain/deployment';
+import { readServiceConfig, startService } from '@kontor/service';
+import { createLog, runProcess } from '@kontor/service/process';
+import { trafficWorker } from './traffic.js';
+
+await runProcess(() =>
+  startService({
+    context: deployment,
+    config: readServiceConfig(),
+    log: createLog('deployment'),
+    workers: async (parts) => [trafficWorker(parts)],
+  }),
+);

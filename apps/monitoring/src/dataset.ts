@@ -1,0 +1,75 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import type { FeatureValue } from '@kontor/statistics';
+import type { Columns } from './profiles.js';
+
+/** Input that cannot become right by trying again. The reason names what was found and what is needed. */
+export class UnusableInput extends Error {}
+
+/** The bytes of an artifact, checked against its digest. @throws UnusableInput if absent or different. */
+export const readArtifact = async (directory: string, digest: string): Promise<Buffer> => {
+  const hex = digest.slice('sha256:'.length);
+  const bytes = await readFile(join(directory, 'sha256', hex.slice(0, 2), hex)).catch((cause: unknown) => {
+    throw new UnusableInput(`the artifact ${digest} cannot be read`, { cause });
+  });
+  const actual = createHash('sha256').update(bytes).digest('hex');
+  if (actual !== hex) throw new UnusableInput(`the artifact ${digest} has the digest sha256:${actual}`);
+  return bytes;
+};
+
+/** Fields of one CSV text, by lines. @source RFC 4180; a line may end with LF or CRLF. */
+const records = (text: string): string[][] => {
+  const lines: string[][] = [];
+  let fields: string[] = [];
+  let field = '';
+  let quoted = false;
+  const endLine = () => {
+    fields.push(field);
+    if (fields.length > 1 || field !== '') lines.push(fields);
+    fields = [];
+    field = '';
+  };
+  for (let i = 0; i < text.length; i += 1) {
+    const char = text[i] ?? '';
+    if (quoted) {
+      if (char !== '"') field += char;
+      else if (text[i + 1] === '"') {
+        field += '"';
+        i += 1;
+      } else quoted = false;
+    } else if (char === '"') quoted = true;
+    else if (char === ',') {
+      fields.push(field);
+      field = '';
+    } else if (char === '\n') endLine();
+    else if (char !== '\r') field += char;
+  }
+  endLine();
+  return lines;
+};
+
+const valueOf = (text: string): FeatureValue => {
+  if (text === '') return null;
+  const number = Number(text);
+  return text.trim() === '' || Number.isNaN(number) ? text : number;
+};
+
+/**
+ * Columns of a CSV file with a header line, plain or gzip. An empty field is missing, a number is a number.
+ *
+ * @throws UnusableInput naming the line that has too few or too many fields.
+ */
+export const parseDataset = (bytes: Buffer): { readonly columns: Columns; readonly rows: number } => {
+  const [header = [], ...lines] = records(
+    (bytes[0] === 0x1f && bytes[1] === 0x8b ? gunzipSync(bytes) : bytes).toString(),
+  );
+  const wrong = lines.findIndex((line) => line.length !== header.length);
+  if (wrong >= 0) {
+    const found = lines[wrong]?.length ?? 0;
+    throw new UnusableInput(`row ${wrong + 1} of the data set has ${found} fields; the header has ${header.length}`);
+  }
+  const columns = Object.fromEntries(header.map((name, i) => [name, lines.map((line) => valueOf(line[i] ?? ''))]));
+  return { columns, rows: lines.length };
+};
