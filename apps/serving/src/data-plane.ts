@@ -1,0 +1,133 @@
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import type { RouteEntry } from '@kontor/domain/deployment';
+import { Broker } from './broker.js';
+import type { ServingConfig } from './config.js';
+import { Inference } from './inference.js';
+import { InferenceLog } from './inference-log.js';
+import { ModelHost } from './models/model-host.js';
+import { openInferenceServer } from './protocol/open-inference.js';
+import { RevisionReporter } from './revision-reporter.js';
+import { RouteFile, RouteTable } from './routing.js';
+
+/** @source serving reference, section 4.6: live while the loop lags less than 1 s; drain within 30 s. */
+const MAX_LAG_MS = 1_000;
+const LAG_WINDOW_MS = 5_000;
+const DRAIN_MS = 30_000;
+const LAST_FLUSH_MS = 2_000;
+
+export interface DataPlane {
+  readonly url: string;
+  readonly log: InferenceLog;
+  readonly routes: RouteTable;
+  /** Stops accepting, lets requests in work end, and publishes what their telemetry is. */
+  close(): Promise<void>;
+}
+
+const drain = (server: Server): Promise<void> =>
+  new Promise((resolve) => {
+    const timer = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+    server.close(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+
+/**
+ * Starts one serving process: answers from the last known routes at once, and follows NATS whenever it is there.
+ *
+ * @param report - one line for the process's log
+ * @throws Error if the address cannot be bound or the saved routes are damaged
+ */
+export const startDataPlane = async (config: ServingConfig, report: (line: string) => void): Promise<DataPlane> => {
+  const processStartMs = Date.now();
+  let broker: Broker | undefined;
+  let isClosed = false;
+  const connected = (): Broker => {
+    if (!broker) throw new Error('NATS has not been reached yet');
+    return broker;
+  };
+  const log = new InferenceLog(async (subject, body, id) => connected().publishRecords(subject, body, id));
+  const reporter = new RevisionReporter(async (revision) => connected().sendReport(revision), processStartMs);
+  const routes = new RouteTable();
+  const routeFile = new RouteFile(join(config.dataDir, 'serving', 'routes.json'));
+  const host = new ModelHost(config.artifactsDir, (endpoint, revisionId, outcome) => {
+    if (outcome.state === 'failed') report(`${endpoint}: revision ${revisionId} is refused: ${outcome.reason}`);
+    const route = routes.get(endpoint);
+    const revision = route?.revisions.find((candidate) => candidate.revisionId === revisionId);
+    if (route && revision) reporter.report(route.workspace, endpoint, revisionId, revision.servable.digest, outcome);
+  });
+  const apply = (entry: RouteEntry): boolean => {
+    const isNew = routes.apply(entry);
+    if (isNew) host.keep(entry.endpoint, entry.revisions);
+    return isNew;
+  };
+
+  const saved = await routeFile.read();
+  saved.forEach(apply);
+  let areRoutesKnown = saved.length > 0;
+
+  const lag = monitorEventLoopDelay({ resolution: 20 });
+  lag.enable();
+  const lagTimer = setInterval(() => lag.reset(), LAG_WINDOW_MS);
+  const server = openInferenceServer(
+    {
+      inference: new Inference(routes, host, (record) => log.add(record)),
+      allowedHosts: [config.host, ...config.allowedHosts],
+      isLive: () => lag.max / 1e6 < MAX_LAG_MS,
+      isReady: () =>
+        areRoutesKnown &&
+        routes
+          .all()
+          .every(({ endpoint, revisions }) =>
+            revisions.every(
+              ({ revisionId, weightBps }) => weightBps === 0 || host.get(endpoint, revisionId)?.state === 'loaded',
+            ),
+          ),
+      dropped: () => log.dropped,
+    },
+    (error) => report(`unexpected: ${(error as Error).stack ?? String(error)}`),
+  );
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(config.port, config.host, resolve);
+  });
+
+  const follow = async (): Promise<void> => {
+    const opened = await Broker.connect(config.natsUrl, config.keysDir);
+    if (isClosed) return opened.close();
+    broker = opened;
+    await opened.followRoutes(
+      (entry) => {
+        if (apply(entry))
+          routeFile
+            .write(routes.all())
+            .catch((error: unknown) => report(`The routes cannot be saved: ${(error as Error).message}`));
+      },
+      () => (areRoutesKnown = true),
+      report,
+    );
+  };
+  follow().catch((error: unknown) => report(`NATS cannot be used: ${(error as Error).message}`));
+
+  const { port } = server.address() as AddressInfo;
+  const name = config.host.includes(':') ? `[${config.host}]` : config.host;
+  return {
+    url: `http://${name}:${port}`,
+    log,
+    routes,
+    close: async () => {
+      isClosed = true;
+      await drain(server);
+      clearInterval(lagTimer);
+      lag.disable();
+      reporter.close();
+      await log.close(LAST_FLUSH_MS);
+      await broker?.close();
+      await host.close();
+    },
+  };
+};

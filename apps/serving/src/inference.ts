@@ -1,0 +1,188 @@
+import type { InferenceRecord } from '@kontor/domain/monitoring';
+import type { RouteEntry } from '@kontor/domain/deployment';
+import { v7 as uuidv7 } from 'uuid';
+import type { ModelHost, RevisionState } from './models/model-host.js';
+import { RunnerUnavailable } from './models/runner.js';
+import { parseJson } from './protocol/json.js';
+import { ProtocolError } from './protocol/protocol-error.js';
+import { countNonFinite, jsonValues, type Tensor } from './protocol/tensor.js';
+import { type InferRequest, readClientId, readInferRequest } from './protocol/validate.js';
+import { revisionFor, type RoutedRevision, type RouteTable } from './routing.js';
+
+export interface InferenceCall {
+  readonly endpoint: string;
+  /** Pinned by the address: bypasses the split. */
+  readonly version: number | undefined;
+  /** Header `x-kontor-routing-key`. */
+  readonly routingKey: string | undefined;
+  /** Reads the body; may reject with a ProtocolError. */
+  readonly body: () => Promise<Uint8Array>;
+}
+
+export type InferenceAnswer = { readonly headers: Readonly<Record<string, string>> } & (
+  { readonly body: unknown } | { readonly error: ProtocolError }
+);
+
+type Loaded = Extract<RevisionState, { state: 'loaded' }>;
+
+/** One row's values of the inputs, as telemetry wants them: a column per input, or per element of a wider one. */
+const columnsOf = (inputs: readonly Tensor[], rows: number): InferenceRecord['features'] => {
+  const features: InferenceRecord['features'] = {};
+  for (const input of inputs) {
+    const values = jsonValues(input);
+    const width = values.length / rows;
+    if (width === 1) features[input.name] = values;
+    else {
+      for (let column = 0; column < width; column += 1) {
+        features[`${input.name}[${column}]`] = Array.from(
+          { length: rows },
+          (_, row) => values[row * width + column] ?? null,
+        );
+      }
+    }
+  }
+  return features;
+};
+
+/** The probability of the positive class: the second column of `probabilities`; none if the model has no such output. */
+const scoresOf = (outputs: readonly Tensor[], rows: number): number[] => {
+  const probabilities = outputs.find(({ name, shape }) => name === 'probabilities' && shape[1] === 2)?.data;
+  if (!probabilities) return [];
+  return Array.from({ length: rows }, (_, row) => Number(probabilities[2 * row + 1]));
+};
+
+/** Answers inference requests, and says of each one that reached a revision what became of it. */
+export class Inference {
+  constructor(
+    private readonly routes: RouteTable,
+    private readonly host: ModelHost,
+    private readonly log: (record: InferenceRecord) => void,
+  ) {}
+
+  /** @throws ProtocolError UNKNOWN_MODEL */
+  route(endpoint: string): RouteEntry {
+    const route = this.routes.get(endpoint);
+    if (!route)
+      throw new ProtocolError('UNKNOWN_MODEL', `There is no model ${JSON.stringify(endpoint.slice(0, 100))} here.`);
+    return route;
+  }
+
+  /** @throws ProtocolError UNKNOWN_VERSION */
+  pinned(route: RouteEntry, version: number): RoutedRevision {
+    const revision = route.revisions.find((candidate) => candidate.version.version === version);
+    if (revision) return revision;
+    const versions = route.revisions.map((candidate) => candidate.version.version).join(', ');
+    throw new ProtocolError(
+      'UNKNOWN_VERSION',
+      `${route.endpoint} has no version ${version}; it has ${versions || 'none'}.`,
+    );
+  }
+
+  /** @throws ProtocolError MODEL_NOT_READY */
+  loaded(route: RouteEntry, { revisionId, version }: RoutedRevision): Loaded {
+    const state = this.host.get(route.endpoint, revisionId);
+    if (state?.state === 'loaded') return state;
+    const why = state?.state === 'failed' ? `was refused: ${state.reason}` : 'is being loaded';
+    throw new ProtocolError('MODEL_NOT_READY', `Version ${version.version} of ${route.endpoint} ${why}.`);
+  }
+
+  async answer(call: InferenceCall): Promise<InferenceAnswer> {
+    const receivedAtMs = Date.now();
+    const started = performance.now();
+    const predictionId = uuidv7();
+    const headers: Record<string, string> = { 'x-kontor-prediction-id': predictionId };
+    let reached: { route: RouteEntry; revision: RoutedRevision } | undefined;
+    let request: InferRequest | undefined;
+    let outputs: readonly Tensor[] = [];
+    let nonFiniteOutputs = 0;
+    const choose = (route: RouteEntry, clientId: string | undefined): RoutedRevision => {
+      const key = call.routingKey ?? clientId ?? predictionId;
+      const revision = call.version === undefined ? revisionFor(route, key) : this.pinned(route, call.version);
+      if (!revision) throw new ProtocolError('MODEL_NOT_READY', `No version of ${route.endpoint} has traffic yet.`);
+      reached = { route, revision };
+      headers['x-kontor-revision'] = revision.revisionId;
+      return revision;
+    };
+    const record = (errorStatus: number): void => {
+      if (!reached) return;
+      const { route, revision } = reached;
+      this.log({
+        predictionId,
+        workspace: route.workspace,
+        endpoint: route.endpoint,
+        revisionId: revision.revisionId,
+        modelName: revision.version.modelName,
+        version: revision.version.version,
+        eventTimeMs: request?.eventTimeMs ?? receivedAtMs,
+        rows: request?.rows ?? 0,
+        errorStatus,
+        latencyMs: performance.now() - started,
+        nonFiniteOutputs,
+        features: request ? columnsOf(request.inputs, request.rows) : {},
+        scores: errorStatus === 0 && request ? scoresOf(outputs, request.rows) : [],
+      });
+    };
+    try {
+      const route = this.route(call.endpoint);
+      headers['x-kontor-route-version'] = String(route.streamVersion);
+      if (route.suspended)
+        throw new ProtocolError(
+          'ENDPOINT_SUSPENDED',
+          `${route.endpoint} is suspended; it answers nothing until it is resumed.`,
+        );
+      // Without a readable body its id is unknown, and the failed request still counts for one revision.
+      let body: unknown;
+      try {
+        body = parseJson(await call.body());
+      } catch (error) {
+        choose(route, undefined);
+        throw error;
+      }
+      const revision = choose(route, readClientId(body));
+      const { runner } = this.loaded(route, revision);
+      request = readInferRequest(body, runner.signature);
+      outputs = await runner.run(request.inputs);
+      nonFiniteOutputs = outputs.reduce((sum, output) => sum + countNonFinite(output), 0);
+      if (nonFiniteOutputs > 0) {
+        throw new ProtocolError(
+          'NON_FINITE_OUTPUT',
+          `The model answered with ${nonFiniteOutputs} values that are no finite numbers.`,
+        );
+      }
+      record(0);
+      return { headers, body: this.#body(call, revision, request, outputs, predictionId) };
+    } catch (error) {
+      const answered = asProtocolError(error);
+      record(answered.status);
+      return { headers, error: answered };
+    }
+  }
+
+  #body(
+    { endpoint }: InferenceCall,
+    { version }: RoutedRevision,
+    { id, outputs: requested }: InferRequest,
+    outputs: readonly Tensor[],
+    predictionId: string,
+  ): unknown {
+    const asked = requested ? requested.flatMap((name) => outputs.filter((output) => output.name === name)) : outputs;
+    return {
+      model_name: endpoint,
+      model_version: String(version.version),
+      ...(id !== undefined && { id }),
+      parameters: { prediction_id: predictionId },
+      outputs: asked.map((output) => ({
+        name: output.name,
+        shape: output.shape,
+        datatype: output.datatype,
+        data: jsonValues(output),
+      })),
+    };
+  }
+}
+
+const asProtocolError = (error: unknown): ProtocolError => {
+  if (error instanceof ProtocolError) return error;
+  if (error instanceof RunnerUnavailable) return new ProtocolError('OVERLOADED', error.message, { cause: error });
+  return new ProtocolError('RUNTIME_FAILURE', `The model failed: ${(error as Error).message}`, { cause: error });
+};

@@ -1,0 +1,115 @@
+import { Worker } from 'node:worker_threads';
+import type { WireSpec, WireTensor } from './onnx-session.js';
+import type { WorkerAnswer } from './onnx-worker.js';
+import { ModelRefused, RunnerUnavailable } from './runner.js';
+
+/** A run that takes longer hangs: models for threads take milliseconds. The worker is ended and started again. */
+const RUN_TIMEOUT_MS = 10_000;
+
+/** Runs waiting at one worker; more of them would only wait for their time-out. */
+const MAX_WAITING = 128;
+
+/** A worker that dies again and again is started after a pause, so that it does not take the machine with it. */
+const RESTART_PAUSE_MS = 1_000;
+
+const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+const workerFile = new URL(`./onnx-worker.${extension}`, import.meta.url);
+const sessionModule = new URL(`./onnx-session.${extension}`, import.meta.url).href;
+
+export interface WorkerRun {
+  readonly outputs: readonly WireTensor[];
+  /** Inside the worker, without the way to it. */
+  readonly runMs: number;
+}
+
+interface Waiting {
+  readonly resolve: (run: WorkerRun) => void;
+  readonly reject: (error: Error) => void;
+  readonly timer: NodeJS.Timeout;
+}
+
+/** One worker thread with one session, replaced when it dies or hangs. */
+export class OnnxWorker {
+  #worker: Worker | undefined;
+  #closed = false;
+  #nextId = 0;
+  readonly #waiting = new Map<number, Waiting>();
+  restarts = 0;
+
+  private constructor(private readonly model: Uint8Array) {}
+
+  /** @throws ModelRefused if onnxruntime cannot load the model */
+  static async open(model: Uint8Array): Promise<{ worker: OnnxWorker; inputs: WireSpec[]; outputs: WireSpec[] }> {
+    const worker = new OnnxWorker(model);
+    return { worker, ...(await worker.#start()) };
+  }
+
+  get load(): number {
+    return this.#waiting.size;
+  }
+
+  #start(): Promise<{ inputs: WireSpec[]; outputs: WireSpec[] }> {
+    const worker = new Worker(workerFile, { workerData: { model: this.model, sessionModule } });
+    return new Promise((resolve, reject) => {
+      worker.on('message', (message: WorkerAnswer) => {
+        if (message.kind === 'opened') {
+          this.#worker = worker;
+          resolve({ inputs: message.inputs as WireSpec[], outputs: message.outputs as WireSpec[] });
+        } else if (message.kind === 'refused') {
+          reject(new ModelRefused(`onnxruntime cannot load the model: ${message.message}`));
+          void worker.terminate();
+        } else {
+          const waiting = this.#waiting.get(message.id);
+          this.#waiting.delete(message.id);
+          clearTimeout(waiting?.timer);
+          if (message.kind === 'result') waiting?.resolve(message);
+          else waiting?.reject(new Error(message.message));
+        }
+      });
+      worker.on('error', (error) => reject(new ModelRefused('the worker failed', { cause: error })));
+      worker.once('exit', () => {
+        reject(new ModelRefused('the worker ended while it loaded the model'));
+        if (this.#worker === worker) this.#replace();
+      });
+    });
+  }
+
+  #replace(): void {
+    this.#worker = undefined;
+    for (const { reject, timer } of this.#waiting.values()) {
+      clearTimeout(timer);
+      reject(new RunnerUnavailable('The worker of this model ended; it is started again.'));
+    }
+    this.#waiting.clear();
+    if (this.#closed) return;
+    this.restarts += 1;
+    setTimeout(() => {
+      if (!this.#closed) this.#start().catch(() => this.#replace());
+    }, RESTART_PAUSE_MS);
+  }
+
+  run(inputs: readonly WireTensor[]): Promise<WorkerRun> {
+    const worker = this.#worker;
+    if (!worker) return Promise.reject(new RunnerUnavailable('The worker of this model is being started.'));
+    if (this.#waiting.size >= MAX_WAITING) {
+      return Promise.reject(new RunnerUnavailable(`${MAX_WAITING} requests are waiting for this model.`));
+    }
+    const id = (this.#nextId += 1);
+    return new Promise((resolve, reject) => {
+      // Ending the worker rejects everything that waits for it, this run included.
+      const timer = setTimeout(() => void worker.terminate(), RUN_TIMEOUT_MS);
+      this.#waiting.set(id, { resolve, reject, timer });
+      worker.postMessage({ id, inputs });
+    });
+  }
+
+  /** Ends the thread as a crash would; for tests of the restart. */
+  async crash(): Promise<void> {
+    await this.#worker?.terminate();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#worker?.terminate();
+  }
+}
