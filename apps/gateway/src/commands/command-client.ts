@@ -1,0 +1,78 @@
+import { type KeyObject, randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type CommandReply, sendCommand } from '@kontor/messaging';
+import { signAssertion } from '@kontor/service/process';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { v7 as uuidv7 } from 'uuid';
+import { mayCommand, type Principal } from '../auth/principal.js';
+
+export type ContextName = 'registry' | 'deployment' | 'monitoring' | 'governance';
+
+/** What a service answers. `FORBIDDEN` is the gateway's own no, before anything was sent. */
+export type SendResult =
+  | CommandReply
+  | {
+      readonly outcome: 'failed';
+      readonly code: 'FORBIDDEN';
+      readonly message: string;
+      readonly correlationId: string;
+    };
+
+export interface SendOptions {
+  readonly context: ContextName;
+  readonly type: string;
+  readonly data: unknown;
+  readonly principal: Principal;
+  /** UUIDv7 chosen by the client; drawn if absent. The same id is the same command. */
+  readonly commandId?: string | undefined;
+  readonly correlationId?: string | undefined;
+  readonly traceparent?: string | undefined;
+}
+
+/** Issuer of the gateway's assertions; its key pair has the same name. */
+export const ISSUER = 'gateway';
+/** Pauses before the further tries: a restarting service is back within about a second. */
+const RETRY_AFTER_MS: readonly number[] = [100, 400, 1_000];
+
+/** A new command id: UUIDv7. */
+export const newCommandId = (): string => uuidv7();
+
+/** Sends commands to the services: signed, and repeated under the same id while the service is away. */
+export class CommandClient {
+  constructor(
+    private readonly nats: NatsConnection,
+    private readonly key: KeyObject,
+  ) {}
+
+  /**
+   * Sends one command and waits for its outcome. Retries are safe: the log remembers the command id.
+   *
+   * @returns the service's reply; `UNAVAILABLE` after the last try; `FORBIDDEN` for a principal that only reads.
+   */
+  async send(options: SendOptions): Promise<SendResult> {
+    const { context, type, data, principal } = options;
+    const commandId = options.commandId ?? newCommandId();
+    const correlationId = options.correlationId ?? randomUUID();
+    if (!mayCommand(principal)) {
+      const message = 'The role auditor reads and sends no command.';
+      return { outcome: 'failed', code: 'FORBIDDEN', message, correlationId };
+    }
+    const metadata = {
+      commandId,
+      workspace: principal.workspace,
+      now: new Date().toISOString(),
+      correlationId,
+      ...(options.traceparent !== undefined && { traceparent: options.traceparent }),
+    };
+    const payload = Buffer.from(JSON.stringify({ type, data, metadata }));
+    for (const pauseMs of [...RETRY_AFTER_MS, undefined]) {
+      // A fresh assertion per try: the one of the first try may have expired.
+      const { actor, workspace } = principal;
+      const assertion = await signAssertion(this.key, { issuer: ISSUER, actor, workspace, commandId, payload });
+      const result = await sendCommand(this.nats, { context, type, payload, assertion, correlationId });
+      if (result.outcome !== 'failed' || result.code !== 'UNAVAILABLE' || pauseMs === undefined) return result;
+      await delay(pauseMs);
+    }
+    throw new Error('the last try returns');
+  }
+}

@@ -1,0 +1,151 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  createAppliedPosition,
+  createEventStore,
+  createPool,
+  ensureReadModels,
+  runProjections,
+  tailLog,
+} from '@kontor/event-store';
+import { connectNats } from '@kontor/messaging';
+import { ensureKeyPair, loadPrivateKey } from '@kontor/service/process';
+import type { NatsConnection } from '@nats-io/transport-node';
+import type { RecordedEvent } from '@kontor/event-sourcing';
+import type pg from 'pg';
+import { Authenticator } from './auth/authenticator.js';
+import type { Principal } from './auth/principal.js';
+import { CommandClient, ISSUER } from './commands/command-client.js';
+import type { GatewayConfig } from './config.js';
+import { decodeToken, readLogIdentity, waitMsOf } from './graphql/consistency.js';
+import type { GraphContext } from './graphql/context.js';
+import { entities } from './graphql/entities.js';
+import { Rows } from './graphql/rows.js';
+import { LogReader } from './log/log-reader.js';
+import { LiveLog } from './subscriptions/live-log.js';
+import type { SocketControl } from './subscriptions/socket-door.js';
+import { UPCASTERS } from './upcasters.js';
+
+/** The schema that the gateway's role owns. */
+export const SCHEMA = 'gateway';
+/** Reads of one operation run side by side; more sessions than this only queue inside PostgreSQL. */
+const POOL_SESSIONS = 12;
+/** A query that takes longer is cancelled. */
+const STATEMENT_TIMEOUT_MS = 10_000;
+/** A batch takes milliseconds; whoever waits for the end of the process waits for this at most. */
+const CLOSE_GRACE_MS = 2_000;
+/** One page of a backfill. */
+const PAGE_EVENTS = 500;
+
+/** Headers that a request or a socket brings along. */
+export interface ConsistencyHeaders {
+  readonly token?: string | undefined;
+  readonly waitMs?: string | undefined;
+}
+
+/** Everything that the doors of the gateway share: GraphQL, the MLflow face, the pages. */
+export interface Gateway {
+  readonly config: GatewayConfig;
+  readonly pool: pg.Pool;
+  readonly nats: NatsConnection;
+  readonly authenticator: Authenticator;
+  readonly commands: CommandClient;
+  readonly log: LogReader;
+  /** Readers of one request. Their cache must not outlive it. */
+  rows(): Rows;
+  /** @throws CONSISTENCY_TOKEN_INVALID, CONSISTENCY_TIMEOUT */
+  contextFor(principal: Principal, headers?: ConsistencyHeaders, socket?: SocketControl): Promise<GraphContext>;
+  /** Rejects when the read models stopped for a reason that does not pass; the process must end then. */
+  readonly failed: Promise<never>;
+  close(): Promise<void>;
+}
+
+/** Connects, creates the read models and starts to apply the log to them. */
+export const openGateway = async (config: GatewayConfig): Promise<Gateway> => {
+  const pool = createPool({
+    connectionString: config.pgUrl,
+    max: POOL_SESSIONS,
+    statement_timeout: STATEMENT_TIMEOUT_MS,
+    application_name: 'kontor-gateway',
+  });
+  const { connectionString, application_name } = pool.options;
+  // The projector's batches may take longer than a reader is allowed to.
+  const projectorPool = createPool({ connectionString, application_name: `${application_name}-projections`, max: 3 });
+  await ensureReadModels(projectorPool, SCHEMA, entities);
+  const nats = await connectNats(config.natsUrl, 'kontor-gateway');
+  const identity = await readLogIdentity(pool);
+  const store = createEventStore(pool, { upcasters: UPCASTERS });
+  const applied = createAppliedPosition(pool, SCHEMA, entities);
+  const start = await applied.reached();
+  const readPage = async (after: bigint, upTo: bigint): Promise<readonly RecordedEvent[]> => {
+    const page: RecordedEvent[] = [];
+    const end = after + BigInt(PAGE_EVENTS);
+    for await (const event of store.readAll(after, { upTo: end < upTo ? end : upTo })) page.push(event);
+    return page;
+  };
+  const live = new LiveLog(readPage, start);
+  const consumers = entities.map(({ projection: { name, version } }) => ({ name, version }));
+  const log = new LogReader({ pool, schema: SCHEMA, store, identity, applied, live, consumers });
+
+  const stop = new AbortController();
+  const running = project(projectorPool, live, stop.signal);
+  await ensureKeyPair(config.keysDir, ISSUER);
+  const commands = new CommandClient(nats, await loadPrivateKey(config.keysDir, ISSUER));
+  const rows = (): Rows => new Rows(pool, SCHEMA);
+  return {
+    config,
+    pool,
+    nats,
+    authenticator: new Authenticator({ mode: config.auth, keysDir: config.keysDir }),
+    commands,
+    log,
+    rows,
+    contextFor: async (principal, { token, waitMs } = {}, socket) => {
+      const wanted = token === undefined ? undefined : decodeToken(identity, token);
+      const position = wanted === undefined ? await applied.reached() : await log.wait(wanted, waitMsOf(waitMs));
+      return {
+        principal,
+        workspace: principal.workspace,
+        correlationId: randomUUID(),
+        rows: rows(),
+        log,
+        commands,
+        moment: { position },
+        shown: position,
+        ...(socket && { socket }),
+      };
+    },
+    failed: running.then(() => new Promise<never>(() => undefined)),
+    close: async () => {
+      stop.abort();
+      // The transaction of a batch is all or nothing, so a projector that does not end in time may be cut off.
+      await Promise.race([running.catch(() => undefined), delay(CLOSE_GRACE_MS, undefined, { ref: false })]);
+      await applied.close();
+      await store.close();
+      await nats.close();
+      await projectorPool.end();
+      await pool.end();
+    },
+  };
+};
+
+/** Applies the log until the signal aborts, and hands each applied batch to the subscribers. */
+const project = (pool: pg.Pool, live: LiveLog, signal: AbortSignal): Promise<void> => {
+  let applying: readonly RecordedEvent[] = [];
+  return runProjections({
+    pool,
+    schema: SCHEMA,
+    readModels: entities,
+    owner: `gateway-${process.pid}`,
+    signal,
+    batches: async function* (after) {
+      for await (const batch of tailLog({ pool, after, upcasters: UPCASTERS, signal })) {
+        applying = batch;
+        yield batch;
+      }
+    },
+    onApplied: (position) => {
+      live.publish(applying.filter((event) => event.position <= position));
+    },
+  });
+};

@@ -1,0 +1,52 @@
+import { endpointEntity, rolloutEntity } from '../deployment/deployment.entities.js';
+import {
+  gateDecisionEntity,
+  incidentEntity,
+  policyEntity,
+  subjectEntity,
+  useCaseEntity,
+} from '../governance/governance.entities.js';
+import {
+  alertEntity,
+  baselineEntity,
+  dataSourceEntity,
+  driftEntity,
+  evaluationEntity,
+  monitorEntity,
+  windowEntity,
+} from '../monitoring/monitoring.entities.js';
+import {
+  artifactEntity,
+  experimentEntity,
+  loggedModelEntity,
+  metricBatchEntity,
+  modelVersionEntity,
+  registeredModelEntity,
+  runEntity,
+} from '../registry/registry.entities.js';
+import type { Entity } from './entity.js';
+
+/** Every read model of the platform. */
+export const entities: readonly Entity<object>[] = [
+  experimentEntity,
+  runEntity,
+  metricBatchEntity,
+  loggedModelEntity,
+  registeredModelEntity,
+  modelVersionEntity,
+  artifactEntity,
+  endpointEntity,
+  rolloutEntity,
+  baselineEntity,
+  monitorEntity,
+  windowEntity,
+  driftEntity,
+  alertEntity,
+  dataSourceEntity,
+  evaluationEntity,
+  useCaseEntity,
+  policyEntity,
+  subjectEntity,
+  gateDecisionEntity,
+  incidentEntity,
+];

@@ -1,0 +1,24 @@
+import { GraphQLError } from 'graphql';
+
+/** Codes of errors that a client can act on, as they stand in `extensions.code`. */
+export type RequestErrorCode =
+  | 'BAD_USER_INPUT'
+  | 'CONSISTENCY_TIMEOUT'
+  | 'CONSISTENCY_TOKEN_INVALID'
+  | 'COST_LIMIT'
+  | 'CURSOR_INVALID'
+  | 'DOCUMENT_LIMIT'
+  | 'FORBIDDEN'
+  | 'POSITION_BEFORE_FIRST'
+  | 'POSITION_IN_FUTURE'
+  | 'SERVICE_UNAVAILABLE'
+  | 'TIME_BEFORE_FIRST'
+  | 'TIME_IN_FUTURE'
+  | 'UNAUTHENTICATED';
+
+/** An error of the request: the message names what is wrong and what is allowed, and reaches the client as it is. */
+export const requestError = (
+  code: RequestErrorCode,
+  message: string,
+  details: Readonly<Record<string, unknown>> = {},
+): GraphQLError => new GraphQLError(message, { extensions: { code, ...details } });

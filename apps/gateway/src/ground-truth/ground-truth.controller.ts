@@ -1,0 +1,59 @@
+import { createHash } from 'node:crypto';
+import { jetstream } from '@nats-io/jetstream';
+import { Body, Controller, HttpException, Inject, Post, Req } from '@nestjs/common';
+import canonicalize from 'canonicalize';
+import type { FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { newCommandId } from '../commands/command-client.js';
+import type { Gateway } from '../gateway.js';
+import { GATEWAY } from '../gateway.token.js';
+import { principalOf } from '../http-door.js';
+import { labelRecords } from './label-batch.js';
+
+/** One message of JetStream holds at most 1 MiB; a label has some 200 bytes. */
+const LABELS_PER_MESSAGE = 2_000;
+
+const published = z.uuidv7();
+
+/** Labels that became known later. All or nothing: a batch with one bad label is refused and names it. */
+@Controller()
+export class GroundTruthController {
+  constructor(@Inject(GATEWAY) private readonly gateway: Gateway) {}
+
+  @Post('/v1/ground-truth')
+  async receive(@Req() request: FastifyRequest, @Body() body: unknown): Promise<object> {
+    const principal = principalOf(request);
+    const parsed = labelRecords(body, principal.workspace);
+    if ('problem' in parsed) {
+      throw new HttpException({ error_code: 'INVALID_PARAMETER_VALUE', ...parsed.problem }, 400);
+    }
+    const { batch, records } = parsed;
+    const key = request.headers['idempotency-key'];
+    const commandId = published.safeParse(key).data ?? newCommandId();
+    const digest = `sha256:${createHash('sha256')
+      .update(canonicalize(records) ?? '')
+      .digest('hex')}`;
+    const { endpoint, labelName, source } = batch;
+    // The log first: it refuses who may not send and what is unknown. Labels are telemetry and count once per prediction
+    // and revision, so sending the batch again after a failure in between is safe.
+    const result = await this.gateway.commands.send({
+      context: 'monitoring',
+      type: 'ReceiveGroundTruth',
+      data: { batchId: commandId, endpoint, labelName, labels: records.length, digest, source },
+      principal,
+      commandId,
+    });
+    if (result.outcome !== 'accepted') {
+      const status = result.outcome === 'rejected' ? 409 : STATUS[result.code];
+      throw new HttpException({ error_code: result.code, message: result.message }, status);
+    }
+    const stream = jetstream(this.gateway.nats);
+    for (let from = 0; from < records.length; from += LABELS_PER_MESSAGE) {
+      const part = JSON.stringify(records.slice(from, from + LABELS_PER_MESSAGE));
+      await stream.publish(`kontor.label.${principal.workspace}.${endpoint}`, part, { msgID: `${commandId}-${from}` });
+    }
+    return { batchId: commandId, labels: records.length, digest, position: result.position };
+  }
+}
+
+const STATUS = { UNAVAILABLE: 503, INTERNAL: 500, INVALID: 400, UNAUTHENTICATED: 401, FORBIDDEN: 403 } as const;

@@ -1,0 +1,118 @@
+import type { Position, RecordedEvent } from '@kontor/event-sourcing';
+import {
+  type AppliedPosition,
+  type ConsumerId,
+  type PostgresEventStore,
+  positionAtTime,
+  readCheckpoints,
+  TimeInFuture,
+} from '@kontor/event-store';
+import type pg from 'pg';
+import { requestError } from '../graphql/errors.js';
+import { lagOf, type LogIdentity, waitFor } from '../graphql/consistency.js';
+import type { LiveLog } from '../subscriptions/live-log.js';
+
+export interface FreshnessOf {
+  readonly projection: string;
+  readonly version: number;
+  readonly position: string;
+  readonly lagEvents: number;
+  readonly lagMs: number;
+  readonly parked: number;
+}
+
+interface LogReaderOptions {
+  readonly pool: pg.Pool;
+  readonly schema: string;
+  readonly store: PostgresEventStore;
+  readonly identity: LogIdentity;
+  readonly applied: AppliedPosition;
+  readonly live: LiveLog;
+  readonly consumers: readonly ConsumerId[];
+}
+
+/** The log as the graph reads it: positions, moments, pages of events, and how far the read models are. */
+export class LogReader {
+  constructor(private readonly options: LogReaderOptions) {}
+
+  get identity(): LogIdentity {
+    return this.options.identity;
+  }
+
+  get applied(): AppliedPosition {
+    return this.options.applied;
+  }
+
+  get live(): LiveLog {
+    return this.options.live;
+  }
+
+  head(): Promise<Position> {
+    return this.options.store.head();
+  }
+
+  lag(position: Position): Promise<{ head: Position; lagMs: number }> {
+    return lagOf(this.options.pool, position);
+  }
+
+  /** Waits until rows have reached a position. @throws CONSISTENCY_TIMEOUT */
+  wait(position: Position, waitMs?: number): Promise<Position> {
+    return waitFor(this.options.applied, position, waitMs);
+  }
+
+  /**
+   * The last position recorded at or before a moment.
+   *
+   * @throws TIME_IN_FUTURE, TIME_BEFORE_FIRST
+   */
+  async positionAt(time: string): Promise<Position> {
+    let position: Position;
+    try {
+      position = await positionAtTime(this.options.pool, time);
+    } catch (error) {
+      if (error instanceof TimeInFuture) throw requestError('TIME_IN_FUTURE', `time: ${error.message}`);
+      throw error;
+    }
+    if (position === 0n) {
+      throw requestError('TIME_BEFORE_FIRST', `time: ${time} is before the first event of the log`);
+    }
+    return position;
+  }
+
+  /** At most `limit` events of a workspace above `after` up to `upTo`, oldest first. */
+  async page(options: {
+    readonly workspace: string;
+    readonly after: Position;
+    readonly upTo: Position;
+    readonly limit: number;
+    readonly types?: readonly string[] | undefined;
+  }): Promise<readonly RecordedEvent[]> {
+    const { workspace, after, upTo, limit, types } = options;
+    const events: RecordedEvent[] = [];
+    if (after >= upTo) return events;
+    for await (const event of this.options.store.readAll(after, { upTo, ...(types && { types }) })) {
+      if (event.workspace === workspace) events.push(event);
+      if (events.length === limit) break;
+    }
+    return events;
+  }
+
+  async freshness(): Promise<readonly FreshnessOf[]> {
+    const { pool, schema, consumers } = this.options;
+    const positions = await readCheckpoints(pool, schema, consumers);
+    const lags = new Map<Position, { head: Position; lagMs: number }>();
+    for (const position of new Set(positions)) lags.set(position, await lagOf(pool, position));
+    return consumers.map(({ name, version }, index) => {
+      const position = positions[index] ?? 0n;
+      const { head, lagMs } = lags.get(position) ?? { head: position, lagMs: 0 };
+      return {
+        projection: name,
+        version,
+        position: String(position),
+        lagEvents: Number(head - position),
+        lagMs,
+        parked: 0,
+      };
+    });
+  }
+}

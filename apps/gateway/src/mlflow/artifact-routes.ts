@@ -1,0 +1,157 @@
+import type { Readable } from 'node:stream';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { artifactPath } from '../artifacts/artifact-path.js';
+import { artifactEntity, modelVersionEntity, registeredModelEntity } from '../registry/registry.entities.js';
+import { listArtifacts, type OwnedPath, ownedPath } from './artifact-paths.js';
+import type { MlflowCall } from './call.js';
+import { invalid, missing, MlflowError } from './errors.js';
+import { writeJson } from './json.js';
+import type { RowQuery } from './row-query.js';
+
+const ROOT = '/2.0/mlflow-artifacts/artifacts';
+
+/** What a browser may show; everything else is bytes. Never markup or script: a stored page would run here. */
+const TYPES: Readonly<Record<string, string>> = {
+  json: 'application/json',
+  txt: 'text/plain; charset=utf-8',
+  md: 'text/plain; charset=utf-8',
+  yaml: 'text/plain; charset=utf-8',
+  yml: 'text/plain; charset=utf-8',
+  csv: 'text/csv; charset=utf-8',
+  png: 'image/png',
+  jpg: 'image/jpeg',
+};
+
+/** @throws MlflowError for a path that tries to leave its place. */
+const checkedPath = (path: string): string => {
+  const normal = artifactPath(path);
+  if (normal !== undefined) return normal;
+  throw invalid('Invalid path');
+};
+
+/** The raw path behind the proxy's root: the router decodes once, and the check decodes further by itself. */
+const pathOf = (request: FastifyRequest): string => (request.params as { readonly '*': string })['*'];
+
+const wholePath = ({ owner, path }: OwnedPath): string => `${owner}/${path}`;
+
+/**
+ * Refuses to change what a registered version is made of.
+ *
+ * @throws MlflowError 409 ARTIFACT_IMMUTABLE that names the version.
+ */
+const refuseRegistered = async (rows: RowQuery, { command, id, path }: OwnedPath): Promise<void> => {
+  const column = { Run: 'runId', LoggedModel: 'loggedModelId', Folder: undefined }[command];
+  if (column === undefined) return;
+  const versions = await rows.all(modelVersionEntity, { [column]: id, deleted: false }, 'key', 1000);
+  for (const { modelId, version, storageLocation } of versions) {
+    const root = ownedPath(storageLocation.replace(/^mlflow-artifacts:\/*/, ''));
+    const below = root.path === '' || path === root.path || path.startsWith(`${root.path}/`);
+    if (root.id !== id || !below) continue;
+    const model = await rows.byId(registeredModelEntity, modelId);
+    throw new MlflowError(
+      'RESOURCE_CONFLICT',
+      `Artifacts of model version ${model?.name ?? modelId}/${version} cannot be changed.`,
+      {
+        rejection: 'ARTIFACT_IMMUTABLE',
+      },
+    );
+  }
+};
+
+const idField = { Run: 'runId', LoggedModel: 'loggedModelId', Folder: 'folder' } as const;
+
+const upload = async (request: FastifyRequest, call: MlflowCall): Promise<void> => {
+  const path = checkedPath(pathOf(request));
+  const owned = ownedPath(path);
+  if (owned.path === '' || /\/$/.test(pathOf(request))) throw invalid('Invalid path');
+  await refuseRegistered(await call.rows(), owned);
+  const { digest, sizeBytes } = await call.parts.artifacts.put(request.body as Readable);
+  await call.send(`Record${owned.command}Artifact`, {
+    [idField[owned.command]]: owned.id,
+    path: owned.path,
+    digest,
+    sizeBytes,
+  });
+};
+
+const remove = async (request: FastifyRequest, call: MlflowCall): Promise<void> => {
+  const owned = ownedPath(checkedPath(pathOf(request)));
+  if (owned.path === '') throw invalid('Invalid path');
+  const rows = await call.rows();
+  await refuseRegistered(rows, owned);
+  await call.send(`Remove${owned.command}Artifacts`, { [idField[owned.command]]: owned.id, path: owned.path });
+};
+
+/** One range of bytes, as clients ask for it. @returns undefined for none, or one that cannot be read. */
+const rangeOf = (header: string | undefined, sizeBytes: number): { start: number; end: number } | undefined => {
+  const match = /^bytes=(\d*)-(\d*)$/.exec(header ?? '');
+  if (!match || (match[1] === '' && match[2] === '')) return undefined;
+  const [, from = '', to = ''] = match;
+  const start = from === '' ? Math.max(0, sizeBytes - Number(to)) : Number(from);
+  const end = from === '' || to === '' ? sizeBytes - 1 : Math.min(Number(to), sizeBytes - 1);
+  return start <= end ? { start, end } : undefined;
+};
+
+const download = async (request: FastifyRequest, reply: FastifyReply, call: MlflowCall): Promise<FastifyReply> => {
+  const owned = ownedPath(checkedPath(pathOf(request)));
+  const rows = await call.rows();
+  const [row] = await rows.all(artifactEntity, { owner: owned.owner, path: owned.path }, 'key', 1);
+  if (!row) {
+    const isFolder = (await listArtifacts(rows, owned.owner, owned.path)).length > 0;
+    const shown = pathOf(request);
+    if (isFolder) throw invalid(`Artifact path refers to a directory, not a file: '${shown}'`);
+    throw missing(`No such artifact: '${shown}'`);
+  }
+  const { digest, sizeBytes, path } = row;
+  if ((await call.parts.artifacts.size(digest)) !== sizeBytes) {
+    throw new Error(`the bytes of ${wholePath(owned)} (${digest}) are not in the artifact store`);
+  }
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  const ascii = name.replace(/[^\x20-\x7e]|["\\]/g, '_');
+  const extended = ascii === name ? '' : `; filename*=UTF-8''${encodeURIComponent(name)}`;
+  const range = rangeOf(request.headers.range, sizeBytes);
+  reply
+    .header('content-disposition', `attachment; filename="${ascii}"${extended}`)
+    .header('x-content-type-options', 'nosniff')
+    .header('accept-ranges', 'bytes')
+    .header('etag', `"${digest}"`)
+    .type(TYPES[name.slice(name.lastIndexOf('.') + 1).toLowerCase()] ?? 'application/octet-stream');
+  if (range) {
+    reply.code(206).header('content-range', `bytes ${range.start}-${range.end}/${sizeBytes}`);
+    return reply.header('content-length', range.end - range.start + 1).send(call.parts.artifacts.read(digest, range));
+  }
+  return reply.header('content-length', sizeBytes).send(call.parts.artifacts.read(digest));
+};
+
+/** Base names, as the proxy lists them. */
+const list = async (request: FastifyRequest, call: MlflowCall): Promise<object> => {
+  const folder = checkedPath((request.query as { readonly path?: string }).path ?? '');
+  if (folder === '') return {};
+  const { owner, path } = ownedPath(folder);
+  const files = await listArtifacts(await call.rows(), owner, path);
+  const named = files.map((file) => ({ ...file, path: file.path.slice(file.path.lastIndexOf('/') + 1) }));
+  return named.length > 0 ? { files: named } : {};
+};
+
+/** The artifact proxy: bytes by content, paths as names that events keep. */
+export const artifactRoutes = (
+  scope: FastifyInstance,
+  prefixes: readonly string[],
+  callOf: (request: FastifyRequest) => MlflowCall,
+): void => {
+  for (const prefix of prefixes) {
+    const root = `${prefix}${ROOT}`;
+    scope.get(root, async (request, reply) =>
+      reply.type('application/json').send(writeJson(await list(request, callOf(request)))),
+    );
+    scope.put(`${root}/*`, async (request, reply) => {
+      await upload(request, callOf(request));
+      return reply.code(200).send();
+    });
+    scope.get(`${root}/*`, (request, reply) => download(request, reply, callOf(request)));
+    scope.delete(`${root}/*`, async (request, reply) => {
+      await remove(request, callOf(request));
+      return reply.type('application/json').send('{}');
+    });
+  }
+};

@@ -1,0 +1,18 @@
+import type { Fields, Message } from './message.js';
+import type { MlflowCall } from './call.js';
+
+/** One method and path of MLflow's REST API. `{name}` parts of the path become fields of the request. */
+export interface Endpoint<F extends Fields = Fields> {
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  /** Behind `/api/<version>.0` and `/ajax-api/<version>.0`. */
+  readonly path: `/mlflow/${string}`;
+  /** 2 unless MLflow moved the endpoint. */
+  readonly version?: 3;
+  readonly fields: F;
+  /** Answers with the JSON body; `{}` is an empty success. @throws MlflowError */
+  readonly handle: (request: Message<F>, call: MlflowCall) => Promise<object>;
+}
+
+/** Declares an endpoint; the request's type follows from its fields. */
+export const endpoint = <const F extends Fields>(declaration: Endpoint<F>): Endpoint =>
+  declaration as unknown as Endpoint;

@@ -1,0 +1,251 @@
+import type { ExperimentRow } from '../registry/experiments.projection.js';
+import { experimentEntity } from '../registry/registry.entities.js';
+import { CommandRejected, type MlflowCall } from './call.js';
+import { endpoint, type Endpoint } from './endpoint.js';
+import { invalid, missing, MlflowError } from './errors.js';
+import { EXPERIMENT_FILTER, parseFilter } from './filter.js';
+import { int64, message, oneOf, repeated, required, string } from './message.js';
+import { atMost, checkedKey, toMs } from './names.js';
+import { readPageToken, writePageToken } from './page-token.js';
+import { toMlflowError } from './rejections.js';
+import { addFilter, orderBySql } from './search.js';
+
+const tag = message({ key: required(string), value: string });
+const viewType = oneOf('ACTIVE_ONLY', 'DELETED_ONLY', 'ALL');
+
+const MAX_PAGE = 50_000n;
+/** Experiments are created one after another; more simultaneous ones than this are a client gone wild. */
+const MAX_NUMBER_TRIES = 50;
+
+export const experimentJson = (row: ExperimentRow, workspace: string): object => ({
+  experiment_id: row.experimentId,
+  name: row.name,
+  artifact_location: row.artifactLocation,
+  lifecycle_stage: row.deleted ? 'deleted' : 'active',
+  last_update_time: toMs(row.updatedAt),
+  creation_time: toMs(row.createdAt),
+  ...(row.tags.length > 0 && { tags: row.tags }),
+  workspace,
+});
+
+/** @throws MlflowError unless the id is a number of an experiment, deleted ones included. */
+export const experimentById = async (call: MlflowCall, experimentId: string): Promise<ExperimentRow> => {
+  if (!/^\d{1,19}$/.test(experimentId)) {
+    throw invalid(`Invalid experiment ID '${experimentId}'. Experiment ID must be a valid integer.`);
+  }
+  const row = await (await call.rows()).byId(experimentEntity, experimentId);
+  if (row) return row;
+  throw missing(`No Experiment with id=${experimentId} exists`);
+};
+
+const experimentExists = (name: string) =>
+  new MlflowError('RESOURCE_ALREADY_EXISTS', `Experiment(name=${name}) already exists.`);
+
+const create = async (call: MlflowCall, number: bigint, name: string, location: string, tags: readonly object[]) => {
+  for (let experimentId = number, tries = 1; ; experimentId++, tries++) {
+    const artifactLocation = location || `mlflow-artifacts:/${experimentId}`;
+    try {
+      await call.command('CreateExperiment', { experimentId: String(experimentId), name, artifactLocation, tags });
+      return String(experimentId);
+    } catch (error) {
+      if (!(error instanceof CommandRejected)) throw error;
+      if (error.code === 'EXPERIMENT_EXISTS' && tries < MAX_NUMBER_TRIES) continue;
+      // Number and name are both claimed; a claim that another experiment holds is the name's.
+      if (error.code === 'NAME_TAKEN') throw experimentExists(name);
+      throw toMlflowError(error.code, error.message, error.details);
+    }
+  }
+};
+
+/** Experiment 0, `Default`, exists from the start. Made by the first call that could miss it. */
+export const ensureDefaultExperiment = async (call: MlflowCall): Promise<void> => {
+  if (await (await call.rows()).byId(experimentEntity, '0')) return;
+  try {
+    await call.command('CreateExperiment', {
+      experimentId: '0',
+      name: 'Default',
+      artifactLocation: 'mlflow-artifacts:/0',
+      tags: [],
+    });
+  } catch (error) {
+    // Another call was faster.
+    if (!(error instanceof CommandRejected && ['EXPERIMENT_EXISTS', 'NAME_TAKEN'].includes(error.code))) throw error;
+  }
+};
+
+const search = {
+  fields: {
+    max_results: required(int64),
+    view_type: viewType,
+    filter: string,
+    order_by: repeated(string),
+    page_token: string,
+  },
+} as const;
+
+const searchExperiments = async (
+  request: {
+    max_results: bigint;
+    view_type: string | undefined;
+    filter: string | undefined;
+    order_by: readonly string[];
+    page_token: string | undefined;
+  },
+  call: MlflowCall,
+): Promise<object> => {
+  const { max_results: limit, page_token, view_type = 'ACTIVE_ONLY', filter = '', order_by } = request;
+  if (limit < 1n)
+    throw invalid(`Invalid value ${limit} for parameter 'max_results' supplied. It must be a positive integer`);
+  if (limit > MAX_PAGE)
+    throw invalid(`Invalid value ${limit} for parameter 'max_results' supplied. It must be at most ${MAX_PAGE}`);
+  const listing = ['experiments', view_type, filter, order_by];
+  const token = readPageToken(listing, page_token);
+  const rows = token ? call.rowsAt(token.position) : await call.rows();
+  const conditions = rows.conditions();
+  if (view_type !== 'ALL') conditions.add(`deleted = ${conditions.bind(view_type === 'DELETED_ONLY')}`);
+  const columns = {
+    attributes: {
+      name: 'name',
+      experiment_id: '"experimentId"',
+      creation_time: `(extract(epoch FROM (body->>'createdAt')::timestamptz) * 1000)::bigint`,
+      last_update_time: `(extract(epoch FROM (body->>'updatedAt')::timestamptz) * 1000)::bigint`,
+    },
+  };
+  addFilter(columns, parseFilter(EXPERIMENT_FILTER, filter), conditions);
+  const orderBy =
+    order_by.length > 0
+      ? orderBySql(columns, order_by, { aliases: {}, ties: '"experimentId"::bigint DESC', conditions })
+      : '"createdAt" DESC, "experimentId"::bigint ASC';
+  const offset = token?.offset ?? 0;
+  const size = Number(limit);
+  const found = await rows.list(experimentEntity, conditions, { orderBy, limit: size + 1, offset });
+  const page = found.slice(0, size);
+  return {
+    ...(page.length > 0 && { experiments: page.map((row) => experimentJson(row, call.workspace)) }),
+    ...(found.length > size && {
+      next_page_token: writePageToken(listing, { position: rows.position, offset: offset + size }),
+    }),
+  };
+};
+
+export const experimentEndpoints: readonly Endpoint[] = [
+  endpoint({
+    method: 'POST',
+    path: '/mlflow/experiments/create',
+    fields: { name: required(string), artifact_location: string, tags: repeated(tag) },
+    handle: async ({ name, artifact_location = '', tags }, call) => {
+      if (name.trim() === '') throw invalid(`Invalid experiment name: '${name}'`);
+      atMost(500, 'name', name);
+      if (artifact_location.startsWith('runs:')) {
+        throw invalid(`Artifact location cannot be a runs:/ URI. Given: '${artifact_location}'`);
+      }
+      const rows = await call.rows();
+      if (await rows.find(experimentEntity, { name })) throw experimentExists(name);
+      const [newest] = await rows.list(experimentEntity, rows.conditions(), {
+        orderBy: '"experimentId"::bigint DESC',
+        limit: 1,
+      });
+      const number = BigInt(newest?.experimentId ?? '0') + 1n;
+      const pairs = tags.map(({ key, value = '' }) => ({ key: checkedKey('key', key), value }));
+      return { experiment_id: await create(call, number, name, artifact_location, pairs) };
+    },
+  }),
+  endpoint({
+    method: 'GET',
+    path: '/mlflow/experiments/get',
+    fields: { experiment_id: required(string) },
+    handle: async ({ experiment_id }, call) => {
+      if (experiment_id === '0') await ensureDefaultExperiment(call);
+      return { experiment: experimentJson(await experimentById(call, experiment_id), call.workspace) };
+    },
+  }),
+  endpoint({
+    method: 'GET',
+    path: '/mlflow/experiments/get-by-name',
+    fields: { experiment_name: required(string) },
+    handle: async ({ experiment_name }, call) => {
+      if (experiment_name === 'Default') await ensureDefaultExperiment(call);
+      const row = await (await call.rows()).find(experimentEntity, { name: experiment_name });
+      if (!row) throw missing(`Could not find experiment with name '${experiment_name}'`);
+      return { experiment: experimentJson(row, call.workspace) };
+    },
+  }),
+  ...(['POST', 'GET'] as const).map((method) =>
+    endpoint({
+      method,
+      path: '/mlflow/experiments/search',
+      fields: search.fields,
+      handle: async (request, call) => {
+        await ensureDefaultExperiment(call);
+        return searchExperiments(request, call);
+      },
+    }),
+  ),
+  endpoint({
+    method: 'POST',
+    path: '/mlflow/experiments/delete',
+    fields: { experiment_id: required(string) },
+    handle: async ({ experiment_id }, call) => {
+      const { experimentId, deleted } = await experimentById(call, experiment_id);
+      if (deleted) throw missing(`No Experiment with id=${experimentId} exists`);
+      await call.send('DeleteExperiment', { experimentId });
+      return {};
+    },
+  }),
+  endpoint({
+    method: 'POST',
+    path: '/mlflow/experiments/restore',
+    fields: { experiment_id: required(string) },
+    handle: async ({ experiment_id }, call) => {
+      const { experimentId } = await experimentById(call, experiment_id);
+      await call.send('RestoreExperiment', { experimentId });
+      return {};
+    },
+  }),
+  endpoint({
+    method: 'POST',
+    path: '/mlflow/experiments/update',
+    fields: { experiment_id: required(string), new_name: required(string) },
+    handle: async ({ experiment_id, new_name }, call) => {
+      const { experimentId, name: previousName, deleted } = await experimentById(call, experiment_id);
+      if (deleted) throw new MlflowError('INVALID_STATE', 'Cannot rename a non-active experiment.');
+      atMost(500, 'name', new_name);
+      try {
+        await call.command('RenameExperiment', { experimentId, name: new_name, previousName });
+      } catch (error) {
+        if (!(error instanceof CommandRejected)) throw error;
+        if (error.code === 'NAME_TAKEN')
+          throw new MlflowError('BAD_REQUEST', `Experiment(name=${new_name}) already exists.`);
+        throw toMlflowError(error.code, error.message, error.details);
+      }
+      return {};
+    },
+  }),
+  endpoint({
+    method: 'POST',
+    path: '/mlflow/experiments/set-experiment-tag',
+    fields: { experiment_id: required(string), key: required(string), value: string },
+    handle: async ({ experiment_id, key, value = '' }, call) => {
+      const { experimentId } = await experimentById(call, experiment_id);
+      await call.send('SetExperimentTag', {
+        experimentId,
+        key: checkedKey('key', key),
+        value: atMost(20_000, 'value', value),
+      });
+      return {};
+    },
+  }),
+  endpoint({
+    method: 'POST',
+    path: '/mlflow/experiments/delete-experiment-tag',
+    fields: { experiment_id: required(string), key: required(string) },
+    handle: async ({ experiment_id, key }, call) => {
+      const { experimentId, tags } = await experimentById(call, experiment_id);
+      if (!tags.some((known) => known.key === key)) {
+        throw missing(`No tag with name: ${key} in experiment with id ${experimentId}`);
+      }
+      await call.send('RemoveExperimentTag', { experimentId, key });
+      return {};
+    },
+  }),
+];

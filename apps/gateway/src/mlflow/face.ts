@@ -1,0 +1,147 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import type { Readable } from 'node:stream';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { ArtifactStore } from '../artifacts/artifact-store.js';
+import { type Gateway, SCHEMA } from '../gateway.js';
+import { GraphQLError } from 'graphql';
+import { principalOf } from '../http-door.js';
+import { artifactRoutes } from './artifact-routes.js';
+import { type FaceParts, MlflowCall } from './call.js';
+import type { Endpoint } from './endpoint.js';
+import { invalid, MlflowError } from './errors.js';
+import { experimentEndpoints } from './experiments.js';
+import { type Json, writeJson } from './json.js';
+import { loggedModelEndpoints } from './logged-models.js';
+import { readBody, readMessage, readQuery } from './message.js';
+import { registeredModelEndpoints } from './registered-models.js';
+import { runEndpoints } from './runs.js';
+import { serverInfoEndpoints } from './server-info.js';
+
+/** A batch of metrics is documented with 1 MB; 16 times that is a client gone wild. */
+const MAX_BODY_BYTES = 16 * 1024 * 1024;
+
+/** Every endpoint that is served. What is not here answers as MLflow answers an unknown path. */
+export const endpoints: readonly Endpoint[] = [
+  ...experimentEndpoints,
+  ...runEndpoints,
+  ...loggedModelEndpoints,
+  ...registeredModelEndpoints,
+  ...serverInfoEndpoints,
+];
+
+const PREFIXES = ['/api', '/ajax-api'];
+
+/** Serves MLflow's REST API and its artifact proxy on the gateway's HTTP door. */
+export const mountMlflow = (
+  app: FastifyInstance,
+  gateway: Gateway,
+  log: (message: string, error: unknown) => void,
+): void => {
+  const { pool, commands, config } = gateway;
+  const parts: FaceParts = {
+    pool,
+    schema: SCHEMA,
+    commands,
+    log: gateway.log,
+    artifacts: new ArtifactStore(config.artifactsDir),
+  };
+  const callOf = (request: FastifyRequest) => new MlflowCall(parts, principalOf(request), randomUUID());
+  const answerError = (error: unknown, reply: FastifyReply) => sendError(error, reply, log);
+
+  app.register(async (scope) => {
+    // Bodies arrive as streams: artifacts are never held in memory, and JSON is read with the protocol's own rules.
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
+    scope.setErrorHandler((error, _request, reply) => answerError(error, reply));
+    for (const declared of endpoints) {
+      for (const prefix of PREFIXES) {
+        const url = `${prefix}/${declared.version ?? 2}.0${declared.path.replace(/\{(\w+)\}/g, ':$1')}`;
+        scope.route({
+          method: declared.method,
+          url,
+          handler: async (request, reply) => {
+            const message = readMessage(declared.fields, await inputOf(declared, request));
+            const body = await declared.handle(message, callOf(request));
+            return reply.type('application/json').send(writeJson(body));
+          },
+        });
+      }
+    }
+    artifactRoutes(scope, PREFIXES, callOf);
+    for (const prefix of PREFIXES) {
+      scope.all(`${prefix}/*`, (request) => {
+        throw new MlflowError(
+          'ENDPOINT_NOT_FOUND',
+          `No endpoint for ${request.method} ${request.url.split('?', 1)[0]}`,
+        );
+      });
+    }
+  });
+};
+
+/** The request's fields: path parts, and the query of a GET or the body of everything else. */
+const inputOf = async (
+  { method, fields }: Endpoint,
+  request: FastifyRequest,
+): Promise<Readonly<Record<string, Json>>> => {
+  const params = request.params as Readonly<Record<string, string>>;
+  if (method === 'GET') {
+    const query = new URLSearchParams(request.url.split('?', 2)[1] ?? '');
+    return { ...readQuery(fields, query), ...params };
+  }
+  if (method === 'POST') checkContentType(request.headers['content-type']);
+  return { ...readBody(await readText(request.body as Readable | undefined)), ...params };
+};
+
+const checkContentType = (header: string | undefined): void => {
+  if (header === undefined) {
+    throw new MlflowError('BAD_REQUEST', 'Bad Request. Content-Type header is missing.');
+  }
+  if (header.split(';', 1)[0]?.trim().toLowerCase() !== 'application/json') {
+    throw new MlflowError('BAD_REQUEST', "Bad Request. Content-Type must be one of ['application/json'].");
+  }
+};
+
+/** @throws MlflowError 413 if the body is larger than any request may be. */
+const readText = async (body: Readable | undefined): Promise<string> => {
+  if (body === undefined) return '';
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    sizeBytes += chunk.length;
+    if (sizeBytes > MAX_BODY_BYTES) {
+      body.resume();
+      if (!body.readableEnded) await once(body, 'end');
+      throw new MlflowError('BAD_REQUEST', `The request body has more than ${MAX_BODY_BYTES} bytes.`, { status: 413 });
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+};
+
+/** Expected errors in MLflow's form; anything else as 500 with an id that the process's log names too. */
+const sendError = (
+  error: unknown,
+  reply: FastifyReply,
+  log: (message: string, error: unknown) => void,
+): FastifyReply => {
+  if (error instanceof MlflowError) {
+    const { retryAfterSeconds } = error.extra;
+    if (retryAfterSeconds !== undefined) reply.header('retry-after', String(retryAfterSeconds));
+    return reply.code(error.status).type('application/json').send(JSON.stringify(error.body()));
+  }
+  if (error instanceof GraphQLError) {
+    // The rows are late. The write has happened, so a read may simply be asked again.
+    return sendError(new MlflowError('TEMPORARILY_UNAVAILABLE', error.message, { retryAfterSeconds: 1 }), reply, log);
+  }
+  if (isFastifyRefusal(error)) {
+    return sendError(Object.assign(invalid(error.message), { status: error.statusCode }), reply, log);
+  }
+  const id = randomUUID();
+  log(`a call of the MLflow API failed (${id})`, error);
+  return sendError(new MlflowError('INTERNAL_ERROR', `The call failed; the gateway's log has ${id}.`), reply, log);
+};
+
+const isFastifyRefusal = (error: unknown): error is Error & { readonly statusCode: number } =>
+  error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number' && error.statusCode < 500;

@@ -1,0 +1,266 @@
+import { invalid } from './errors.js';
+
+/** What a term of a filter is about. */
+export type Entity = 'attribute' | 'metric' | 'param' | 'tag' | 'dataset';
+
+export type Comparator =
+  '=' | '!=' | '>' | '>=' | '<' | '<=' | 'LIKE' | 'ILIKE' | 'IN' | 'NOT IN' | 'IS NULL' | 'IS NOT NULL';
+
+/** One term of a filter. Terms are joined by AND; there is nothing else in the grammar. */
+export interface Comparison {
+  readonly entity: Entity;
+  readonly key: string;
+  readonly comparator: Comparator;
+  /** A number for numeric keys, a list for IN and NOT IN, absent for IS [NOT] NULL. */
+  readonly value?: number | string | readonly string[];
+}
+
+/** What one search allows on the left and between. */
+export interface Grammar {
+  /** Spellings of each entity; the key of a term without one is an attribute. */
+  readonly entities: Readonly<Record<string, Entity>>;
+  readonly stringAttributes: readonly string[];
+  readonly numericAttributes: readonly string[];
+  /** Attributes that may be compared with a list. */
+  readonly listAttributes: readonly string[];
+  /** Other names of an attribute. */
+  readonly aliases: Readonly<Record<string, string>>;
+  readonly allowsIsNull: boolean;
+  /** `'runs'` quotes each refused clause in its message, the other searches do not. */
+  readonly quotesClauses: boolean;
+}
+
+const NUMERIC: readonly Comparator[] = ['>', '>=', '!=', '=', '<', '<='];
+const TEXT: readonly Comparator[] = ['=', '!=', 'LIKE', 'ILIKE'];
+
+export const RUN_FILTER: Grammar = {
+  entities: {
+    metric: 'metric',
+    metrics: 'metric',
+    param: 'param',
+    params: 'param',
+    parameter: 'param',
+    parameters: 'param',
+    tag: 'tag',
+    tags: 'tag',
+    attribute: 'attribute',
+    attributes: 'attribute',
+    attr: 'attribute',
+    run: 'attribute',
+    dataset: 'dataset',
+    datasets: 'dataset',
+  },
+  stringAttributes: ['run_id', 'run_name', 'user_id', 'status', 'artifact_uri'],
+  numericAttributes: ['start_time', 'end_time'],
+  listAttributes: ['run_id'],
+  aliases: { created: 'start_time', 'run name': 'run_name', run_uuid: 'run_id' },
+  allowsIsNull: true,
+  quotesClauses: true,
+};
+
+export const EXPERIMENT_FILTER: Grammar = {
+  entities: { tag: 'tag', tags: 'tag', attribute: 'attribute', attributes: 'attribute' },
+  stringAttributes: ['name', 'experiment_id'],
+  numericAttributes: ['creation_time', 'last_update_time'],
+  listAttributes: ['experiment_id'],
+  aliases: {},
+  allowsIsNull: true,
+  quotesClauses: false,
+};
+
+export const MODEL_FILTER: Grammar = {
+  entities: { tag: 'tag', tags: 'tag', attribute: 'attribute' },
+  stringAttributes: ['name'],
+  numericAttributes: [],
+  listAttributes: ['name'],
+  aliases: {},
+  allowsIsNull: false,
+  quotesClauses: false,
+};
+
+export const VERSION_FILTER: Grammar = {
+  entities: { tag: 'tag', tags: 'tag', attribute: 'attribute' },
+  stringAttributes: ['name', 'run_id', 'source_path'],
+  numericAttributes: ['version_number'],
+  listAttributes: ['name', 'run_id'],
+  aliases: {},
+  allowsIsNull: false,
+  quotesClauses: false,
+};
+
+type Token =
+  | { readonly kind: 'identifier' | 'quoted'; readonly text: string }
+  | { readonly kind: 'string'; readonly text: string }
+  | { readonly kind: 'number'; readonly text: string }
+  | { readonly kind: 'operator'; readonly text: string }
+  | { readonly kind: 'punctuation'; readonly text: string };
+
+// In this order: a longer operator before its beginning, a number before an identifier that could hold its exponent.
+const TOKENS: readonly (readonly [Token['kind'], RegExp])[] = [
+  ['string', /'((?:[^'\\]|\\.)*)'/y],
+  ['quoted', /`([^`]*)`|"((?:[^"\\]|\\.)*)"/y],
+  ['number', /[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\p{L}\p{N}_])/uy],
+  ['operator', />=|<=|!=|=|>|</y],
+  ['identifier', /[\p{L}\p{N}_][\p{L}\p{N}_/-]*/uy],
+  ['punctuation', /[.,()]/y],
+];
+
+const tokenize = (filter: string, refuse: (clause: string) => Error): Token[] => {
+  const tokens: Token[] = [];
+  let at = 0;
+  while (at < filter.length) {
+    if (/\s/.test(filter[at] ?? '')) {
+      at++;
+      continue;
+    }
+    const found = TOKENS.map(([kind, pattern]) => {
+      pattern.lastIndex = at;
+      return { kind, match: pattern.exec(filter) };
+    }).find(({ match }) => match !== null);
+    if (!found?.match) throw refuse(filter.slice(at));
+    const [whole, first, second] = found.match;
+    tokens.push({ kind: found.kind, text: first ?? second ?? whole });
+    at += whole.length;
+  }
+  return tokens;
+};
+
+/**
+ * Parses a search filter.
+ *
+ * @returns the terms, all of which must hold; none for an empty filter.
+ * @source reference of MLflow 3.18.0's REST protocol, "Filters and order".
+ * @throws MlflowError INVALID_PARAMETER_VALUE in MLflow's words.
+ */
+export const parseFilter = (grammar: Grammar, filter: string): readonly Comparison[] => {
+  if (filter.trim() === '') return [];
+  const quote = grammar.quotesClauses ? "'" : '';
+  const refuse = (clause: string) => invalid(`Invalid clause(s) in filter string: ${quote}${clause}${quote}`);
+  const tokens = tokenize(filter, refuse);
+  const terms: Comparison[] = [];
+  let at = 0;
+  const peek = () => tokens[at];
+  const isWord = (word: string) => peek()?.kind === 'identifier' && peek()?.text.toUpperCase() === word;
+  const skipWord = (word: string) => isWord(word) && Boolean(++at);
+
+  const parseKey = (): { entity: Entity; key: string } => {
+    const first = tokens[at++];
+    if (first?.kind !== 'identifier' && first?.kind !== 'quoted') {
+      throw invalid(`Invalid comparison clause. Expected 'Identifier' found '${first?.text ?? ''}'`);
+    }
+    if (peek()?.text !== '.' || peek()?.kind !== 'punctuation') return { entity: 'attribute', key: first.text };
+    const entity = grammar.entities[first.text.toLowerCase()];
+    if (!entity) throw invalid(`Invalid entity type '${first.text}'. Valid values are ${validEntities(grammar)}`);
+    const parts: string[] = [];
+    while (peek()?.text === '.' && peek()?.kind === 'punctuation') {
+      at++;
+      const part = tokens[at++];
+      if (!part || !['identifier', 'quoted', 'number'].includes(part.kind)) throw refuse(part?.text ?? filter);
+      parts.push(part.text);
+    }
+    return { entity, key: parts.join('.') };
+  };
+
+  const parseComparator = (): Comparator => {
+    const token = tokens[at++];
+    if (token?.kind === 'operator') return token.text as Comparator;
+    const word = token?.kind === 'identifier' ? token.text.toUpperCase() : '';
+    if (word === 'LIKE' || word === 'ILIKE' || word === 'IN') return word;
+    if (word === 'NOT' && skipWord('IN')) return 'NOT IN';
+    if (word === 'IS') {
+      const negated = skipWord('NOT');
+      if (skipWord('NULL')) return negated ? 'IS NOT NULL' : 'IS NULL';
+    }
+    throw refuse(token?.text ?? filter);
+  };
+
+  const parseList = (): readonly string[] => {
+    if (tokens[at++]?.text !== '(') throw refuse(filter);
+    const values: string[] = [];
+    while (peek()?.kind === 'string' || peek()?.kind === 'quoted') {
+      values.push(tokens[at++]?.text ?? '');
+      if (peek()?.text === ',') at++;
+    }
+    if (values.length === 0 && peek()?.text === ')') {
+      throw invalid(
+        'While parsing a list in the query, expected a non-empty list of string values, but got empty list',
+      );
+    }
+    if (tokens[at++]?.text !== ')') throw refuse(filter);
+    return values;
+  };
+
+  for (;;) {
+    const { entity, key } = parseKey();
+    const comparator = parseComparator();
+    if (comparator === 'IS NULL' || comparator === 'IS NOT NULL')
+      terms.push(checked(grammar, { entity, key, comparator }));
+    else if (comparator === 'IN' || comparator === 'NOT IN') {
+      terms.push(checked(grammar, { entity, key, comparator, value: parseList() }));
+    } else {
+      const value = tokens[at++];
+      if (!value || (value.kind !== 'string' && value.kind !== 'quoted' && value.kind !== 'number'))
+        throw refuse(value?.text ?? filter);
+      const typed = value.kind === 'number' ? Number(value.text) : value.text;
+      terms.push(checked(grammar, { entity, key, comparator, value: typed }));
+    }
+    if (at === tokens.length) return terms;
+    if (!skipWord('AND')) throw refuse(peek()?.text ?? filter);
+  }
+};
+
+const validEntities = ({ entities }: Grammar): string => {
+  const names = [...new Set(Object.values(entities))].map((entity) => `'${entity === 'param' ? 'parameter' : entity}'`);
+  return `[${names.join(', ')}]`;
+};
+
+const list = (names: readonly string[]): string => `{${names.map((name) => `'${name}'`).join(', ')}}`;
+
+/** The term with its attribute's own name and a value of the right type, or the refusal that MLflow gives. */
+const checked = (grammar: Grammar, term: Comparison): Comparison => {
+  const { entity, comparator, value } = term;
+  const key = entity === 'attribute' ? (grammar.aliases[term.key] ?? term.key) : term.key;
+  const isNull = comparator === 'IS NULL' || comparator === 'IS NOT NULL';
+  if (isNull) {
+    if (!grammar.allowsIsNull) throw invalid('IS NULL / IS NOT NULL is not supported for registered model search.');
+    if (entity === 'tag' || entity === 'param') return { entity, key, comparator };
+    throw invalid(`IS NULL / IS NOT NULL is only supported for tags and params, not for '${entity}' '${key}'`);
+  }
+  if (entity === 'metric')
+    return { entity, key, comparator: oneOf(NUMERIC, comparator), value: numeric(value, 'metric') };
+  if (entity === 'attribute' && grammar.numericAttributes.includes(key)) {
+    const number = key === 'version_number' && typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
+    return { entity, key, comparator: oneOf(NUMERIC, comparator), value: numeric(number, `numeric attribute: ${key}`) };
+  }
+  if (entity === 'attribute' && !grammar.stringAttributes.includes(key)) {
+    const valid = list([...grammar.stringAttributes, ...grammar.numericAttributes]);
+    throw invalid(`Invalid attribute key '${term.key}' specified. Valid keys are '${valid}'`);
+  }
+  if (Array.isArray(value)) {
+    if (entity === 'dataset' || (entity === 'attribute' && grammar.listAttributes.includes(key)))
+      return { ...term, key };
+    const names = grammar.listAttributes.map((name) => `'${name}'`).join(', ');
+    throw invalid(`Only [${names}] attributes support comparison with a list of quoted string values.`);
+  }
+  oneOf(TEXT, comparator);
+  if (typeof value === 'string') return { ...term, key };
+  throw invalid(`Expected a quoted string value for ${LABEL[entity]} (e.g. 'my-value'). Got value ${String(value)}`);
+};
+
+const LABEL: Readonly<Record<Entity, string>> = {
+  attribute: 'attributes',
+  metric: 'metric',
+  param: 'parameter',
+  tag: 'tag',
+  dataset: 'dataset',
+};
+
+const oneOf = (allowed: readonly Comparator[], comparator: Comparator): Comparator => {
+  if (allowed.includes(comparator)) return comparator;
+  throw invalid(`Invalid comparator '${comparator}' not one of '${list(allowed)}'`);
+};
+
+const numeric = (value: Comparison['value'], what: string): number => {
+  if (typeof value === 'number') return value;
+  throw invalid(`Expected numeric value type for ${what}. Found '${String(value)}'`);
+};

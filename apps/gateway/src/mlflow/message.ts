@@ -1,0 +1,177 @@
+import { invalid } from './errors.js';
+import { isJsonObject, type Json, type JsonObject, parseJson, pythonType, sortedJson } from './json.js';
+
+type Kind = 'string' | 'int64' | 'double' | 'bool' | 'enum' | 'message';
+
+/** One field of a request message, as MLflow's protobuf files declare it. */
+export interface Field {
+  readonly kind: Kind;
+  readonly required?: true;
+  readonly repeated?: true;
+  readonly fields?: Fields;
+  readonly values?: readonly string[];
+}
+export type Fields = Readonly<Record<string, Field>>;
+
+type Scalar<F extends Field> = F extends { kind: 'message'; fields: infer Inner extends Fields }
+  ? Message<Inner>
+  : { string: string; int64: bigint; double: number; bool: boolean; enum: string; message: never }[F['kind']];
+
+type Value<F extends Field> = F extends { repeated: true }
+  ? readonly Scalar<F>[]
+  : F extends { required: true }
+    ? Scalar<F>
+    : Scalar<F> | undefined;
+
+/** The typed content of a request with these fields. */
+export type Message<F extends Fields> = { readonly [Name in keyof F]: Value<F[Name]> };
+
+export const string = { kind: 'string' } as const;
+export const int64 = { kind: 'int64' } as const;
+export const double = { kind: 'double' } as const;
+export const bool = { kind: 'bool' } as const;
+export const oneOf = <const Values extends readonly string[]>(...values: Values) => ({ kind: 'enum', values }) as const;
+export const message = <const Inner extends Fields>(fields: Inner) => ({ kind: 'message', fields }) as const;
+export const required = <const F extends Field>(field: F) => ({ ...field, required: true }) as const;
+export const repeated = <const F extends Field>(field: F) => ({ ...field, repeated: true }) as const;
+
+const MORE = 'See the API docs for more information about request parameters.';
+
+const missingValue = (path: string) => invalid(`Missing value for required parameter '${path}'. ${MORE}`);
+
+/** Two spaces after the colon, as MLflow writes it. */
+export const wrongValue = (path: string, value: Json) =>
+  invalid(
+    `Invalid value ${sortedJson(value)} for parameter '${path}' supplied:  Hint: Value was of type '${pythonType(value)}'. ${MORE}`,
+  );
+
+/**
+ * Reads a request body or query into a message.
+ *
+ * Unknown fields are ignored, lower camel case is accepted beside snake case (but not both, and it does not satisfy a
+ * required field), `null` and, for required fields, the empty string count as absent, int64 may be a number or a
+ * decimal string, an unknown enum name counts as absent.
+ *
+ * @source reference of MLflow 3.18.0's REST protocol, "Requests".
+ * @throws MlflowError INVALID_PARAMETER_VALUE that names the field by its path, such as `metrics[0].value`.
+ */
+export const readMessage = <const F extends Fields>(fields: F, input: JsonObject, parent = ''): Message<F> =>
+  Object.fromEntries(
+    Object.entries(fields).map(([name, field]) => [name, readField(field, name, input, `${parent}${name}`)]),
+  ) as Message<F>;
+
+const readField = (field: Field, name: string, input: JsonObject, path: string): unknown => {
+  const camel = name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+  const snakeValue = own(input, name);
+  const camelValue = camel === name ? undefined : own(input, camel);
+  if (snakeValue !== undefined && camelValue !== undefined) {
+    throw invalid(`Request specifies both '${name}' and '${camel}'; provide only one of them.`);
+  }
+  if (field.required && (snakeValue === undefined || snakeValue === null || snakeValue === ''))
+    throw missingValue(path);
+  const value = snakeValue ?? camelValue ?? undefined;
+  if (!field.repeated) return value === undefined ? undefined : readScalar(field, value, path, path);
+  if (value === undefined) return [];
+  if (!Array.isArray(value)) throw wrongValue(path, value);
+  return value.map((item: Json, index) => readScalar(field, item, `${path}[${index}]`, path));
+};
+
+const own = (input: JsonObject, name: string): Json | undefined =>
+  Object.hasOwn(input, name) ? input[name] : undefined;
+
+const readScalar = (field: Field, value: Json, path: string, whole: string): unknown => {
+  switch (field.kind) {
+    case 'string':
+      if (typeof value === 'string') return value;
+      break;
+    case 'int64': {
+      const integer = readInt64(value);
+      if (integer !== undefined) return integer;
+      break;
+    }
+    case 'double': {
+      const number = readDouble(value);
+      if (number !== undefined) return number;
+      break;
+    }
+    case 'bool':
+      if (typeof value === 'boolean') return value;
+      if (value === 'true' || value === 'false') return value === 'true';
+      break;
+    case 'enum':
+      return typeof value === 'string' && field.values?.includes(value) ? value : undefined;
+    case 'message':
+      if (isJsonObject(value)) return readMessage(field.fields ?? {}, value, `${path}.`);
+      break;
+  }
+  throw wrongValue(field.repeated ? path : whole, value);
+};
+
+const INT64_LIMIT = 1n << 63n;
+
+const readInt64 = (value: Json): bigint | undefined => {
+  const isWhole = typeof value === 'bigint' || (typeof value === 'number' && Number.isInteger(value));
+  const isText = typeof value === 'string' && /^-?\d{1,19}$/.test(value);
+  if (!isWhole && !isText) return undefined;
+  const integer = BigInt(value);
+  return integer >= -INT64_LIMIT && integer < INT64_LIMIT ? integer : undefined;
+};
+
+const SPECIAL_DOUBLES: Readonly<Record<string, number>> = { NaN, Infinity, '-Infinity': -Infinity };
+
+const readDouble = (value: Json): number | undefined => {
+  switch (typeof value) {
+    case 'number':
+      return value;
+    case 'bigint':
+      return Number(value);
+    case 'boolean':
+      return value ? 1 : 0;
+    case 'string':
+      if (Object.hasOwn(SPECIAL_DOUBLES, value)) return SPECIAL_DOUBLES[value];
+      return /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/.test(value) ? Number(value) : undefined;
+    default:
+      return undefined;
+  }
+};
+
+/**
+ * The JSON object of a body. What is no JSON counts as empty, so that the answer names the first missing field; a JSON
+ * text inside a JSON string is read too, as old clients send it.
+ *
+ * @throws MlflowError if the body is JSON but no object.
+ */
+export const readBody = (text: string): JsonObject => {
+  const outer = tryParse(text);
+  const value = typeof outer === 'string' ? tryParse(outer) : outer;
+  if (value === undefined || value === null) return {};
+  if (!isJsonObject(value)) throw invalid(`The request body must be a JSON object, got ${pythonType(value)}.`);
+  return value;
+};
+
+const tryParse = (text: string): Json | undefined => {
+  try {
+    return parseJson(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+};
+
+/** Query parameters as a message's JSON: a list for repeated fields, the first value for single ones. */
+export const readQuery = (fields: Fields, query: URLSearchParams): JsonObject => {
+  const input: Record<string, Json> = {};
+  for (const name of new Set(query.keys())) {
+    const snake = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    const field = Object.hasOwn(fields, snake) ? fields[snake] : undefined;
+    const first = query.get(name) ?? '';
+    if (field?.kind === 'bool') {
+      if (!/^(?:true|false)$/i.test(first))
+        throw invalid(`Invalid boolean value: ${first}, must be 'true' or 'false'.`);
+      input[name] = first.toLowerCase() === 'true';
+    } else {
+      input[name] = field?.repeated ? query.getAll(name) : first;
+    }
+  }
+  return input;
+};

@@ -1,0 +1,101 @@
+import { randomBytes, randomInt } from 'node:crypto';
+import { invalid } from './errors.js';
+
+/** 32 hex digits: MLflow's form of a run id, and behind `m-` of a logged model's. */
+export const newHexId = (): string => randomBytes(16).toString('hex');
+
+const ADJECTIVES =
+  'amber brisk calm clever eager gentle keen lucid mellow nimble plain quiet rapid solid steady vivid'.split(' ');
+const NOUNS =
+  'anchor badger beacon cedar falcon harbor heron ledger lynx maple meadow otter quartz river summit willow'.split(' ');
+
+/** A name for what was given none: `steady-otter-417`. */
+export const randomName = (): string =>
+  `${ADJECTIVES[randomInt(ADJECTIVES.length)]}-${NOUNS[randomInt(NOUNS.length)]}-${randomInt(1000)}`;
+
+// Letters and digits of all scripts, as Python's \w.
+const KEY = /^[/\p{L}\p{N}_.\- :]*$/u;
+const ALIAS = /^[\p{L}\p{N}_-]*$/u;
+
+/** Code points, as MLflow counts. */
+const length = (text: string): number => [...text].length;
+
+/** @throws MlflowError if the text is longer than allowed. */
+export const atMost = (limit: number, field: string, text: string): string => {
+  if (text.length > limit && length(text) > limit)
+    throw invalid(`'${field}' exceeds the maximum length of ${limit} characters`);
+  return text;
+};
+
+/** Cuts what MLflow cuts instead of refusing. */
+export const cut = (limit: number, text: string): string =>
+  text.length > limit ? [...text].slice(0, limit).join('') : text;
+
+/**
+ * The key of a metric, param or tag.
+ *
+ * @param path of the field in the request, as the refusal names it: `key`, `metrics[0].name`.
+ * @throws MlflowError for a character that is not allowed, or a key that would be another path when read as one.
+ * @source MLflow 3.18.0, names of metrics, params and tags.
+ */
+export const checkedKey = (path: string, key: string): string => {
+  if (!KEY.test(key)) {
+    throw invalid(
+      `Invalid value ${JSON.stringify(key)} for parameter '${path}' supplied: Names may only contain alphanumerics, ` +
+        'underscores (_), dashes (-), periods (.), spaces ( ), colon(:) and slashes (/).',
+    );
+  }
+  const normal = normalisedPath(key);
+  if (normal !== key || normal === '.' || normal.startsWith('..') || normal.startsWith('/')) {
+    throw invalid(
+      `Invalid value ${JSON.stringify(key)} for parameter '${path}' supplied: Names may be treated as files in certain cases, ` +
+        `and must not resolve to other names when treated as such. This name would resolve to '${normal}'`,
+    );
+  }
+  return atMost(250, path, key);
+};
+
+/** Python's `posixpath.normpath`. */
+const normalisedPath = (path: string): string => {
+  const rooted = path.startsWith('/');
+  const parts: string[] = [];
+  for (const part of path.split('/')) {
+    if (part === '' || part === '.') continue;
+    if (part === '..' && parts.length > 0 && parts.at(-1) !== '..') parts.pop();
+    else if (part !== '..' || !rooted) parts.push(part);
+  }
+  return (rooted ? '/' : '') + parts.join('/') || '.';
+};
+
+/** @throws MlflowError for an alias that MLflow refuses. */
+export const checkedAlias = (alias: string): string => {
+  if (!ALIAS.test(alias)) {
+    throw invalid(
+      `Invalid alias name: '${alias}'. Names may only contain alphanumerics, underscores (_), and dashes (-).`,
+    );
+  }
+  return atMost(255, 'Registered model alias name', alias);
+};
+
+/** @throws MlflowError for a model name that MLflow refuses. */
+export const checkedModelName = (name: string): string => {
+  if (name.trim() === '') throw invalid("Missing value for required parameter 'name'.");
+  if (/[/:]/.test(name)) throw invalid(`Invalid model name '${name}'. Names cannot contain '/' or ':'.`);
+  return atMost(256, 'name', name);
+};
+
+/** A version number as clients write it. @throws MlflowError if it is none. */
+export const versionNumberOf = (version: string): number => {
+  if (/^\d{1,15}$/.test(version)) return Number(version);
+  throw invalid(`Parameter 'version' must be an integer, got '${version}'.`);
+};
+
+/** MLflow's times are milliseconds since 1970. */
+export const toMs = (recordedAt: string): number => Date.parse(recordedAt);
+
+/** An int64 of the wire as a number. @throws MlflowError beyond 2^53, which no step or time reaches. */
+export const safeInteger = (path: string, value: bigint): number => {
+  const number = Number(value);
+  if (Number.isSafeInteger(number)) return number;
+  throw invalid(`Invalid value ${value} for parameter '${path}' supplied: must lie between -(2^53 - 1) and 2^53 - 1.`);
+};

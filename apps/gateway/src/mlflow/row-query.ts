@@ -1,0 +1,97 @@
+import type { Position } from '@kontor/event-sourcing';
+import pg from 'pg';
+import type { Entity } from '../graphql/entity.js';
+import { rowKey } from '../graphql/row-key.js';
+
+/** SQL conditions with their bound values. Every value of a caller goes through {@link Conditions.bind}. */
+export class Conditions {
+  readonly values: unknown[];
+  readonly #terms: string[] = [];
+
+  constructor(...fixed: readonly unknown[]) {
+    this.values = [...fixed];
+  }
+
+  /** @returns the placeholder of the value. */
+  bind(value: unknown): string {
+    return `$${this.values.push(value)}`;
+  }
+
+  add(term: string): this {
+    this.#terms.push(term);
+    return this;
+  }
+
+  /** The terms joined by AND, beginning with AND; empty if there are none. */
+  get sql(): string {
+    return this.#terms.map((term) => `AND (${term})`).join(' ');
+  }
+}
+
+export interface Listing {
+  readonly orderBy: string;
+  readonly limit: number;
+  readonly offset?: number;
+}
+
+/** Rows of one workspace at one position: what a request of MLflow's API reads. */
+export class RowQuery {
+  constructor(
+    private readonly pool: pg.Pool,
+    private readonly schema: string,
+    readonly workspace: string,
+    readonly position: Position,
+  ) {}
+
+  /** Conditions for {@link list}; placeholders 1 and 2 are workspace and position. */
+  conditions(): Conditions {
+    return new Conditions(this.workspace, this.position);
+  }
+
+  /** The row with this id. */
+  async byId<Row extends object>(entity: Entity<Row>, ...id: readonly (string | number)[]): Promise<Row | undefined> {
+    const conditions = this.conditions();
+    conditions.add(`key = ${conditions.bind(rowKey(this.workspace, ...id))}`);
+    return (await this.list(entity, conditions, { orderBy: 'key', limit: 1 }))[0];
+  }
+
+  /** The first row with these values in columns of the read model. */
+  async find<Row extends object>(
+    entity: Entity<Row>,
+    where: Readonly<Record<string, unknown>>,
+  ): Promise<Row | undefined> {
+    return (await this.all(entity, where, 'key', 1))[0];
+  }
+
+  /** Rows with these values in columns of the read model. */
+  all<Row extends object>(
+    entity: Entity<Row>,
+    where: Readonly<Record<string, unknown>>,
+    orderBy: string,
+    limit: number,
+  ): Promise<readonly Row[]> {
+    const conditions = this.conditions();
+    for (const [name, value] of Object.entries(where)) {
+      const column = pg.escapeIdentifier(name);
+      conditions.add(
+        Array.isArray(value) ? `${column} = ANY (${conditions.bind(value)})` : `${column} = ${conditions.bind(value)}`,
+      );
+    }
+    return this.list(entity, conditions, { orderBy, limit });
+  }
+
+  async list<Row extends object>(
+    entity: Entity<Row>,
+    conditions: Conditions,
+    { orderBy, limit, offset = 0 }: Listing,
+  ): Promise<readonly Row[]> {
+    const view = `${pg.escapeIdentifier(this.schema)}.${pg.escapeIdentifier(entity.projection.name)}`;
+    const page = `LIMIT ${conditions.bind(limit)} OFFSET ${conditions.bind(offset)}`;
+    const { rows } = await this.pool.query<{ body: Row }>(
+      `SELECT body FROM ${view} WHERE workspace = $1 AND valid_from <= $2 AND valid_to > $2 ${conditions.sql}
+       ORDER BY ${orderBy} ${page}`,
+      conditions.values,
+    );
+    return rows.map(({ body }) => body);
+  }
+}

@@ -1,0 +1,144 @@
+import { invalid, MlflowError } from './errors.js';
+import type { Comparison } from './filter.js';
+import type { Conditions } from './row-query.js';
+
+/** How the attributes of one search are written in SQL over a row's columns and body. */
+export interface SearchColumns {
+  /** SQL of each attribute; numeric ones must be numbers. */
+  readonly attributes: Readonly<Record<string, string>>;
+}
+
+const numberOf = (point: string): string => `(${point}->>'value')::double precision`;
+
+const comparison = (left: string, { comparator, value }: Comparison, conditions: Conditions): string => {
+  if (comparator === 'IN' || comparator === 'NOT IN') {
+    return `${comparator === 'IN' ? '' : 'NOT '}(${left} = ANY (${conditions.bind(value)}))`;
+  }
+  return `${left} ${comparator} ${conditions.bind(value)}`;
+};
+
+/** One term of a filter as a condition over the row. What lacks the key matches no comparison on it, not even `!=`. */
+const toSql = ({ attributes }: SearchColumns, term: Comparison, conditions: Conditions): string => {
+  const { entity, key, comparator } = term;
+  switch (entity) {
+    case 'attribute': {
+      const left = attributes[key];
+      if (left === undefined) throw new Error(`no SQL for the attribute ${key}`);
+      return comparison(left, term, conditions);
+    }
+    case 'metric': {
+      // A NaN matches only `!=`.
+      const isNaN = "(p->>'isNaN')::boolean";
+      const holds = comparison(numberOf('p'), term, conditions);
+      return exists(
+        'metrics',
+        key,
+        comparator === '!=' ? `${isNaN} OR ${holds}` : `NOT ${isNaN} AND ${holds}`,
+        conditions,
+      );
+    }
+    case 'param':
+    case 'tag': {
+      const list = entity === 'param' ? 'params' : 'tags';
+      if (comparator === 'IS NULL') return `NOT ${exists(list, key, 'true', conditions)}`;
+      if (comparator === 'IS NOT NULL') return exists(list, key, 'true', conditions);
+      return exists(list, key, comparison("p->>'value'", term, conditions), conditions);
+    }
+    case 'dataset': {
+      const field = { name: "d->>'name'", digest: "d->>'digest'" }[key];
+      if (field === undefined && key !== 'context') {
+        throw invalid(`Invalid attribute key '${key}' specified. Valid keys are '{'name', 'digest', 'context'}'`);
+      }
+      const context = `(SELECT t->>'value' FROM json_array_elements(d->'tags') t WHERE t->>'key' = 'mlflow.data.context')`;
+      const holds = comparison(field ?? context, term, conditions);
+      return `EXISTS (SELECT FROM json_array_elements(body->'datasets') d WHERE ${holds})`;
+    }
+  }
+};
+
+const exists = (list: string, key: string, holds: string, conditions: Conditions): string =>
+  `EXISTS (SELECT FROM json_array_elements(body->'${list}') p WHERE p->>'key' = ${conditions.bind(key)} AND (${holds}))`;
+
+/** Adds the terms of a filter to the conditions. */
+export const addFilter = (columns: SearchColumns, filter: readonly Comparison[], conditions: Conditions): void => {
+  for (const term of filter) conditions.add(toSql(columns, term, conditions));
+};
+
+/** One clause of `order_by`: `metrics.loss DESC`. */
+const CLAUSE = /^\s*(?:([A-Za-z]+)\s*\.\s*)?(`[^`]+`|"[^"]+"|[^\s`"]+)(?:\s+(ASC|DESC))?\s*$/i;
+
+/**
+ * `order_by` as SQL. Values come first, then NaN, then what lacks the key, in both directions.
+ *
+ * @param entities spellings of what a key may belong to; `attribute` for none.
+ * @param ties SQL that makes the order total.
+ * @throws MlflowError in MLflow's words.
+ */
+export const orderBySql = (
+  { attributes }: SearchColumns,
+  clauses: readonly string[],
+  {
+    aliases,
+    ties,
+    conditions,
+  }: { readonly aliases: Readonly<Record<string, string>>; readonly ties: string; readonly conditions: Conditions },
+): string => {
+  const seen = new Set<string>();
+  const sql = clauses.map((clause) => {
+    const match = CLAUSE.exec(clause);
+    if (!match) throw invalid(`Invalid order_by clause '${clause}'. Could not be parsed.`);
+    const [, entity = 'attribute', quoted = '', direction = 'ASC'] = match;
+    const key = quoted.replace(/^[`"]|[`"]$/g, '');
+    const name = `${entity.toLowerCase().replace(/s$/, '')}.${key}`;
+    if (seen.has(name)) {
+      throw new MlflowError('INTERNAL_ERROR', `\`order_by\` contains duplicate fields: ${pythonList(clauses)}`, {
+        status: 400,
+      });
+    }
+    seen.add(name);
+    return orderTerm(entity.toLowerCase(), aliases[key] ?? key, direction.toUpperCase(), attributes, conditions);
+  });
+  return [...sql, ties].join(', ');
+};
+
+const orderTerm = (
+  entity: string,
+  key: string,
+  direction: string,
+  attributes: SearchColumns['attributes'],
+  conditions: Conditions,
+): string => {
+  const pick = (list: string, value: string) =>
+    `(SELECT ${value} FROM json_array_elements(body->'${list}') p WHERE p->>'key' = ${conditions.bind(key)} LIMIT 1)`;
+  switch (entity) {
+    case 'metric':
+    case 'metrics':
+      return (
+        `${pick('metrics', "CASE WHEN (p->>'isNaN')::boolean THEN 1 ELSE 0 END")} ASC NULLS LAST, ` +
+        `${pick('metrics', numberOf('p'))} ${direction} NULLS LAST`
+      );
+    case 'param':
+    case 'params':
+    case 'parameter':
+    case 'parameters':
+      return `${pick('params', "p->>'value'")} ${direction} NULLS LAST`;
+    case 'tag':
+    case 'tags':
+      return `${pick('tags', "p->>'value'")} ${direction} NULLS LAST`;
+    case 'attribute':
+    case 'attributes':
+    case 'attr':
+    case 'run': {
+      const column = attributes[key];
+      if (column === undefined) {
+        const valid = Object.keys(attributes).map((name) => `'${name}'`);
+        throw invalid(`Invalid attribute key '${key}' specified. Valid keys are '{${valid.join(', ')}}'`);
+      }
+      return `${column} ${direction} NULLS LAST`;
+    }
+    default:
+      throw invalid(`Invalid order_by entity: ${entity}`);
+  }
+};
+
+const pythonList = (items: readonly string[]): string => `[${items.map((item) => `'${item}'`).join(', ')}]`;

@@ -1,0 +1,164 @@
+import {
+  loggedModelEntity,
+  modelVersionEntity,
+  registeredModelEntity,
+  runEntity,
+} from '../registry/registry.entities.js';
+import { artifactPath } from '../artifacts/artifact-path.js';
+import { manifestOf, ownedPath } from './artifact-paths.js';
+import { invalid, missing } from './errors.js';
+import { atMost } from './names.js';
+import type { RowQuery } from './row-query.js';
+
+interface Asked {
+  readonly source: string;
+  readonly runId: string | undefined;
+  readonly loggedModelId: string | undefined;
+}
+
+/** What a new version is made of, as the registry's command says it. */
+interface Origin {
+  readonly source: string;
+  readonly storageLocation: string;
+  readonly runId: string | null;
+  readonly loggedModelId: string | null;
+  readonly artifacts: Awaited<ReturnType<typeof manifestOf>> | null;
+  readonly trainedBy: string | null;
+}
+
+const refuse = (source: string, reason: string) => invalid(`Invalid model version source: '${source}'. ${reason}`);
+const RUN_SENTENCE = 'The run_id request parameter must identify the resource that contains the source.';
+const MODEL_SENTENCE = 'The model_id request parameter must identify the resource that contains the source.';
+
+/**
+ * Where the files of a new version lie, resolved before anything is stored.
+ *
+ * @source reference of MLflow 3.18.0's REST protocol, "Source of a version".
+ * @throws MlflowError for a source that leads elsewhere, or does not fit the run or logged model that is named.
+ */
+export const resolveSource = async (rows: RowQuery, asked: Asked): Promise<Origin> => {
+  const source = atMost(2048, 'source', asked.source);
+  if (artifactPath(source.replace(/^[a-z][a-z0-9+.-]*:\/*/i, '').replace(/#/g, '')) === undefined) {
+    throw refuse(
+      source,
+      'If supplying a source as an http, https, local file path, ftp, objectstore, or mlflow-artifacts uri, an absolute path must be provided without relative path references present. Please provide an absolute path.',
+    );
+  }
+  const [, scheme = '', rest = ''] = /^([a-z][a-z0-9+.-]*):\/*(.*)$/i.exec(source) ?? [];
+  switch (scheme.toLowerCase()) {
+    case 'models':
+      return fromModel(rows, asked, rest);
+    case 'runs':
+      return fromRun(rows, asked, rest);
+    case 'mlflow-artifacts':
+      return fromProxy(rows, asked, rest);
+    case 's3':
+    case 'gs':
+    case 'wasbs':
+    case 'dbfs': {
+      // Outside the platform: the files are not read, so the version has no manifest and cannot be served.
+      const { runId = null, loggedModelId = null } = asked;
+      return {
+        source,
+        storageLocation: source,
+        runId,
+        loggedModelId,
+        artifacts: null,
+        trainedBy: await trainer(rows, runId),
+      };
+    }
+    case '':
+    case 'file':
+      throw refuse(
+        source,
+        'To use a local path as a model version source, the run_id request parameter has to be specified and the local path has to be contained within the artifact directory of the run specified by the run_id.',
+      );
+    default:
+      throw invalid(
+        `'source' cannot use the '${scheme}' scheme: the '${scheme}' scheme addresses a host other than the tracking server's configured artifact storage.`,
+      );
+  }
+};
+
+const trainer = async (rows: RowQuery, runId: string | null): Promise<string | null> =>
+  runId === null ? null : ((await rows.byId(runEntity, runId))?.createdBy ?? null);
+
+const fromLoggedModel = async (rows: RowQuery, asked: Asked, modelId: string, inModel = ''): Promise<Origin> => {
+  const { source, loggedModelId } = asked;
+  if (loggedModelId !== modelId) throw refuse(source, MODEL_SENTENCE);
+  const model = await rows.byId(loggedModelEntity, modelId);
+  if (!model) throw missing(`Logged model with ID '${modelId}' not found.`);
+  const runId = asked.runId ?? model.sourceRunId;
+  return {
+    source,
+    storageLocation: inModel === '' ? model.artifactUri : `${model.artifactUri}/${inModel}`,
+    runId,
+    loggedModelId: modelId,
+    artifacts: (await manifestOf(rows, `logged-model:${modelId}`, inModel)) ?? null,
+    trainedBy: await trainer(rows, runId),
+  };
+};
+
+const fromModel = async (rows: RowQuery, asked: Asked, rest: string): Promise<Origin> => {
+  if (/^m-[0-9a-f]{32}$/.test(rest)) return fromLoggedModel(rows, asked, rest);
+  const [, name = '', separator = '', value = ''] = /^([^@/]+)([@/])(.+)$/.exec(rest) ?? [];
+  const model = await rows.find(registeredModelEntity, { name, deleted: false });
+  if (!model) throw missing(`Registered Model with name=${name} not found`);
+  const versions = await rows.all(modelVersionEntity, { modelId: model.modelId, deleted: false }, 'key', 100_000);
+  const origin =
+    separator === '@'
+      ? versions.find(({ version }) => model.aliases.some((held) => held.alias === value && held.version === version))
+      : /^\d+$/.test(value)
+        ? versions.find(({ version }) => version === Number(value))
+        : versions
+            .filter(({ stage }) => value === 'latest' || stage.toLowerCase() === value.toLowerCase())
+            .sort((a, b) => b.version - a.version)[0];
+  if (!origin) {
+    if (separator === '@') throw invalid(`Registered model alias ${value} not found.`);
+    throw missing(`Model Version (name=${name}, version=${value}) not found`);
+  }
+  if (
+    (asked.runId && asked.runId !== origin.runId) ||
+    (asked.loggedModelId && asked.loggedModelId !== origin.loggedModelId)
+  ) {
+    throw refuse(asked.source, 'The run_id and model_id request parameters must match the referenced model version.');
+  }
+  const { storageLocation, runId, loggedModelId, artifacts, trainedBy } = origin;
+  return { source: `models:/${name}/${origin.version}`, storageLocation, runId, loggedModelId, artifacts, trainedBy };
+};
+
+const fromRun = async (rows: RowQuery, asked: Asked, rest: string): Promise<Origin> => {
+  const { source } = asked;
+  if (asked.loggedModelId !== undefined) throw refuse(source, MODEL_SENTENCE);
+  const slash = rest.indexOf('/');
+  const runId = slash < 0 ? rest : rest.slice(0, slash);
+  const folder = slash < 0 ? '' : rest.slice(slash + 1).replace(/\/$/, '');
+  if (runId === '' || asked.runId !== runId) throw refuse(source, RUN_SENTENCE);
+  return fromRunFolder(rows, source, runId, folder);
+};
+
+const fromRunFolder = async (rows: RowQuery, source: string, runId: string, folder: string): Promise<Origin> => {
+  const run = await rows.byId(runEntity, runId);
+  if (!run) throw missing(`Run with id=${runId} not found`);
+  // A run's own folder, or the model that it logged under this name.
+  const artifacts = await manifestOf(rows, `run:${runId}`, folder);
+  return {
+    source,
+    storageLocation: folder === '' ? run.artifactUri : `${run.artifactUri}/${folder}`,
+    runId,
+    loggedModelId: null,
+    artifacts: artifacts ?? null,
+    trainedBy: run.createdBy,
+  };
+};
+
+const fromProxy = async (rows: RowQuery, asked: Asked, rest: string): Promise<Origin> => {
+  const { source, runId, loggedModelId } = asked;
+  const { command, id, path } = ownedPath(rest.replace(/\/$/, ''));
+  if (loggedModelId !== undefined || command === 'LoggedModel') {
+    if (command !== 'LoggedModel') throw refuse(source, MODEL_SENTENCE);
+    return fromLoggedModel(rows, asked, id, path);
+  }
+  if (command !== 'Run' || runId !== id) throw refuse(source, RUN_SENTENCE);
+  return fromRunFolder(rows, source, id, path);
+};

@@ -1,0 +1,55 @@
+import type { RegistryEvent } from '@kontor/domain/registry';
+import type { Projection } from '@kontor/event-sourcing';
+import { rowKey } from '../graphql/row-key.js';
+import { withoutKey, withValues } from './tags.js';
+
+type Created = Extract<RegistryEvent, { type: 'ExperimentCreated' }>['data'];
+
+export type ExperimentRow = Created & {
+  readonly deleted: boolean;
+  /** Runs deleted at a lower position came back with it. "0" if it never was restored. */
+  readonly restoredPosition: string;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+};
+
+/** Experiments. */
+export const experiments: Projection<ExperimentRow, RegistryEvent> = {
+  name: 'experiments',
+  version: 1,
+  canHandle: [
+    'ExperimentCreated',
+    'ExperimentRenamed',
+    'ExperimentDeleted',
+    'ExperimentRestored',
+    'TagSet',
+    'TagRemoved',
+  ],
+  keys: ({ workspace, data }) => {
+    if ('target' in data) {
+      return data.target.aggregate === 'experiment' ? [rowKey(workspace, data.target.experimentId)] : [];
+    }
+    return 'experimentId' in data ? [rowKey(workspace, data.experimentId)] : [];
+  },
+  evolve: (row, event) => {
+    const at = event.recordedAt;
+    if (event.type === 'ExperimentCreated') {
+      return { ...event.data, deleted: false, restoredPosition: '0', createdAt: at, updatedAt: at };
+    }
+    if (row === undefined) return undefined;
+    switch (event.type) {
+      case 'ExperimentRenamed':
+        return { ...row, name: event.data.name, updatedAt: at };
+      case 'ExperimentDeleted':
+        return { ...row, deleted: true, updatedAt: at };
+      case 'ExperimentRestored':
+        return { ...row, deleted: false, restoredPosition: String(event.position), updatedAt: at };
+      case 'TagSet':
+        return { ...row, tags: [...withValues(row.tags, [{ key: event.data.key, value: event.data.value }])] };
+      case 'TagRemoved':
+        return { ...row, tags: [...withoutKey(row.tags, event.data.key)] };
+      default:
+        return row;
+    }
+  },
+};

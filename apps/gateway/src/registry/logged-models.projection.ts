@@ -1,0 +1,55 @@
+import type { RegistryEvent } from '@kontor/domain/registry';
+import type { Projection } from '@kontor/event-sourcing';
+import { rowKey } from '../graphql/row-key.js';
+import { withoutKey, withValues } from './tags.js';
+
+type Created = Extract<RegistryEvent, { type: 'LoggedModelCreated' }>['data'];
+
+export type LoggedModelRow = Created & {
+  readonly status: 'PENDING' | 'READY' | 'UPLOAD_FAILED';
+  readonly manifestDigest: string | null;
+  readonly deleted: boolean;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+};
+
+/** Models as runs wrote them. */
+export const loggedModels: Projection<LoggedModelRow, RegistryEvent> = {
+  name: 'logged_models',
+  version: 1,
+  canHandle: [
+    'LoggedModelCreated',
+    'LoggedModelFinalized',
+    'LoggedModelParamsLogged',
+    'LoggedModelDeleted',
+    'TagSet',
+    'TagRemoved',
+  ],
+  keys: ({ workspace, data }) => {
+    if ('target' in data) {
+      return data.target.aggregate === 'logged-model' ? [rowKey(workspace, data.target.loggedModelId)] : [];
+    }
+    return 'loggedModelId' in data && data.loggedModelId !== null ? [rowKey(workspace, data.loggedModelId)] : [];
+  },
+  evolve: (row, event) => {
+    const at = event.recordedAt;
+    if (event.type === 'LoggedModelCreated') {
+      return { ...event.data, status: 'PENDING', manifestDigest: null, deleted: false, createdAt: at, updatedAt: at };
+    }
+    if (row === undefined) return undefined;
+    switch (event.type) {
+      case 'LoggedModelFinalized':
+        return { ...row, status: event.data.status, manifestDigest: event.data.manifestDigest, updatedAt: at };
+      case 'LoggedModelParamsLogged':
+        return { ...row, params: [...withValues(row.params, event.data.params)], updatedAt: at };
+      case 'LoggedModelDeleted':
+        return { ...row, deleted: true, updatedAt: at };
+      case 'TagSet':
+        return { ...row, tags: [...withValues(row.tags, [{ key: event.data.key, value: event.data.value }])] };
+      case 'TagRemoved':
+        return { ...row, tags: [...withoutKey(row.tags, event.data.key)] };
+      default:
+        return row;
+    }
+  },
+};

@@ -1,0 +1,62 @@
+import type { RegistryEvent } from '@kontor/domain/registry';
+import type { Projection } from '@kontor/event-sourcing';
+import { rowKey } from '../graphql/row-key.js';
+import { withoutKey, withValues } from './tags.js';
+
+type DataOf<Type extends RegistryEvent['type']> = Extract<RegistryEvent, { type: Type }>['data'];
+
+/** A version. The model's present name stands on the model's row, because a rename names no versions. */
+export type ModelVersionRow = Omit<DataOf<'ModelVersionRegistered'>, 'name'> & {
+  readonly stage: DataOf<'StageChanged'>['stage'];
+  readonly manifestDigest: string | null;
+  readonly deleted: boolean;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+};
+
+/** Versions of registered models, with the files that they are made of. */
+export const modelVersions: Projection<ModelVersionRow, RegistryEvent> = {
+  name: 'model_versions',
+  version: 1,
+  canHandle: [
+    'ModelVersionRegistered',
+    'StageChanged',
+    'ModelVersionDeleted',
+    'ModelVersionRestored',
+    'ModelVersionDescribed',
+    'TagSet',
+    'TagRemoved',
+  ],
+  keys: ({ workspace, data }) => {
+    if ('target' in data) {
+      const { target } = data;
+      return target.aggregate === 'model-version' ? [rowKey(workspace, target.modelId, target.version)] : [];
+    }
+    return 'modelId' in data && 'version' in data ? [rowKey(workspace, data.modelId, data.version)] : [];
+  },
+  evolve: (row, event) => {
+    const at = event.recordedAt;
+    if (event.type === 'ModelVersionRegistered') {
+      const { name: _, ...registered } = event.data;
+      const manifestDigest = registered.artifacts?.manifestDigest ?? null;
+      return { ...registered, stage: 'None', manifestDigest, deleted: false, createdAt: at, updatedAt: at };
+    }
+    if (row === undefined) return undefined;
+    switch (event.type) {
+      case 'StageChanged':
+        return { ...row, stage: event.data.stage, updatedAt: at };
+      case 'ModelVersionDeleted':
+        return { ...row, deleted: true, updatedAt: at };
+      case 'ModelVersionRestored':
+        return { ...row, deleted: false, updatedAt: at };
+      case 'ModelVersionDescribed':
+        return { ...row, description: event.data.description, updatedAt: at };
+      case 'TagSet':
+        return { ...row, tags: [...withValues(row.tags, [{ key: event.data.key, value: event.data.value }])] };
+      case 'TagRemoved':
+        return { ...row, tags: [...withoutKey(row.tags, event.data.key)] };
+      default:
+        return row;
+    }
+  },
+};

@@ -1,0 +1,63 @@
+import { entity } from '../graphql/entity.js';
+import { artifacts } from './artifacts.projection.js';
+import { experiments } from './experiments.projection.js';
+import { loggedModels } from './logged-models.projection.js';
+import { metricHistory } from './metric-history.projection.js';
+import { modelVersions } from './model-versions.projection.js';
+import { registeredModels } from './registered-models.projection.js';
+import { runs } from './runs.projection.js';
+
+export const experimentEntity = entity('Experiment', experiments, {
+  columns: { createdAt: 'text', experimentId: 'text', name: 'text', deleted: 'boolean' },
+  indexes: [
+    ['workspace', 'createdAt', 'key'],
+    ['workspace', 'name'],
+  ],
+  order: { column: 'createdAt', descending: true },
+});
+
+export const runEntity = entity('Run', runs, {
+  columns: { createdAt: 'text', experimentId: 'text', deleted: 'boolean', startTimeMs: 'bigint', status: 'text' },
+  indexes: [['workspace', 'experimentId', 'createdAt', 'key']],
+  order: { column: 'createdAt', descending: true },
+});
+
+export const metricBatchEntity = entity('MetricBatch', metricHistory, {
+  columns: { runId: 'text', metric: 'text', logged: 'text' },
+  indexes: [['workspace', 'runId', 'metric', 'logged', 'key']],
+  order: { column: 'logged', descending: false },
+});
+
+export const loggedModelEntity = entity('LoggedModel', loggedModels, {
+  columns: { createdAt: 'text', experimentId: 'text', sourceRunId: 'text', deleted: 'boolean' },
+  indexes: [['workspace', 'experimentId', 'createdAt', 'key']],
+  order: { column: 'createdAt', descending: true },
+});
+
+export const registeredModelEntity = entity('RegisteredModel', registeredModels, {
+  columns: { name: 'text', modelId: 'text', deleted: 'boolean', isPrompt: 'boolean' },
+  indexes: [['workspace', 'name', 'key']],
+  order: { column: 'name', descending: false },
+});
+
+export const modelVersionEntity = entity('ModelVersion', modelVersions, {
+  columns: {
+    createdAt: 'text',
+    modelId: 'text',
+    manifestDigest: 'text',
+    runId: 'text',
+    loggedModelId: 'text',
+    deleted: 'boolean',
+  },
+  indexes: [
+    ['workspace', 'modelId', 'createdAt', 'key'],
+    ['workspace', 'manifestDigest'],
+  ],
+  order: { column: 'createdAt', descending: true },
+});
+
+export const artifactEntity = entity('Artifact', artifacts, {
+  columns: { path: 'text', owner: 'text', digest: 'text' },
+  indexes: [['workspace', 'owner', 'path', 'key']],
+  order: { column: 'path', descending: false },
+});

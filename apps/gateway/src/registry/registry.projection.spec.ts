@@ -1,0 +1,170 @@
+import type { RegistryEvent } from '@kontor/domain/registry';
+import { projectionSpec, recorded } from '@kontor/event-sourcing/testing';
+import { describe, expect, it } from 'vitest';
+import { artifacts } from './artifacts.projection.js';
+import { experiments } from './experiments.projection.js';
+import { metricHistory } from './metric-history.projection.js';
+import { registeredModels } from './registered-models.projection.js';
+import { runs } from './runs.projection.js';
+
+const run = 'default/registry/run/r1';
+const started = {
+  runId: 'r1',
+  experimentId: '1',
+  name: 'calm-otter-1',
+  userId: '',
+  startTimeMs: 5,
+  artifactUri: 'mlflow-artifacts:/1/r1/artifacts',
+  tags: [{ key: 'a', value: '1' }],
+};
+const point = (key: string, value: number, step: number) => ({
+  key,
+  value,
+  isNaN: false,
+  timestampMs: 1,
+  step,
+  loggedModelId: null,
+  datasetName: null,
+  datasetDigest: null,
+});
+const logged = recorded<RegistryEvent>([
+  { stream: run, type: 'RunStarted', data: started },
+  {
+    stream: run,
+    type: 'RunDataLogged',
+    data: {
+      runId: 'r1',
+      metrics: [point('loss', 0.5, 1), point('loss', 0.9, 0), point('auc', 0.7, 0)],
+      params: [{ key: 'depth', value: '3' }],
+      tags: [{ key: 'a', value: '2', previousValue: '1' }],
+    },
+  },
+  {
+    stream: run,
+    type: 'TagRemoved',
+    data: { target: { aggregate: 'run', runId: 'r1' }, key: 'a', previousValue: '2' },
+  },
+  { stream: run, type: 'RunFinished', data: { runId: 'r1', status: 'FINISHED', endTimeMs: 9 } },
+]);
+
+describe('runs', () => {
+  it('keep the latest point of a metric by step, whatever came last', () => {
+    projectionSpec(runs)
+      .given(logged)
+      .thenRows({
+        'default/r1': {
+          ...started,
+          tags: [],
+          params: [{ key: 'depth', value: '3' }],
+          metrics: [point('loss', 0.5, 1), point('auc', 0.7, 0)],
+          status: 'FINISHED',
+          endTimeMs: 9,
+          datasets: [],
+          inputModelIds: [],
+          outputs: [],
+          deleted: false,
+          deletedPosition: '0',
+          createdAt: '2026-06-01T12:00:00.000000Z',
+          createdBy: 'ada',
+        },
+      });
+  });
+});
+
+describe('metric history', () => {
+  it('keeps all points of a batch by metric, in order', () => {
+    const position = '0'.repeat(18) + '2';
+    projectionSpec(metricHistory)
+      .given(logged)
+      .thenRows({
+        'default/r1/2/loss': {
+          runId: 'r1',
+          metric: 'loss',
+          logged: position,
+          points: [point('loss', 0.5, 1), point('loss', 0.9, 0)],
+        },
+        'default/r1/2/auc': { runId: 'r1', metric: 'auc', logged: position, points: [point('auc', 0.7, 0)] },
+      });
+  });
+});
+
+describe('registered models', () => {
+  it('move an alias from version to version and forget a removed one', () => {
+    const stream = 'default/registry/registered-model/m1';
+    const model = { modelId: 'm1', name: 'fraud' };
+    const events = recorded<RegistryEvent>([
+      {
+        stream,
+        type: 'RegisteredModelCreated',
+        data: { ...model, description: null, tags: [], isPrompt: false, firstVersion: 1 },
+      },
+      { stream, type: 'AliasSet', data: { ...model, version: 1, alias: 'champion', previousVersion: null } },
+      { stream, type: 'AliasSet', data: { ...model, version: 1, alias: 'old', previousVersion: null } },
+      { stream, type: 'AliasSet', data: { ...model, version: 2, alias: 'champion', previousVersion: 1 } },
+      { stream, type: 'AliasRemoved', data: { ...model, version: 1, alias: 'old' } },
+    ]);
+    projectionSpec(registeredModels)
+      .given(events)
+      .thenRows({
+        'default/m1': {
+          ...model,
+          description: null,
+          tags: [],
+          isPrompt: false,
+          firstVersion: 1,
+          aliases: [{ alias: 'champion', version: 2 }],
+          deleted: false,
+          createdAt: '2026-06-01T12:00:00.000000Z',
+          updatedAt: '2026-06-01T12:00:00.000000Z',
+        },
+      });
+  });
+});
+
+describe('artifacts and experiments', () => {
+  it('end the row of a removed path and keep the others', () => {
+    const owner = { aggregate: 'run' as const, runId: 'r1' };
+    const digest = `sha256:${'a'.repeat(64)}`;
+    const file = (path: string) => ({ owner, path, digest, sizeBytes: 3, previousDigest: null });
+    const events = recorded<RegistryEvent>([
+      { stream: run, type: 'ArtifactStored', data: file('model/a') },
+      { stream: run, type: 'ArtifactStored', data: file('b') },
+      { stream: run, type: 'ArtifactRemoved', data: { owner, path: 'model', files: [{ path: 'model/a', digest }] } },
+    ]);
+    projectionSpec(artifacts)
+      .given(events)
+      .thenRows({
+        'default/run%3Ar1/b': {
+          owner: 'run:r1',
+          path: 'b',
+          digest,
+          sizeBytes: 3,
+          storedAt: '2026-06-01T12:00:01.000000Z',
+        },
+      });
+  });
+
+  it('remember where an experiment was restored', () => {
+    const stream = 'default/registry/experiment/1';
+    const events = recorded<RegistryEvent>([
+      { stream, type: 'ExperimentCreated', data: { experimentId: '1', name: 'e', artifactLocation: 'x', tags: [] } },
+      { stream, type: 'ExperimentDeleted', data: { experimentId: '1' } },
+      { stream, type: 'ExperimentRestored', data: { experimentId: '1' } },
+    ]);
+    expect(experiments.keys(events[0] as never)).toEqual(['default/1']);
+    projectionSpec(experiments)
+      .given(events)
+      .thenRows({
+        'default/1': {
+          experimentId: '1',
+          name: 'e',
+          artifactLocation: 'x',
+          tags: [],
+          deleted: false,
+          restoredPosition: '3',
+          createdAt: '2026-06-01T12:00:00.000000Z',
+          updatedAt: '2026-06-01T12:00:02.000000Z',
+        },
+      });
+  });
+});

@@ -1,0 +1,128 @@
+import type { GraphContext, Momentary } from '../graphql/context.js';
+import { momentOf } from '../graphql/context.js';
+import type { Resolvers } from '../graphql/generated/types.js';
+import { nodeId, readOne, readPage, within } from '../graphql/read.js';
+import { subjectEntity } from '../governance/governance.entities.js';
+import { evaluationEntity } from '../monitoring/monitoring.entities.js';
+import {
+  artifactEntity,
+  experimentEntity,
+  loggedModelEntity,
+  metricBatchEntity,
+  modelVersionEntity,
+  registeredModelEntity,
+  runEntity,
+} from './registry.entities.js';
+
+/** The registered model that has a name at the parent's moment; a deleted one does not have it any more. */
+export const modelByName = async (name: string, parent: Momentary | undefined, context: GraphContext) => {
+  const page = { workspace: context.workspace, where: { name, deleted: false }, limit: 1 };
+  const [model] = await context.rows.page(registeredModelEntity, page, momentOf(parent, context));
+  return model;
+};
+
+/** A version by its model's name and its number, at the parent's moment. */
+export const versionByName = async (
+  { modelName, number }: { modelName: string; number: number },
+  parent: Momentary | undefined,
+  context: GraphContext,
+) => {
+  const model = await modelByName(modelName, parent, context);
+  return model && readOne(modelVersionEntity, [model.modelId, number], model, context);
+};
+
+type Types =
+  | 'Query'
+  | 'Artifact'
+  | 'Experiment'
+  | 'LoggedModel'
+  | 'Metric'
+  | 'MetricBatch'
+  | 'ModelAlias'
+  | 'ModelVersion'
+  | 'RegisteredModel'
+  | 'Run';
+
+/** Experiments, runs, logged models, registered models, versions and artifacts as people read them. */
+export const registryQueries: Pick<Resolvers, Types> = {
+  Query: {
+    experiment: (parent, { experimentId }, context) => readOne(experimentEntity, [experimentId], parent, context),
+    experimentByName: async (parent, { name }, context) => {
+      const page = { workspace: context.workspace, where: { name }, limit: 1 };
+      const [experiment] = await context.rows.page(experimentEntity, page, momentOf(parent, context));
+      return experiment;
+    },
+    experiments: (parent, { deleted, ...page }, context) =>
+      readPage(experimentEntity, page, { deleted }, parent, context),
+    run: (parent, { runId }, context) => readOne(runEntity, [runId], parent, context),
+    runs: (parent, { experimentId, ...page }, context) => readPage(runEntity, page, { experimentId }, parent, context),
+    loggedModel: (parent, { loggedModelId }, context) => readOne(loggedModelEntity, [loggedModelId], parent, context),
+    loggedModels: (parent, { experimentId, ...page }, context) =>
+      readPage(loggedModelEntity, page, { experimentId }, parent, context),
+    registeredModel: (parent, { name }, context) => modelByName(name, parent, context),
+    registeredModels: (parent, page, context) =>
+      readPage(registeredModelEntity, page, { deleted: false }, parent, context),
+    modelVersion: (parent, args, context) => versionByName(args, parent, context),
+    modelVersions: (parent, { manifestDigest, ...page }, context) =>
+      readPage(modelVersionEntity, page, { manifestDigest }, parent, context),
+    artifacts: (parent, { owner, ...page }, context) => readPage(artifactEntity, page, { owner }, parent, context),
+  },
+  Artifact: { id: nodeId(artifactEntity) },
+  Experiment: {
+    id: nodeId(experimentEntity),
+    runs: (row, page, context) => readPage(runEntity, page, { experimentId: row.experimentId }, row, context),
+    loggedModels: (row, page, context) =>
+      readPage(loggedModelEntity, page, { experimentId: row.experimentId }, row, context),
+  },
+  LoggedModel: {
+    id: nodeId(loggedModelEntity),
+    experiment: (row, _args, context) => readOne(experimentEntity, [row.experimentId], row, context),
+    sourceRun: (row, _args, context) =>
+      row.sourceRunId === null ? null : readOne(runEntity, [row.sourceRunId], row, context),
+    artifacts: (row, page, context) =>
+      readPage(artifactEntity, page, { owner: `logged-model:${row.loggedModelId}` }, row, context),
+  },
+  Metric: {
+    metric: ({ key }) => key,
+    value: ({ isNaN, value }) => (isNaN ? null : value),
+  },
+  MetricBatch: { id: nodeId(metricBatchEntity) },
+  ModelAlias: {
+    number: ({ version }) => version,
+    version: (alias, _args, context) => readOne(modelVersionEntity, [alias.modelId, alias.version], alias, context),
+  },
+  ModelVersion: {
+    id: nodeId(modelVersionEntity),
+    number: ({ version }) => version,
+    model: (row, _args, context) => readOne(registeredModelEntity, [row.modelId], row, context),
+    run: (row, _args, context) => (row.runId === null ? null : readOne(runEntity, [row.runId], row, context)),
+    loggedModel: (row, _args, context) =>
+      row.loggedModelId === null ? null : readOne(loggedModelEntity, [row.loggedModelId], row, context),
+    aliases: async (row, _args, context) => {
+      const model = await readOne(registeredModelEntity, [row.modelId], row, context);
+      return (model?.aliases ?? []).filter(({ version }) => version === row.version).map(({ alias }) => alias);
+    },
+    files: ({ artifacts }) => artifacts?.files ?? [],
+    servable: ({ artifacts }) => artifacts?.servable ?? null,
+    subject: (row, _args, context) =>
+      row.manifestDigest === null ? null : readOne(subjectEntity, [row.manifestDigest], row, context),
+    evaluations: async (row, page, context) => {
+      const model = await readOne(registeredModelEntity, [row.modelId], row, context);
+      const where = { modelName: model?.name ?? '', versionNumber: row.version };
+      return readPage(evaluationEntity, page, where, row, context);
+    },
+  },
+  RegisteredModel: {
+    id: nodeId(registeredModelEntity),
+    aliases: (row) => row.aliases.map((alias) => within({ ...alias, modelId: row.modelId }, row)),
+    versions: (row, page, context) => readPage(modelVersionEntity, page, { modelId: row.modelId }, row, context),
+    version: (row, { number }, context) => readOne(modelVersionEntity, [row.modelId, number], row, context),
+  },
+  Run: {
+    id: nodeId(runEntity),
+    experiment: (row, _args, context) => readOne(experimentEntity, [row.experimentId], row, context),
+    metricHistory: (row, { metric, ...page }, context) =>
+      readPage(metricBatchEntity, page, { runId: row.runId, metric }, row, context),
+    artifacts: (row, page, context) => readPage(artifactEntity, page, { owner: `run:${row.runId}` }, row, context),
+  },
+};
