@@ -1,0 +1,52 @@
+import { InvalidArgumentError } from 'commander';
+
+/** A token is a bearer's: whoever finds it is the person. Longer than this is a password. */
+const MAX_TTL_MS = 365 * 86_400_000;
+const UNIT_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+/** `90s`, `30m`, `8h` or `7d` in milliseconds. */
+export const parseTtlMs = (text: string): number => {
+  const match = /^([1-9]\d{0,8})([smhd])$/.exec(text);
+  const ms = match ? Number(match[1]) * UNIT_MS[match[2] as keyof typeof UNIT_MS] : undefined;
+  if (ms === undefined || ms > MAX_TTL_MS)
+    throw new InvalidArgumentError('Allowed is a number with s, m, h or d, such as 30m or 8h, up to 365d.');
+  return ms;
+};
+
+/** A position in the log, as text: it may be larger than a JavaScript number holds exactly. */
+export const parsePositionArgument = (text: string): string => {
+  if (!/^(?:0|[1-9]\d{0,18})$/.test(text)) throw new InvalidArgumentError('Allowed is a whole number, 0 or more.');
+  return text;
+};
+
+/** Ids of actors are free, but neither empty nor longer than the log takes, and without blanks at the ends. */
+export const parseActor = (text: string): string => {
+  if (text.trim() !== text || text.length < 1 || text.length > 200 || /\p{Cc}/u.test(text))
+    throw new InvalidArgumentError('Allowed are 1 to 200 characters, without line breaks and blanks at the ends.');
+  return text;
+};
+
+/** One more role; roles are small words, so that a list of them in one argument is noticed. */
+export const collectRole = (text: string, before: readonly string[] = []): readonly string[] => {
+  if (!/^[a-z][a-z-]{0,49}$/.test(text))
+    throw new InvalidArgumentError(
+      'Allowed are 1 to 50 of a-z and -, beginning with a letter. Repeat --role for each.',
+    );
+  return [...before, text];
+};
+
+/** One more event type, as `ModelVersionRegistered`. */
+export const collectType = (text: string, before: readonly string[] = []): readonly string[] => {
+  if (!/^[A-Z][A-Za-z0-9]{0,99}$/.test(text))
+    throw new InvalidArgumentError(
+      'Allowed is the name of an event, such as ModelVersionRegistered. Repeat --type for each.',
+    );
+  return [...before, text];
+};
+
+/** A workspace, as it stands in stream ids. */
+export const parseWorkspace = (text: string): string => {
+  if (!/^[a-z0-9][a-z0-9_-]{0,62}$/.test(text))
+    throw new InvalidArgumentError('Allowed are 1 to 63 of a-z, 0-9, _ and -, beginning with a letter or digit.');
+  return text;
+};

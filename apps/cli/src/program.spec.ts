@@ -1,0 +1,88 @@
+import { CommanderError, InvalidArgumentError } from 'commander';
+import { describe, expect, it } from 'vitest';
+import {
+  collectRole,
+  collectType,
+  parseActor,
+  parsePositionArgument,
+  parseTtlMs,
+  parseWorkspace,
+} from './parse-arguments.js';
+import { program } from './program.js';
+
+/** What the command line says before it does anything. */
+const refusal = async (...args: string[]): Promise<string> => {
+  const written: string[] = [];
+  const output = {
+    writeErr: (text: string) => void written.push(text),
+    writeOut: (text: string) => void written.push(text),
+  };
+  const error = await program(output)
+    .parse(['node', 'kontor', ...args])
+    .catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(CommanderError);
+  return written.join('');
+};
+
+describe('the command line', () => {
+  it.each([
+    ['statsu', 'status'],
+    ['dwon', 'down'],
+    ['evnts', 'events'],
+  ])('answers the unknown command %s with a suggestion', async (typed, meant) => {
+    expect(await refusal(typed)).toContain(`(Did you mean ${meant}?)`);
+  });
+
+  it.each([
+    [['up', '--fast'], "unknown option '--fast'"],
+    [['up', 'now'], 'too many arguments'],
+    [['token', '--role', 'owner'], "required option '--actor <name>' not specified"],
+    [['token', '--actor', 'ada'], "required option '--role <role>' not specified"],
+    [['token', '--actor', ' ada', '--role', 'owner'], 'without line breaks and blanks at the ends'],
+    [['token', '--actor', '', '--role', 'owner'], 'Allowed are 1 to 200 characters'],
+    [['token', '--actor', 'ada', '--role', 'owner,reviewer'], 'Repeat --role for each'],
+    [['token', '--actor', 'ada', '--role', 'owner', '--ttl', '8'], 'a number with s, m, h or d'],
+    [['token', '--actor', 'ada', '--role', 'owner', '--ttl', '366d'], 'up to 365d'],
+    [['events', '--after', '-1'], 'Allowed is a whole number, 0 or more'],
+    [['events', '--after', '1.5'], 'Allowed is a whole number, 0 or more'],
+    [['events', '--type', 'model registered'], 'such as ModelVersionRegistered'],
+    [['replay'], "required option '--verify' not specified"],
+  ])('refuses %j', async (args, message) => {
+    expect(await refusal(...args)).toContain(message);
+  });
+
+  it('tells what it can do', async () => {
+    const help = await refusal('--help');
+    for (const command of ['up', 'down', 'status', 'token', 'events', 'replay'])
+      expect(help).toContain(`  ${command} `);
+  });
+});
+
+describe('arguments', () => {
+  it('read durations', () => {
+    expect(['90s', '30m', '8h', '7d', '365d'].map(parseTtlMs)).toEqual([
+      90_000, 1_800_000, 28_800_000, 604_800_000, 31_536_000_000,
+    ]);
+    for (const text of ['', '0h', '1.5h', '-1h', '1w', '8 h', '999999999d'])
+      expect(() => parseTtlMs(text)).toThrow(InvalidArgumentError);
+  });
+
+  it('read positions beyond 2^53 without loss', () => {
+    expect(parsePositionArgument('9223372036854775806')).toBe('9223372036854775806');
+    for (const text of ['', '01', '+1', '1e3', '0x1', '99999999999999999999'])
+      expect(() => parsePositionArgument(text)).toThrow(InvalidArgumentError);
+  });
+
+  it('collect what is repeated', () => {
+    expect(collectRole('reviewer', collectRole('owner'))).toEqual(['owner', 'reviewer']);
+    expect(collectType('RunStarted')).toEqual(['RunStarted']);
+    for (const text of ['', 'Owner', 'a b', '-a']) expect(() => collectRole(text)).toThrow(InvalidArgumentError);
+  });
+
+  it('read names of people and workspaces', () => {
+    expect(parseActor('Ada Lovelace')).toBe('Ada Lovelace');
+    expect(() => parseActor('a\nb')).toThrow(InvalidArgumentError);
+    expect(parseWorkspace('team-1')).toBe('team-1');
+    for (const text of ['', 'Team', 'a/b', '_a']) expect(() => parseWorkspace(text)).toThrow(InvalidArgumentError);
+  });
+});

@@ -1,0 +1,118 @@
+import { userInfo } from 'node:os';
+import { Command, type OutputConfiguration } from 'commander';
+import { down } from './commands/down.js';
+import { events } from './commands/events.js';
+import { replay } from './commands/replay.js';
+import { status } from './commands/status.js';
+import { up } from './commands/up.js';
+import { readConfig } from './config.js';
+import {
+  collectRole,
+  collectType,
+  parseActor,
+  parsePositionArgument,
+  parseTtlMs,
+  parseWorkspace,
+} from './parse-arguments.js';
+import { print } from './print.js';
+import { signToken } from './sign-token.js';
+import { readRunFile, type RunFile } from './supervisor/run-file.js';
+import { CommandFailed } from './usage-error.js';
+
+const EIGHT_HOURS_MS = 8 * 3_600_000;
+
+/** The tokens that a command signs for itself live for one request. */
+const OWN_TTL_MS = 60_000;
+
+/** @throws CommandFailed if nothing runs on the data directory, or it is still starting */
+const running = async (dataDir: string): Promise<RunFile> => {
+  const run = await readRunFile(dataDir);
+  if (!run) throw new CommandFailed(`nothing is up on ${dataDir}: start it with "npm start" or "kontor up"`);
+  return run;
+};
+
+/**
+ * The command line. `parse` runs one command and answers its exit code.
+ * @param output - where help and refusals are written; default: the standard streams
+ * @throws CommanderError for wrong arguments, when the person has been told
+ */
+export const program = (output: OutputConfiguration = {}): { parse(argv: readonly string[]): Promise<number> } => {
+  let exitCode = 0;
+  const kontor = new Command('kontor')
+    .description('The system of record for machine-learning models')
+    .configureOutput(output)
+    .exitOverride()
+    .showHelpAfterError('(kontor --help lists the commands)');
+
+  kontor
+    .command('up')
+    .description('run the platform here until Ctrl-C')
+    .action(() => up(readConfig()));
+
+  kontor
+    .command('down')
+    .description('stop the platform that runs on KONTOR_DATA_DIR')
+    .action(() => down(readConfig().dataDir));
+
+  kontor
+    .command('status')
+    .description('what runs on KONTOR_DATA_DIR; exit code 0 only if all of it is up')
+    .option('--json', 'as JSON', false)
+    .action(async (options: { json: boolean }) => {
+      exitCode = await status(readConfig().dataDir, options);
+    });
+
+  kontor
+    .command('token')
+    .description('print a signed token of a person')
+    .requiredOption('--actor <name>', 'who it speaks for', parseActor)
+    .requiredOption('--role <role>', 'what they may do; repeat for each', collectRole)
+    .option('--workspace <name>', 'where', parseWorkspace, 'default')
+    .option('--ttl <duration>', 'how long: 30m, 8h, 7d; 8h if not given', parseTtlMs, EIGHT_HOURS_MS)
+    .action(async (options: { actor: string; role: readonly string[]; workspace: string; ttl: number }) => {
+      const { actor, role: roles, workspace, ttl: ttlMs } = options;
+      print(await signToken(readConfig().keysDir, { actor, roles, workspace, ttlMs }, Date.now()));
+    });
+
+  kontor
+    .command('events')
+    .description('print the log from a position')
+    .option('--after <position>', 'begin behind this position', parsePositionArgument, '0')
+    .option('--type <event>', 'only these; repeat for each', collectType)
+    .option('--follow', 'go on with new events until Ctrl-C', false)
+    .option('--workspace <name>', 'whose', parseWorkspace, 'default')
+    .option('--json', 'one JSON object per line, with the data', false)
+    .action(
+      async (options: {
+        after: string;
+        type?: readonly string[];
+        follow: boolean;
+        workspace: string;
+        json: boolean;
+      }) => {
+        const config = readConfig();
+        const { addresses } = await running(config.dataDir);
+        const { after, type: types, follow, json, workspace } = options;
+        const actor = `local:${userInfo().username}`;
+        const token = () =>
+          signToken(config.keysDir, { actor, roles: ['auditor'], workspace, ttlMs: OWN_TTL_MS }, Date.now());
+        await events(`${addresses.gateway}/graphql`, token, { after, types, follow, json });
+      },
+    );
+
+  kontor
+    .command('replay')
+    .description('rebuild every read model from the log and compare; exit code 0 only if all are identical')
+    .requiredOption('--verify', 'compare, and change nothing')
+    .action(async () => {
+      const config = readConfig();
+      exitCode = await replay(config, await running(config.dataDir));
+    });
+
+  return {
+    parse: async (argv) => {
+      await kontor.parseAsync(argv);
+      return exitCode;
+    },
+  };
+};

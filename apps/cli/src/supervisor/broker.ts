@@ -1,0 +1,11 @@
+import { connectNats, ensureStreams } from '@kontor/messaging';
+
+/** Makes the streams and the bucket that do not exist yet. @throws StreamRefused if the event stream caches another log */
+export const prepareBroker = async (url: string, origin: string): Promise<void> => {
+  const connection = await connectNats(url, 'kontor-up');
+  try {
+    await ensureStreams(connection, { origin, base: 0n });
+  } finally {
+    await connection.close();
+  }
+};

@@ -1,0 +1,179 @@
+import { mkdir } from 'node:fs/promises';
+import { type DataDirectoryLock, lockDataDirectory, onLeashReplaced } from '@kontor/embedded';
+import { prepareDatabase } from '@kontor/event-store';
+import type { CliConfig } from '../config.js';
+import { type AppName, mainOf, startApp } from './app-process.js';
+import { prepareBroker } from './broker.js';
+import { rolePasswords } from './database-roles.js';
+import { type Doors, openDoors, urlOf } from './doors.js';
+import { prepareKeys } from './keys.js';
+import { removeRunFile, type RunFile, writeRunFile } from './run-file.js';
+import { openNats, openPostgres, type Server } from './servers.js';
+import { supervise, type Supervised, type SupervisorEvents } from './supervise.js';
+
+/** The platform, up. */
+export interface Platform {
+  readonly addresses: RunFile['addresses'];
+  /** Ends everything in reverse order and gives the data directory free; may be called twice. */
+  stop(): Promise<void>;
+  /** Aborts, with the reason, when a component does not come back. */
+  readonly broken: AbortSignal;
+}
+
+const SERVICES: readonly AppName[] = ['registry', 'deployment', 'monitoring', 'governance'];
+
+/** The database of an external server is the one its URL names; this is the embedded one's. */
+const DATABASE = 'kontor';
+
+const withoutCredentials = (value: string): string => {
+  const url = new URL(value);
+  url.username = '';
+  url.password = '';
+  return url.href;
+};
+
+const databaseIn = (url: string): string => {
+  const name = decodeURIComponent(new URL(url).pathname.slice(1));
+  return name === '' || name === 'postgres' ? DATABASE : name;
+};
+
+/** Variables of one app. Only those that it needs: serving opens models and has no way to the database. */
+const environmentOf = (
+  app: AppName,
+  context: { config: CliConfig; doors: Doors; databaseUrl: string; natsUrl: string },
+): NodeJS.ProcessEnv => {
+  const { config, doors, databaseUrl, natsUrl } = context;
+  const { KONTOR_PG_URL: _adminUrl, ...inherited } = config.environment;
+  return {
+    ...inherited,
+    ...(app !== 'serving' && { KONTOR_PG_URL: databaseUrl }),
+    ...(app === 'gateway' && { KONTOR_PORT: String(doors.gateway), KONTOR_AUTH: config.auth }),
+    ...(app === 'serving' && { KONTOR_SERVING_PORT: String(doors.serving) }),
+    KONTOR_NATS_URL: natsUrl,
+    KONTOR_DATA_DIR: config.dataDir,
+    KONTOR_KEYS_DIR: config.keysDir,
+    KONTOR_ARTIFACTS_DIR: config.artifactsDir,
+    KONTOR_HOST: config.host,
+    KONTOR_HEALTH_PORT: '0',
+    KONTOR_SERVING_URL: urlOf(config.host, doors.serving),
+  };
+};
+
+/** Starts all of it below the lock; `started` collects what has to be stopped, whether or not the rest follows. */
+const startAll = async (
+  config: CliConfig,
+  lock: DataDirectoryLock,
+  started: Supervised[],
+  events: SupervisorEvents & { timed<T>(name: string, body: () => Promise<T>): Promise<T> },
+): Promise<{ addresses: RunFile['addresses']; announce: () => Promise<void> }> => {
+  const { timed } = events;
+  const doors = await openDoors(config, (line) => {
+    events.say(line);
+  });
+  await mkdir(config.artifactsDir, { recursive: true });
+  const open = async (name: string, body: () => Promise<Server>): Promise<Server> => {
+    const server = await timed(name, body);
+    if (server.process) started.push(server.process);
+    return server;
+  };
+  const [postgres, nats] = await settle([
+    open('postgres', () => openPostgres(config, events)),
+    open('nats', () => openNats(config, events)),
+  ] as const);
+  const passwords = await rolePasswords(config.keysDir);
+  const database = databaseIn(postgres.url);
+  const { urlFor } = await timed('schemas', async () => {
+    await prepareKeys(config.keysDir);
+    await prepareBroker(nats.url, config.logOrigin);
+    return prepareDatabase({ adminUrl: postgres.url, database, passwords, origin: config.logOrigin });
+  });
+
+  const startOne = async (app: AppName): Promise<void> => {
+    const databaseUrl = urlFor(`kontor_${app}`);
+    const environment = environmentOf(app, { config, doors, databaseUrl, natsUrl: nats.url });
+    const start = () => startApp({ name: app, main: mainOf(app), dataDir: config.dataDir, environment });
+    started.push(await timed(app, () => supervise({ name: app, start }, events)));
+  };
+  await settle([...SERVICES, 'serving' as const].map(startOne));
+  await startOne('gateway');
+
+  const addresses = {
+    gateway: urlOf(config.host, doors.gateway),
+    serving: urlOf(config.host, doors.serving),
+    postgres: withoutCredentials(urlFor('kontor_gateway')),
+    nats: withoutCredentials(nats.url),
+  };
+  const announce = async (): Promise<void> => {
+    await lock.announce(addresses.gateway);
+    const components = started.map((one) => ({ name: one.name, pid: one.pid() }));
+    const startedAt = new Date(performance.timeOrigin).toISOString();
+    await writeRunFile(config.dataDir, { pid: process.pid, startedAt, addresses, components });
+  };
+  return { addresses, announce };
+};
+
+/** Like Promise.all, but waits for all: nothing may still be starting when the rest is stopped. */
+const settle = async <T extends readonly Promise<unknown>[]>(
+  promises: T,
+): Promise<{ -readonly [I in keyof T]: Awaited<T[I]> }> => {
+  await Promise.allSettled(promises);
+  return Promise.all(promises) as Promise<{ -readonly [I in keyof T]: Awaited<T[I]> }>;
+};
+
+/**
+ * Starts the whole platform on `config.dataDir`: PostgreSQL and NATS (embedded, or external ones by KONTOR_PG_URL and
+ * KONTOR_NATS_URL), schemas, streams, keys, the four services, serving, gateway. Every process is restarted when it dies.
+ * @param say - one line per component with the time it took, and one per accident
+ * @param signal - ends the start; what has started by then is ended again, in order
+ * @throws the signal's reason, DataDirectoryInUse, UsageError, or why a component did not start; then everything that had started is ended
+ */
+export const startPlatform = async (
+  config: CliConfig,
+  options: { say: (line: string) => void; signal: AbortSignal },
+): Promise<Platform> => {
+  const { say, signal } = options;
+  const lock = await lockDataDirectory(config.dataDir);
+  const started: Supervised[] = [];
+  const broken = new AbortController();
+  const fail = (error: unknown): void => {
+    broken.abort(error);
+  };
+  let announce = (): Promise<void> => Promise.resolve();
+  const events = {
+    say,
+    changed: (): void => void announce().catch(fail),
+    gaveUp: fail,
+    timed: async <T>(name: string, body: () => Promise<T>): Promise<T> => {
+      signal.throwIfAborted();
+      broken.signal.throwIfAborted();
+      const since = performance.now();
+      const result = await body();
+      say(`${name.padEnd(12)} ready in ${((performance.now() - since) / 1000).toFixed(1)} s`);
+      return result;
+    },
+  };
+  onLeashReplaced(() => {
+    say('the leash, which ends all processes with this one, ended; started it again');
+  });
+  let stopped: Promise<void> | undefined;
+  const stopAll = async (): Promise<void> => {
+    announce = () => Promise.resolve();
+    // In reverse: the doors close first, the database last. Services that do not depend on each other drain together.
+    const isServer = (one: Supervised): boolean => one.name === 'postgres' || one.name === 'nats';
+    const isDoor = (one: Supervised): boolean => one.name === 'gateway' || one.name === 'serving';
+    for (const group of [isDoor, (one: Supervised) => !isDoor(one) && !isServer(one), isServer])
+      await Promise.all(started.filter(group).map((one) => one.stop()));
+    await removeRunFile(config.dataDir);
+    await lock.release();
+  };
+  const stop = (): Promise<void> => (stopped ??= stopAll());
+  try {
+    const up = await startAll(config, lock, started, events);
+    announce = up.announce;
+    await announce();
+    return { addresses: up.addresses, stop, broken: broken.signal };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+};
