@@ -1,0 +1,57 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { kontor, type Platform, startPlatform } from '../../platform.js';
+import { pythonWithMlflow } from './python.js';
+
+const environment = pythonWithMlflow();
+const inCi = Boolean(process.env['CI']);
+
+if ('missing' in environment) console.warn(`the MLflow client is not tested: ${environment.missing}`);
+
+describe.skipIf('missing' in environment && !inCi)('the unmodified MLflow client', () => {
+  let platform: Platform;
+  beforeAll(async () => {
+    platform = await startPlatform();
+  });
+  afterAll(() => platform.stop());
+
+  const runClient = async (env: NodeJS.ProcessEnv, argument: string) => {
+    if ('missing' in environment) throw new Error(environment.missing);
+    const child = spawn(environment.python, [join(import.meta.dirname, 'client.py'), argument], {
+      env: { ...process.env, MLFLOW_TRACKING_URI: platform.gatewayUrl, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    const [exitCode] = (await once(child, 'close')) as [number | null];
+    return { exitCode, output };
+  };
+
+  it('tracks, registers, loads, searches and is refused as by its own server', async () => {
+    const { exitCode, output } = await runClient({}, 'open');
+    expect(exitCode, output).toBe(0);
+    expect(output).toContain('"step": "done"');
+  });
+
+  it('works with a token too, and the log says who did it', async () => {
+    const { output: token } = await kontor(['token', '--actor', 'ada', '--role', 'data-scientist'], {
+      KONTOR_DATA_DIR: platform.dataDir,
+    });
+    const { exitCode, output } = await runClient({ MLFLOW_TRACKING_TOKEN: token.trim() }, 'token');
+    expect(exitCode, output).toBe(0);
+    const events = await kontor(['events', '--type', 'AliasSet', '--json'], { KONTOR_DATA_DIR: platform.dataDir });
+    const actors = events.output
+      .trim()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { actor: string }).actor);
+    expect(actors).toContain('ada');
+  });
+
+  it('leaves read models that equal the log', async () => {
+    const { exitCode, output } = await kontor(['replay', '--verify'], { KONTOR_DATA_DIR: platform.dataDir });
+    expect(exitCode, output).toBe(0);
+  });
+});
