@@ -1,5 +1,6 @@
 import { userInfo } from 'node:os';
 import { Command, type OutputConfiguration } from 'commander';
+import { demo } from './commands/demo.js';
 import { down } from './commands/down.js';
 import { events } from './commands/events.js';
 import { replay } from './commands/replay.js';
@@ -14,6 +15,7 @@ import {
   parseTtlMs,
   parseWorkspace,
 } from './parse-arguments.js';
+import { tellStory } from './demo/story.js';
 import { print } from './print.js';
 import { signToken } from './sign-token.js';
 import { readRunFile, type RunFile } from './supervisor/run-file.js';
@@ -48,6 +50,14 @@ export const program = (output: OutputConfiguration = {}): { parse(argv: readonl
     .command('up')
     .description('run the platform here until Ctrl-C')
     .action(() => up(readConfig()));
+
+  kontor
+    .command('demo')
+    .description('take a real model through its whole life, narrated; starts the platform if none runs here')
+    .option('--exit', 'stop the platform that was started for it when the story is over', false)
+    .action((options: { exit: boolean }) =>
+      demo(readConfig(), ({ config, addresses }) => tellStory(config, addresses, print), options),
+    );
 
   kontor
     .command('down')

@@ -12,7 +12,7 @@ const SIGNAL_EXIT_BASE = 128;
  * gateway with the gateway's own rights.
  * @returns the exit code of that process: 0 only if all are identical
  */
-export const replay = async (config: CliConfig, { addresses }: RunFile): Promise<number> => {
+export const replay = async (config: CliConfig, { addresses }: Pick<RunFile, 'addresses'>): Promise<number> => {
   const database = new URL(addresses.postgres);
   database.username = 'kontor_gateway';
   database.password = (await rolePasswords(config.keysDir))['kontor_gateway'] ?? '';

@@ -11,6 +11,26 @@ export interface CensusRows {
 
 export const LABEL = 'ESR';
 
+/** Columns that the models read, in the order of the file. */
+export const FEATURES = [
+  'AGEP',
+  'SCHL',
+  'MAR',
+  'RELP',
+  'DIS',
+  'ESP',
+  'CIT',
+  'MIG',
+  'MIL',
+  'ANC',
+  'NATIVITY',
+  'DEAR',
+  'DEYE',
+  'DREM',
+  'SEX',
+  'RAC1P',
+] as const;
+
 /**
  * Reads a gzip CSV with a header line of column names; every value is a number, an empty one is NaN.
  *
@@ -36,6 +56,36 @@ export const readCensus = async (file: URL): Promise<CensusRows> => {
   if (!labels) throw new Error(`${file.pathname} has no column ${LABEL}`);
   byName.delete(LABEL);
   return { features: byName, labels, rows: lines.length };
+};
+
+/** Seed of the order in which rows of a year arrive; any other gives the same story. */
+const ARRIVAL_SEED = 2015;
+
+/**
+ * The rows in the order of their arrival. The survey says the year of a row and nothing finer, and its files are sorted
+ * by area and kind of household; read in that order, every month would be another place.
+ *
+ * @source Fisher-Yates shuffle with mulberry32, a 32-bit mixing generator.
+ */
+export const inOrderOfArrival = ({ features, labels, rows }: CensusRows): CensusRows => {
+  let state = ARRIVAL_SEED;
+  const random = (): number => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+  const order = Uint32Array.from({ length: rows }, (_, index) => index);
+  for (let last = rows - 1; last > 0; last--) {
+    const other = Math.floor(random() * (last + 1));
+    [order[last], order[other]] = [order[other] ?? 0, order[last] ?? 0];
+  }
+  const arranged = (column: Float64Array): Float64Array => Float64Array.from(order, (row) => column[row] ?? NaN);
+  return {
+    features: new Map([...features].map(([name, column]) => [name, arranged(column)])),
+    labels: arranged(labels),
+    rows,
+  };
 };
 
 /** Rows `from` to `to` (exclusive) as one inference request: one input of shape [n, 1] per feature. */

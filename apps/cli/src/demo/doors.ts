@@ -102,7 +102,8 @@ export interface Tensor {
 
 export interface Prediction {
   readonly predictionId: string;
-  readonly version: string;
+  /** Which revision of the endpoint answered. */
+  readonly revisionId: string;
   readonly scores: readonly number[];
 }
 
@@ -127,14 +128,13 @@ export const infer = async (
     return undefined;
   }
   const answer = await readJson<{
-    model_version: string;
     parameters: { prediction_id: string };
     outputs: readonly Tensor[];
   }>(`inference ${endpoint}`, response);
   const probabilities = answer.outputs.find(({ name }) => name === 'probabilities')?.data ?? [];
   return {
     predictionId: answer.parameters.prediction_id,
-    version: answer.model_version,
+    revisionId: response.headers.get('x-kontor-revision') ?? '',
     scores: probabilities.filter((_, index) => index % 2 === 1),
   };
 };
