@@ -9,15 +9,18 @@ import { registryEvents } from '@kontor/domain/registry';
 import { type Actor, BEGINNING, type Recorded } from '@kontor/event-sourcing';
 import {
   createEventStore,
+  createPool,
   LOGIN_ROLES,
   type PostgresEventStore,
   prepareDatabase,
   type PreparedDatabase,
+  readCheckpoints,
 } from '@kontor/event-store';
 import { type CommandReply, connectNats, sendCommand } from '@kontor/messaging';
 import { createLog, ensureKeyPair, loadPrivateKey, type Running, signAssertion } from '@kontor/service/process';
 import { eventually, testDatabase, type TestDatabase, testNats, type TestNats, uuidv7 } from '@kontor/testing';
 import type { NatsConnection } from '@nats-io/transport-node';
+import type pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startGovernance } from './governance.service.js';
 
@@ -39,6 +42,7 @@ let database: TestDatabase;
 let prepared: PreparedDatabase;
 let server: TestNats;
 let nats: NatsConnection;
+let pool: pg.Pool;
 let keysDir: string;
 let stores: Record<keyof typeof schemas, PostgresEventStore>;
 let service: Running;
@@ -54,6 +58,16 @@ const start = () =>
     },
     log: createLog('governance'),
   });
+
+/** Ends the service once all that follows from the log is done, so that each test begins with what the one before left. */
+const stop = async (): Promise<void> => {
+  await eventually(async () => {
+    const waiting = await pool.query('SELECT FROM governance.outbox WHERE done_at IS NULL');
+    const [reached] = await readCheckpoints(pool, 'governance', [{ name: 'reactions', version: 1 }]);
+    return waiting.rowCount === 0 && reached === (await stores.registry.head());
+  });
+  await service.stop();
+};
 
 /** What another service says, in the form that its own schema allows. */
 const append = async (context: keyof typeof schemas, type: string, data: unknown): Promise<void> => {
@@ -75,14 +89,17 @@ const append = async (context: keyof typeof schemas, type: string, data: unknown
   expect(result.outcome).toBe('appended');
 };
 
-/** A command as the gateway sends it: signed, over NATS. */
+/** A command as the gateway sends it: signed, over NATS, and once more under the same id while nobody answers. */
 const send = async (actor: Actor, type: string, data: unknown): Promise<CommandReply> => {
   const [commandId, correlationId] = [uuidv7(), uuidv7()];
   const metadata = { commandId, workspace: 'default', now: new Date().toISOString(), correlationId };
   const payload = Buffer.from(JSON.stringify({ type, data, metadata }));
   const key = await loadPrivateKey(keysDir, 'gateway');
-  const assertion = await signAssertion(key, { issuer: 'gateway', actor, workspace: 'default', commandId, payload });
-  return sendCommand(nats, { context: 'governance', type, payload, assertion, correlationId });
+  return eventually(async () => {
+    const assertion = await signAssertion(key, { issuer: 'gateway', actor, workspace: 'default', commandId, payload });
+    const reply = await sendCommand(nats, { context: 'governance', type, payload, assertion, correlationId });
+    return reply.outcome === 'failed' && reply.code === 'UNAVAILABLE' ? undefined : reply;
+  });
 };
 
 const events = async (stream: string): Promise<Recorded<GovernanceEvent>[]> => {
@@ -137,14 +154,16 @@ const review = () => ({
 const failing = ({ rules }: Evaluated): string[] =>
   rules.filter(({ outcome }) => outcome !== 'PASS').map(({ id, outcome }) => `${id} ${outcome}`);
 
-const activated = async (): Promise<string[]> => {
-  const found: string[] = [];
-  for await (const event of stores.registry.readAll(BEGINNING, { types: ['PolicyActivated'] })) {
-    const { policyId, by } = (event as Extract<Recorded<GovernanceEvent>, { type: 'PolicyActivated' }>).data;
-    found.push(`${policyId} by ${by}`);
+const ofType = async <Type extends GovernanceEvent['type']>(type: Type) => {
+  const found: Extract<Recorded<GovernanceEvent>, { type: Type }>[] = [];
+  for await (const event of stores.registry.readAll(BEGINNING, { types: [type] })) {
+    found.push(event as (typeof found)[number]);
   }
   return found;
 };
+
+const activated = async (): Promise<string[]> =>
+  (await ofType('PolicyActivated')).map(({ data }) => `${data.policyId} by ${data.by}`);
 
 beforeAll(async () => {
   [database, server, keysDir] = await Promise.all([
@@ -163,13 +182,15 @@ beforeAll(async () => {
   const open = (context: keyof typeof schemas): PostgresEventStore =>
     createEventStore({ connectionString: prepared.urlFor(`kontor_${context}`) }, { upcasters: {} });
   stores = { registry: open('registry'), monitoring: open('monitoring'), deployment: open('deployment') };
+  pool = createPool({ connectionString: prepared.urlFor('kontor_governance') });
   service = await start();
   nats = await connectNats(server.url, 'spec');
 });
 
 afterAll(async () => {
+  await stop();
   await nats.close();
-  await service.stop();
+  await pool.end();
   await Promise.all(Object.values(stores).map((store) => store.close()));
   await server.stop();
   await database.drop();
@@ -179,7 +200,7 @@ afterAll(async () => {
 it('has gate tables after its first start, and no more of them after its second', async () => {
   const expected = defaultPolicies.map(({ policyId }) => `${policyId} by service:governance`);
   expect(await activated()).toEqual(expected);
-  await service.stop();
+  await stop();
   service = await start();
   expect(await activated()).toEqual(expected);
 });
@@ -297,6 +318,10 @@ it('asks a passed gate again when its policy moves before the rollout has starte
   expect(await send(VERA, 'ActivatePolicy', { ...high, rules })).toMatchObject({ code: 'ROLE_REQUIRED' });
   expect(await send(OLGA, 'ActivatePolicy', { ...high, rules })).toMatchObject({ outcome: 'accepted' });
   expect(await decision(rollout, 2)).toMatchObject({ outcome: 'PASS', policy: { version: 2 } });
+  const rechecked = await eventually(async () => (await ofType('GatesRechecked')).at(-1));
+  expect(rechecked).toMatchObject({
+    data: { moved: 'default/governance/policy/production-high', subjects: [version] },
+  });
 });
 
 it('is stopped by one person, which ends the open rollout, and is started again by a risk officer only', async () => {

@@ -82,6 +82,11 @@ const register = async (
       fileURLToPath(demoFile(`models/${folder}/${file}`)),
     );
   }
+  // The files name the run that made them, so two runs never make the same version, even of the same bytes.
+  await visitor.uploadText(
+    `${experiment}/${runId}/artifacts/model/run.json`,
+    JSON.stringify({ run_id: runId, folder }),
+  );
   await visitor.mlflow('POST', 'runs/update', { run_id: runId, status: 'FINISHED', end_time: Date.now() });
   const source = `runs:/${runId}/model`;
   const { model_version } = await visitor.mlflow<{ model_version: { version: string } }>(

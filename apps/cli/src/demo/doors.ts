@@ -72,10 +72,19 @@ export class Visitor {
   /** Stores a file through the artifact proxy. `path` is relative to its root. */
   async upload(path: string, file: string): Promise<void> {
     const { size } = await stat(file);
+    await this.#put(path, size, Readable.toWeb(createReadStream(file)) as ReadableStream);
+  }
+
+  /** Stores a text through the artifact proxy. */
+  async uploadText(path: string, text: string): Promise<void> {
+    await this.#put(path, Buffer.byteLength(text), text);
+  }
+
+  async #put(path: string, sizeBytes: number, body: ReadableStream | string): Promise<void> {
     const response = await fetch(`${this.doors.gatewayUrl}/api/2.0/mlflow-artifacts/artifacts/${path}`, {
       method: 'PUT',
-      headers: { authorization: `Bearer ${this.token}`, 'content-length': String(size) },
-      body: Readable.toWeb(createReadStream(file)) as ReadableStream,
+      headers: { authorization: `Bearer ${this.token}`, 'content-length': String(sizeBytes) },
+      body,
       duplex: 'half',
     });
     if (!response.ok) throw new DoorError(`artifact ${path}`, response.status, await response.text());
