@@ -1,87 +1,57 @@
-import { createHash, createPrivateKey, type KeyObject, sign } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { jetstream } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
-import { connect, headers, type NatsConnection } from '@nats-io/transport-node';
+import type { NatsConnection } from '@nats-io/transport-node';
 import { type RouteEntry, routeEntry } from '@kontor/domain/deployment';
+import { type CommandReply, connectNats, ROUTES_BUCKET, sendCommand } from '@kontor/messaging';
+import { loadPrivateKey, type Log, signAssertion } from '@kontor/service/process';
 import type { RevisionReport } from './revision-reporter.js';
 
-const ROUTES_BUCKET = 'KONTOR_ROUTES';
-const REPORT_SUBJECT = 'kontor.cmd.deployment.ReportRevisionState';
-/** Short beside a person's patience, long beside a restart of the broker. */
-const RECONNECT_MS = 250;
 const ISSUER = 'serving';
+const ACTOR = { id: 'service:serving', kind: 'service', roles: [] } as const;
 
-/** Longer than a commit, shorter than a person's patience with a lost answer. */
-const REQUEST_TIMEOUT_MS = 5_000;
 const PUBLISH_TIMEOUT_MS = 5_000;
+/** Short beside a person's patience, long beside a restart of the broker. */
+const CONNECT_RETRY_MS = 250;
 const WATCH_RETRY_MS = 500;
 
-/** The lifetime of a signed command; the receiver refuses older ones. */
-const ASSERTION_LIFETIME_S = 10;
-
 const encoder = new TextEncoder();
-const base64url = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
 
-/** A compact JWS over the command's bytes. @source RFC 7515, section 7.1; RFC 8037 (EdDSA) */
-const assertion = (
-  key: KeyObject,
-  { commandId, workspace }: RevisionReport,
-  payload: Uint8Array,
-  nowMs: number,
-): string => {
-  const iat = Math.floor(nowMs / 1000);
-  const claims = {
-    iss: ISSUER,
-    sub: 'service:serving',
-    kind: 'service',
-    roles: [],
-    ws: workspace,
-    cid: commandId,
-    dig: createHash('sha256').update(payload).digest('hex'),
-    iat,
-    exp: iat + ASSERTION_LIFETIME_S,
-  };
-  const signed = `${base64url({ alg: 'EdDSA', typ: 'JWT' })}.${base64url(claims)}`;
-  return `${signed}.${sign(null, Buffer.from(signed), key).toString('base64url')}`;
-};
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** What this process says to NATS and hears from it. Everything here may fail for hours while serving goes on. */
 export class Broker {
   #closed = false;
-  #key: KeyObject | undefined;
+  #key: Awaited<ReturnType<typeof loadPrivateKey>> | undefined;
 
   private constructor(
     private readonly nc: NatsConnection,
     private readonly keysDir: string,
   ) {}
 
-  /** Resolves at the first connection, however long that takes; from then on it reconnects for ever. */
-  static async connect(url: string, keysDir: string): Promise<Broker> {
-    const { username, password, host } = new URL(url);
-    const nc = await connect({
-      servers: host,
-      ...(username !== '' && { user: decodeURIComponent(username), pass: decodeURIComponent(password) }),
-      name: 'kontor-serving',
-      maxReconnectAttempts: -1,
-      waitOnFirstConnect: true,
-      reconnectTimeWait: RECONNECT_MS,
-    });
-    return new Broker(nc, keysDir);
+  /**
+   * Resolves at the first connection, however long that takes, or with undefined once `isWanted` says no. From then on the
+   * connection is made again for ever.
+   */
+  static async connect(url: string, keysDir: string, isWanted: () => boolean, log: Log): Promise<Broker | undefined> {
+    for (let attempt = 0; isWanted(); attempt += 1) {
+      try {
+        return new Broker(await connectNats(url, 'kontor-serving'), keysDir);
+      } catch (error) {
+        // Once: the next thousand attempts say the same.
+        if (attempt === 0) log.error('NATS cannot be reached; serving goes on with the last known routes', error);
+        await pause(CONNECT_RETRY_MS);
+      }
+    }
+    return undefined;
   }
 
   /**
-   * Follows the routes until the broker is closed. Entries that are no routes are refused by `onProblem`, which keeps
-   * the last good one in force.
+   * Follows the routes until the broker is closed. Entries that are no routes are logged, and the last good one
+   * stays in force.
    *
    * @param onSynchronized - called when every route that the bucket held has been applied
    */
-  async followRoutes(
-    onRoute: (entry: RouteEntry) => void,
-    onSynchronized: () => void,
-    onProblem: (message: string) => void,
-  ): Promise<void> {
+  async followRoutes(onRoute: (entry: RouteEntry) => void, onSynchronized: () => void, log: Log): Promise<void> {
     while (!this.#closed) {
       try {
         // Creating an existing bucket opens it, so the order in which processes start does not matter.
@@ -93,15 +63,15 @@ export class Broker {
             try {
               onRoute(routeEntry.parse(entry.json()));
             } catch (error) {
-              onProblem(`The route ${entry.key} (revision ${entry.revision}) is refused: ${(error as Error).message}`);
+              log.error('a route is refused', error, { endpoint: entry.key, kvRevision: entry.revision });
             }
           }
           if (entry.delta === 0) onSynchronized();
         }
       } catch (error) {
-        if (!this.#closed) onProblem(`The routes cannot be followed: ${(error as Error).message}`);
+        if (!this.#closed) log.error('the routes cannot be followed', error);
       }
-      await new Promise((resolve) => setTimeout(resolve, WATCH_RETRY_MS));
+      await pause(WATCH_RETRY_MS);
     }
   }
 
@@ -110,18 +80,14 @@ export class Broker {
     await jetstream(this.nc, { timeout: PUBLISH_TIMEOUT_MS }).publish(subject, body, { msgID: messageId });
   }
 
-  /** @returns whether the deployment service accepted or rejected it. @throws Error if it cannot be reached */
-  async sendReport(report: RevisionReport): Promise<boolean> {
-    this.#key ??= createPrivateKey(await readFile(join(this.keysDir, `${ISSUER}.pem`)));
-    const nowMs = Date.now();
-    const { commandId, workspace, data } = report;
-    const metadata = { commandId, workspace, now: new Date(nowMs).toISOString(), correlationId: commandId };
-    const payload = encoder.encode(JSON.stringify({ type: 'ReportRevisionState', data, metadata }));
-    const header = headers();
-    header.set('Kontor-Assertion', assertion(this.#key, report, payload, nowMs));
-    const reply = await this.nc.request(REPORT_SUBJECT, payload, { timeout: REQUEST_TIMEOUT_MS, headers: header });
-    const { outcome } = reply.json<{ outcome?: unknown }>();
-    return outcome === 'accepted' || outcome === 'rejected';
+  /** @throws Error if the key cannot be read or the connection is closed */
+  async sendReport({ commandId, workspace, data }: RevisionReport): Promise<CommandReply> {
+    this.#key ??= await loadPrivateKey(this.keysDir, ISSUER);
+    const type = 'ReportRevisionState';
+    const metadata = { commandId, workspace, now: new Date().toISOString(), correlationId: commandId };
+    const payload = encoder.encode(JSON.stringify({ type, data, metadata }));
+    const assertion = await signAssertion(this.#key, { issuer: ISSUER, actor: ACTOR, workspace, commandId, payload });
+    return sendCommand(this.nc, { context: 'deployment', type, payload, assertion, correlationId: commandId });
   }
 
   async close(): Promise<void> {

@@ -1,19 +1,8 @@
 import { join } from 'node:path';
+import { defineConfig, serviceVariables } from '@kontor/service/process';
 import { z } from 'zod';
 
-const port = z.coerce.number().int().min(0).max(65_535);
-
-const environment = z.object({
-  KONTOR_NATS_URL: z.url({ protocol: /^(nats|tls|ws|wss)$/ }).default('nats://127.0.0.1:4222'),
-  KONTOR_DATA_DIR: z.string().min(1).default('.kontor'),
-  KONTOR_KEYS_DIR: z.string().min(1).optional(),
-  KONTOR_ARTIFACTS_DIR: z.string().min(1).optional(),
-  KONTOR_HOST: z.string().min(1).default('127.0.0.1'),
-  /** 0 is any free port. */
-  KONTOR_SERVING_PORT: port.default(4010),
-  /** Names beside localhost, IP addresses and KONTOR_HOST under which browsers and clients may reach this process. */
-  KONTOR_ALLOWED_HOSTS: z.string().default(''),
-});
+const PORT = 'must be a port from 0 to 65535';
 
 export interface ServingConfig {
   readonly natsUrl: string;
@@ -25,18 +14,27 @@ export interface ServingConfig {
   readonly allowedHosts: readonly string[];
 }
 
-/** @throws Error that names each variable, the problem of its value and what is allowed */
-export const readConfig = (env: Readonly<Record<string, string | undefined>> = process.env): ServingConfig => {
-  const parsed = environment.safeParse(env);
-  if (!parsed.success) throw new Error(`serving cannot start:\n${z.prettifyError(parsed.error)}`);
-  const values = parsed.data;
-  return {
-    natsUrl: values.KONTOR_NATS_URL,
-    dataDir: values.KONTOR_DATA_DIR,
-    keysDir: values.KONTOR_KEYS_DIR ?? join(values.KONTOR_DATA_DIR, 'keys'),
-    artifactsDir: values.KONTOR_ARTIFACTS_DIR ?? join(values.KONTOR_DATA_DIR, 'artifacts'),
-    host: values.KONTOR_HOST,
-    port: values.KONTOR_SERVING_PORT,
-    allowedHosts: values.KONTOR_ALLOWED_HOSTS.split(',').filter((name) => name !== ''),
-  };
-};
+/** Reads the environment. @throws ConfigError that names each variable, its value and what is allowed */
+export const readConfig = defineConfig(
+  z
+    .object({
+      KONTOR_NATS_URL: serviceVariables.KONTOR_NATS_URL.default('nats://127.0.0.1:4222'),
+      KONTOR_DATA_DIR: serviceVariables.KONTOR_DATA_DIR,
+      KONTOR_KEYS_DIR: serviceVariables.KONTOR_KEYS_DIR,
+      KONTOR_ARTIFACTS_DIR: serviceVariables.KONTOR_ARTIFACTS_DIR,
+      KONTOR_HOST: z.string().default('127.0.0.1'),
+      /** 0 is any free port. */
+      KONTOR_SERVING_PORT: z.coerce.number({ error: PORT }).int(PORT).min(0, PORT).max(65_535, PORT).default(4010),
+      /** Names beside localhost, addresses and KONTOR_HOST under which clients may reach this process. */
+      KONTOR_ALLOWED_HOSTS: z.string().default(''),
+    })
+    .transform((set): ServingConfig => ({
+      natsUrl: set.KONTOR_NATS_URL,
+      dataDir: set.KONTOR_DATA_DIR,
+      keysDir: set.KONTOR_KEYS_DIR ?? join(set.KONTOR_DATA_DIR, 'keys'),
+      artifactsDir: set.KONTOR_ARTIFACTS_DIR ?? join(set.KONTOR_DATA_DIR, 'artifacts'),
+      host: set.KONTOR_HOST,
+      port: set.KONTOR_SERVING_PORT,
+      allowedHosts: set.KONTOR_ALLOWED_HOSTS.split(',').filter((name) => name !== ''),
+    })),
+);

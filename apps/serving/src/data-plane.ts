@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { RouteEntry } from '@kontor/domain/deployment';
+import type { Log } from '@kontor/service/process';
 import { Broker } from './broker.js';
 import type { ServingConfig } from './config.js';
 import { Inference } from './inference.js';
@@ -12,10 +13,11 @@ import { openInferenceServer } from './protocol/open-inference.js';
 import { RevisionReporter } from './revision-reporter.js';
 import { RouteFile, RouteTable } from './routing.js';
 
-/** @source serving reference, section 4.6: live while the loop lags less than 1 s; drain within 30 s. */
+/** @source serving reference, section 4.6 */
 const MAX_LAG_MS = 1_000;
 const LAG_WINDOW_MS = 5_000;
-const DRAIN_MS = 30_000;
+/** Together below the 10 s after which a process that was asked to stop is ended. */
+const DRAIN_MS = 7_000;
 const LAST_FLUSH_MS = 2_000;
 
 export interface DataPlane {
@@ -39,10 +41,9 @@ const drain = (server: Server): Promise<void> =>
 /**
  * Starts one serving process: answers from the last known routes at once, and follows NATS whenever it is there.
  *
- * @param report - one line for the process's log
  * @throws Error if the address cannot be bound or the saved routes are damaged
  */
-export const startDataPlane = async (config: ServingConfig, report: (line: string) => void): Promise<DataPlane> => {
+export const startDataPlane = async (config: ServingConfig, log: Log): Promise<DataPlane> => {
   const processStartMs = Date.now();
   let broker: Broker | undefined;
   let isClosed = false;
@@ -50,12 +51,12 @@ export const startDataPlane = async (config: ServingConfig, report: (line: strin
     if (!broker) throw new Error('NATS has not been reached yet');
     return broker;
   };
-  const log = new InferenceLog(async (subject, body, id) => connected().publishRecords(subject, body, id));
-  const reporter = new RevisionReporter(async (revision) => connected().sendReport(revision), processStartMs);
+  const telemetry = new InferenceLog(async (subject, body, id) => connected().publishRecords(subject, body, id));
+  const reporter = new RevisionReporter(async (revision) => connected().sendReport(revision), processStartMs, log);
   const routes = new RouteTable();
   const routeFile = new RouteFile(join(config.dataDir, 'serving', 'routes.json'));
   const host = new ModelHost(config.artifactsDir, (endpoint, revisionId, outcome) => {
-    if (outcome.state === 'failed') report(`${endpoint}: revision ${revisionId} is refused: ${outcome.reason}`);
+    if (outcome.state === 'failed') log.error('a revision is refused', outcome.reason, { endpoint, revisionId });
     const route = routes.get(endpoint);
     const revision = route?.revisions.find((candidate) => candidate.revisionId === revisionId);
     if (route && revision) reporter.report(route.workspace, endpoint, revisionId, revision.servable.digest, outcome);
@@ -75,7 +76,7 @@ export const startDataPlane = async (config: ServingConfig, report: (line: strin
   const lagTimer = setInterval(() => lag.reset(), LAG_WINDOW_MS);
   const server = openInferenceServer(
     {
-      inference: new Inference(routes, host, (record) => log.add(record)),
+      inference: new Inference(routes, host, (record) => telemetry.add(record)),
       allowedHosts: [config.host, ...config.allowedHosts],
       isLive: () => lag.max / 1e6 < MAX_LAG_MS,
       isReady: () =>
@@ -87,9 +88,9 @@ export const startDataPlane = async (config: ServingConfig, report: (line: strin
               ({ revisionId, weightBps }) => weightBps === 0 || host.get(endpoint, revisionId)?.state === 'loaded',
             ),
           ),
-      dropped: () => log.dropped,
+      dropped: () => telemetry.dropped,
     },
-    (error) => report(`unexpected: ${(error as Error).stack ?? String(error)}`),
+    (error) => log.error('a request failed unexpectedly', error),
   );
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -97,27 +98,26 @@ export const startDataPlane = async (config: ServingConfig, report: (line: strin
   });
 
   const follow = async (): Promise<void> => {
-    const opened = await Broker.connect(config.natsUrl, config.keysDir);
-    if (isClosed) return opened.close();
+    const opened = await Broker.connect(config.natsUrl, config.keysDir, () => !isClosed, log);
+    if (isClosed) return opened?.close();
+    if (!opened) return;
     broker = opened;
     await opened.followRoutes(
       (entry) => {
         if (apply(entry))
-          routeFile
-            .write(routes.all())
-            .catch((error: unknown) => report(`The routes cannot be saved: ${(error as Error).message}`));
+          routeFile.write(routes.all()).catch((error: unknown) => log.error('the routes cannot be saved', error));
       },
       () => (areRoutesKnown = true),
-      report,
+      log,
     );
   };
-  follow().catch((error: unknown) => report(`NATS cannot be used: ${(error as Error).message}`));
+  follow().catch((error: unknown) => log.error('NATS cannot be used', error));
 
   const { port } = server.address() as AddressInfo;
   const name = config.host.includes(':') ? `[${config.host}]` : config.host;
   return {
     url: `http://${name}:${port}`,
-    log,
+    log: telemetry,
     routes,
     close: async () => {
       isClosed = true;
@@ -125,7 +125,7 @@ export const startDataPlane = async (config: ServingConfig, report: (line: strin
       clearInterval(lagTimer);
       lag.disable();
       reporter.close();
-      await log.close(LAST_FLUSH_MS);
+      await telemetry.close(LAST_FLUSH_MS);
       await broker?.close();
       await host.close();
     },

@@ -1,4 +1,5 @@
 import type { InferenceRecord } from '@kontor/domain/monitoring';
+import { inferenceSubject } from '@kontor/messaging';
 
 /** @source serving reference, section 7: 64 MB or 10,000 records; batches of 1 MB or 50 ms. */
 const MAX_RECORDS = 10_000;
@@ -59,10 +60,13 @@ export class InferenceLog {
   }
 
   add(record: InferenceRecord): void {
-    const text = JSON.stringify(record);
-    const hasFeatures = Object.keys(record.features).length > 0;
-    const bare = hasFeatures ? JSON.stringify({ ...record, features: {} }) : undefined;
-    const subject = `kontor.infer.${record.workspace}.${record.endpoint}`;
+    // Both texts for the price of one: the features are written last, over the empty ones.
+    const { features, ...rest } = record;
+    const empty = `${JSON.stringify(rest).slice(0, -1)},"features":{}}`;
+    const hasFeatures = Object.keys(features).length > 0;
+    const text = hasFeatures ? `${empty.slice(0, -'{}}'.length)}${JSON.stringify(features)}}` : empty;
+    const bare = hasFeatures ? empty : undefined;
+    const subject = inferenceSubject(record.workspace, record.endpoint);
     const entry: Entry = { subject, id: record.predictionId, text, bare };
     // No message could carry it: its features are dropped at once.
     if (text.length > BATCH_BYTES) this.#strip(entry);

@@ -11,8 +11,8 @@ import { revisionFor, type RoutedRevision, type RouteTable } from './routing.js'
 
 export interface InferenceCall {
   readonly endpoint: string;
-  /** Pinned by the address: bypasses the split. */
-  readonly version: number | undefined;
+  /** Pinned by the address, a revision id or a version number: bypasses the split. */
+  readonly version: string | undefined;
   /** Header `x-kontor-routing-key`. */
   readonly routingKey: string | undefined;
   /** Reads the body; may reject with a ProtocolError. */
@@ -55,7 +55,7 @@ const scoresOf = (outputs: readonly Tensor[], rows: number): number[] => {
 export class Inference {
   constructor(
     private readonly routes: RouteTable,
-    private readonly host: ModelHost,
+    private readonly host: Pick<ModelHost, 'get'>,
     private readonly log: (record: InferenceRecord) => void,
   ) {}
 
@@ -67,14 +67,38 @@ export class Inference {
     return route;
   }
 
-  /** @throws ProtocolError UNKNOWN_VERSION */
-  pinned(route: RouteEntry, version: number): RoutedRevision {
-    const revision = route.revisions.find((candidate) => candidate.version.version === version);
+  /**
+   * The revision that an address names: by its id, or by its version number where one loaded revision has it. Versions of
+   * two models may share a number on one endpoint.
+   *
+   * @throws ProtocolError UNKNOWN_VERSION or AMBIGUOUS_VERSION
+   */
+  pinned(route: RouteEntry, version: string): RoutedRevision {
+    const exact = route.revisions.find(({ revisionId }) => revisionId === version);
+    if (exact) return exact;
+    const numbered = route.revisions.filter((candidate) => String(candidate.version.version) === version);
+    const loaded = numbered.filter(({ revisionId }) => this.host.get(route.endpoint, revisionId)?.state === 'loaded');
+    if (loaded.length > 1) {
+      const names = loaded.map((one) => `${one.revisionId} (${one.version.modelName})`).join(', ');
+      throw new ProtocolError(
+        'AMBIGUOUS_VERSION',
+        `${route.endpoint} has the version ${version} of ${loaded.length} models; name one revision instead: ${names}.`,
+      );
+    }
+    const revision = loaded[0] ?? numbered[0];
     if (revision) return revision;
-    const versions = route.revisions.map((candidate) => candidate.version.version).join(', ');
     throw new ProtocolError(
       'UNKNOWN_VERSION',
-      `${route.endpoint} has no version ${version}; it has ${versions || 'none'}.`,
+      `${route.endpoint} has no version ${JSON.stringify(version.slice(0, 100))}; it has ${this.versions(route).join(', ') || 'none'}.`,
+    );
+  }
+
+  /** What may stand in an address for each revision: its version number, or its id where two share the number. */
+  versions({ revisions }: RouteEntry): string[] {
+    return revisions.map(({ revisionId, version: { version } }) =>
+      revisions.some((other) => other.revisionId !== revisionId && other.version.version === version)
+        ? revisionId
+        : String(version),
     );
   }
 

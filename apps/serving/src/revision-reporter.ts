@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import type { CommandReply } from '@kontor/messaging';
+import type { Log } from '@kontor/service/process';
 import type { RevisionOutcome } from './models/model-host.js';
 
 /** Pauses between tries, the last one for ever: the deployment service may be started minutes later. */
@@ -11,8 +13,8 @@ export interface RevisionReport {
   readonly data: Readonly<Record<string, unknown>>;
 }
 
-/** Sends a report. @returns whether it was answered, accepted or rejected: then it is never sent again */
-export type SendReport = (report: RevisionReport) => Promise<boolean>;
+/** Sends a report once. Rejects if it could not be sent. */
+export type SendReport = (report: RevisionReport) => Promise<CommandReply>;
 
 /** A UUIDv7 layout over the time of the process start and a hash: the same report has the same id in every try. */
 const commandIdOf = (processStartMs: number, parts: readonly string[]): string => {
@@ -43,6 +45,7 @@ export class RevisionReporter {
   constructor(
     private readonly send: SendReport,
     private readonly processStartMs: number,
+    private readonly log: Pick<Log, 'error'>,
   ) {}
 
   report(workspace: string, endpoint: string, revisionId: string, digest: string, outcome: RevisionOutcome): void {
@@ -61,10 +64,26 @@ export class RevisionReporter {
       }, delayMs);
       this.#timers.add(timer);
     };
-    // No answer, an unreachable service and a failed one are alike: the same command is sent again.
-    this.send(report).then((isAnswered) => {
-      if (!isAnswered) retry();
-    }, retry);
+    const complain = (message: string, reason: unknown, code?: string): void => {
+      const { endpoint, revisionId, state } = report.data;
+      this.log.error(message, reason, { endpoint, revisionId, state, commandId: report.commandId, code });
+    };
+    // No answer, an unreachable service and a failed one are alike: the same command is sent again. The first failure is
+    // logged; the others say the same.
+    this.send(report).then(
+      (reply) => {
+        if (reply.outcome === 'accepted') return;
+        if (reply.outcome === 'rejected') return complain('a report is rejected', reply.message, reply.code);
+        // The same bytes would be refused again.
+        if (reply.code === 'INVALID') return complain('a report is refused', reply.message, reply.code);
+        if (attempt === 0) complain('a report is not accepted yet', reply.message, reply.code);
+        retry();
+      },
+      (error: unknown) => {
+        if (attempt === 0) complain('a report cannot be sent yet', error);
+        retry();
+      },
+    );
   }
 
   close(): void {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { revisionOfBucket, type RouteEntry, routeEntry, splitBucket } from '@kontor/domain/deployment';
@@ -6,7 +6,7 @@ import { z } from 'zod';
 
 export type RoutedRevision = RouteEntry['revisions'][number];
 
-const sha256 = (text: string): Uint8Array => createHash('sha256').update(text).digest();
+const sha256 = (text: string): Uint8Array => hash('sha256', text, 'buffer');
 
 const savedTable = z.array(routeEntry);
 

@@ -9,6 +9,7 @@ import { jetstreamManager } from '@nats-io/jetstream';
 import { type KV, Kvm } from '@nats-io/kv';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createLog } from '@kontor/service/process';
 import type { ServingConfig } from './config.js';
 import { type DataPlane, startDataPlane } from './data-plane.js';
 
@@ -42,7 +43,7 @@ describe('the data plane', () => {
   let config: ServingConfig;
   let directory: string;
   let golden: Golden;
-  const lines: string[] = [];
+  const log = createLog('serving');
   const reports: { data: { revisionId: string; state: string; goldenRows?: number; goldenMaxDifference?: number; reason?: string }; metadata: { commandId: string } }[] = []; // prettier-ignore
   const digests: Record<string, string> = {};
 
@@ -138,7 +139,7 @@ describe('the data plane', () => {
         message.respond(JSON.stringify({ outcome: 'accepted', position: '1', version: '1', eventIds: [] }));
       },
     });
-    plane = await startDataPlane(config, (line) => lines.push(line));
+    plane = await startDataPlane(config, log);
     await put(1, [revision('r1', 1, 10_000, 'one', 'golden')]);
     await eventually(async () => (await fetch(`${plane.url}/v2/health/ready`)).status === 200);
   });
@@ -276,7 +277,7 @@ describe('the data plane', () => {
     const ids = await Promise.all(Array.from({ length: 20 }, async (_, index) => (await infer(row(index))).body.parameters.prediction_id)); // prettier-ignore
     expect(new Set(ids).size).toBe(20);
 
-    const second = await startDataPlane(config, (line) => lines.push(line));
+    const second = await startDataPlane(config, log);
     await eventually(async () => (await fetch(`${second.url}/v2/health/ready`)).status === 200);
     await second.close();
 

@@ -28,6 +28,12 @@ interface Waiting {
   readonly timer: NodeJS.Timeout;
 }
 
+export interface OnnxWorkerOptions {
+  readonly runTimeoutMs: number;
+  /** Address of the module whose `openSession` the thread uses. */
+  readonly session: string;
+}
+
 /** One worker thread with one session, replaced when it dies or hangs. */
 export class OnnxWorker {
   #worker: Worker | undefined;
@@ -36,11 +42,17 @@ export class OnnxWorker {
   readonly #waiting = new Map<number, Waiting>();
   restarts = 0;
 
-  private constructor(private readonly model: Uint8Array) {}
+  private constructor(
+    private readonly model: Uint8Array,
+    private readonly options: OnnxWorkerOptions,
+  ) {}
 
   /** @throws ModelRefused if onnxruntime cannot load the model */
-  static async open(model: Uint8Array): Promise<{ worker: OnnxWorker; inputs: WireSpec[]; outputs: WireSpec[] }> {
-    const worker = new OnnxWorker(model);
+  static async open(
+    model: Uint8Array,
+    { runTimeoutMs = RUN_TIMEOUT_MS, session = sessionModule }: Partial<OnnxWorkerOptions> = {},
+  ): Promise<{ worker: OnnxWorker; inputs: WireSpec[]; outputs: WireSpec[] }> {
+    const worker = new OnnxWorker(model, { runTimeoutMs, session });
     return { worker, ...(await worker.#start()) };
   }
 
@@ -49,11 +61,12 @@ export class OnnxWorker {
   }
 
   #start(): Promise<{ inputs: WireSpec[]; outputs: WireSpec[] }> {
-    const worker = new Worker(workerFile, { workerData: { model: this.model, sessionModule } });
+    const worker = new Worker(workerFile, { workerData: { model: this.model, sessionModule: this.options.session } });
     return new Promise((resolve, reject) => {
       worker.on('message', (message: WorkerAnswer) => {
         if (message.kind === 'opened') {
           this.#worker = worker;
+          if (this.#closed) void worker.terminate();
           resolve({ inputs: message.inputs as WireSpec[], outputs: message.outputs as WireSpec[] });
         } else if (message.kind === 'refused') {
           reject(new ModelRefused(`onnxruntime cannot load the model: ${message.message}`));
@@ -96,16 +109,14 @@ export class OnnxWorker {
     }
     const id = (this.#nextId += 1);
     return new Promise((resolve, reject) => {
-      // Ending the worker rejects everything that waits for it, this run included.
-      const timer = setTimeout(() => void worker.terminate(), RUN_TIMEOUT_MS);
+      // Replaced before it has ended: a thread inside native code ends only when that returns, and nobody waits for it.
+      const timer = setTimeout(() => {
+        if (this.#worker === worker) this.#replace();
+        void worker.terminate();
+      }, this.options.runTimeoutMs);
       this.#waiting.set(id, { resolve, reject, timer });
       worker.postMessage({ id, inputs });
     });
-  }
-
-  /** Ends the thread as a crash would; for tests of the restart. */
-  async crash(): Promise<void> {
-    await this.#worker?.terminate();
   }
 
   async close(): Promise<void> {

@@ -7,7 +7,7 @@ import {
   type TensorData,
   type TensorSpec,
 } from '../protocol/tensor.js';
-import { OnnxWorker } from './onnx-pool.js';
+import { OnnxWorker, type OnnxWorkerOptions } from './onnx-pool.js';
 import { openSession, type OnnxSession, type WireSpec, type WireTensor } from './onnx-session.js';
 import { type ModelRunner, ModelRefused } from './runner.js';
 
@@ -112,9 +112,13 @@ export interface OnnxRunner extends ModelRunner {
  */
 export const openOnnxRunner = async (
   model: Uint8Array,
-  { workers = Math.max(1, availableParallelism() - 1), inlineP99Ms = INLINE_P99_MS } = {},
+  {
+    workers = Math.max(1, availableParallelism() - 1),
+    inlineP99Ms = INLINE_P99_MS,
+    ...options
+  }: { workers?: number; inlineP99Ms?: number } & Partial<OnnxWorkerOptions> = {},
 ): Promise<OnnxRunner> => {
-  const { worker, inputs, outputs } = await OnnxWorker.open(model);
+  const { worker, inputs, outputs } = await OnnxWorker.open(model, options);
   try {
     const signature = { platform: 'onnx_onnxv1', inputs: inputs.map(spec), outputs: outputs.map(spec) };
     const p99Ms = await measureP99(worker, signature);
@@ -124,7 +128,7 @@ export const openOnnxRunner = async (
       return { ...inline(session, signature), isInline: true, p99Ms };
     }
     const others = await Promise.all(
-      Array.from({ length: workers - 1 }, async () => (await OnnxWorker.open(model)).worker),
+      Array.from({ length: workers - 1 }, async () => (await OnnxWorker.open(model, options)).worker),
     );
     return { ...pooled([worker, ...others], signature), isInline: false, p99Ms };
   } catch (error) {

@@ -28,7 +28,8 @@ export interface ServingState {
 
 interface ModelPath {
   readonly endpoint: string;
-  readonly version: number | undefined;
+  /** A revision id or a version number. */
+  readonly version: string | undefined;
   readonly action: 'metadata' | 'ready' | 'infer';
 }
 
@@ -44,20 +45,14 @@ const decode = (segment: string, path: string): string => {
   }
 };
 
-/** `/v2/models/{m}[/versions/{v}][/ready|/infer]`. @throws ProtocolError NOT_FOUND or UNKNOWN_VERSION */
+/** `/v2/models/{m}[/versions/{v}][/ready|/infer]`. @throws ProtocolError NOT_FOUND */
 export const parseModelPath = (path: string): ModelPath => {
   const match = /^\/v2\/models\/([^/]+)(?:\/versions\/([^/]+))?(?:\/(ready|infer))?$/.exec(path);
   if (!match) throw unknownPath(path);
   const [, model = '', version, action = 'metadata'] = match;
-  if (version !== undefined && !/^[1-9]\d{0,8}$/.test(version)) {
-    throw new ProtocolError(
-      'UNKNOWN_VERSION',
-      `The version ${JSON.stringify(version.slice(0, 40))} is no version number from 1.`,
-    );
-  }
   return {
     endpoint: decode(model, path),
-    version: version === undefined ? undefined : Number(version),
+    version: version === undefined ? undefined : decode(version, path),
     action: action as ModelPath['action'],
   };
 };
@@ -73,7 +68,7 @@ const metadata = ({ inference }: ServingState, { endpoint, version }: ModelPath)
   const { runner } = inference.loaded(route, revision);
   return {
     name: endpoint,
-    versions: route.revisions.map((candidate) => String(candidate.version.version)),
+    versions: inference.versions(route),
     ...runner.signature,
     properties: { revision: revision.revisionId, digest: revision.servable.digest },
   };

@@ -84,15 +84,15 @@ export const allocate = (
 };
 
 /** Values as JSON can hold them: a 64-bit integer that a double cannot hold exactly becomes a text. */
-export const jsonValues = ({ datatype, data }: Tensor): (number | string | boolean)[] =>
-  Array.from<number | bigint | string, number | string | boolean>(
-    data as ArrayLike<number | bigint | string>,
-    (value) => {
-      if (datatype === 'BOOL') return value === 1;
-      if (typeof value !== 'bigint') return value;
-      return Number.isSafeInteger(Number(value)) ? Number(value) : value.toString();
-    },
-  );
+export const jsonValues = ({ datatype, data }: Tensor): (number | string | boolean)[] => {
+  const values: (number | string | boolean)[] = [];
+  for (const value of data) {
+    if (datatype === 'BOOL') values.push(value === 1);
+    else if (typeof value !== 'bigint') values.push(value);
+    else values.push(Number.isSafeInteger(Number(value)) ? Number(value) : value.toString());
+  }
+  return values;
+};
 
 /** How many values of a tensor are NaN or infinite. */
 export const countNonFinite = ({ data }: Tensor): number => {
