@@ -17,6 +17,48 @@ const ROWS_PER_REQUEST = 10;
 /** How often the story looks at the rollout while traffic runs. */
 const LOOK_MS = 250;
 
+/**
+ * Follows a rollout beside its traffic, and lets a person resume it when a guard holds it for the first time.
+ *
+ * @returns `isOver` once it has ended or the watching failed; `stop` throws what made it fail.
+ */
+const watch = (
+  stage: Stage,
+  rolloutId: string,
+): { readonly isOver: () => boolean; readonly stop: () => Promise<void> } => {
+  const { narrator, people, names } = stage;
+  let over = false;
+  const follow = async (): Promise<void> => {
+    let resumed = false;
+    while (!over) {
+      const rollout = await readRollout(stage, rolloutId);
+      if (rollout?.state === 'HELD' && !resumed) {
+        resumed = true;
+        narrator.step(`held by a guard: ${rollout.reasons.join(' ')}`);
+        await doIt(people.otto, 'resumeRollout', {
+          endpoint: names.endpoint,
+          rolloutId,
+          reason:
+            'Rules and model score differently by design; the evaluation shows that the model is right more often',
+        });
+        narrator.step('otto read the reason and resumed; the guards go on measuring');
+      }
+      over ||= rollout !== null && !['RUNNING', 'HELD'].includes(rollout.state);
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    }
+  };
+  const following = follow().finally(() => (over = true));
+  // Awaited in `stop`; until then a failure only ends the traffic.
+  following.catch(() => (over = true));
+  return {
+    isOver: () => over,
+    stop: async () => {
+      over = true;
+      await following;
+    },
+  };
+};
+
 /** Chapter 4: a canary on live traffic, each step decided by what was measured. */
 export const rollOut = async (stage: Stage, { model, rules }: Built): Promise<void> => {
   const { narrator, people, names, doors } = stage;
@@ -31,42 +73,9 @@ export const rollOut = async (stage: Stage, { model, rules }: Built): Promise<vo
   );
 
   const rows = inOrderOfArrival(await readCensus(demoFile('2016.csv.gz')));
-  let state = started.state;
-  let resumed = false;
-  const watch = setInterval(() => void look(), LOOK_MS);
-  let looking = false;
-  let failure: unknown;
-  const look = async (): Promise<void> => {
-    if (looking) return;
-    looking = true;
-    try {
-      const rollout = await readRollout(stage, rolloutId);
-      state = rollout?.state ?? state;
-      if (state === 'HELD' && !resumed) {
-        resumed = true;
-        narrator.step(`held by a guard: ${rollout?.reasons.join(' ')}`);
-        await doIt(people.otto, 'resumeRollout', {
-          endpoint: names.endpoint,
-          rolloutId,
-          reason:
-            'Rules and model score differently by design; the evaluation shows that the model is right more often',
-        });
-        narrator.step('otto read the reason and resumed; the guards go on measuring');
-      }
-    } catch (error) {
-      failure = error;
-    } finally {
-      looking = false;
-    }
-  };
-  const traffic = await replay(stage, {
-    rows,
-    rowsPerRequest: ROWS_PER_REQUEST,
-    year: 2016,
-    until: () => failure !== undefined || !['RUNNING', 'HELD'].includes(state),
-  });
-  clearInterval(watch);
-  if (failure !== undefined) throw failure;
+  const moving = watch(stage, rolloutId);
+  const traffic = await replay(stage, { rows, rowsPerRequest: ROWS_PER_REQUEST, year: 2016, until: moving.isOver });
+  await moving.stop();
   const ended = await untilState(stage, rolloutId, 'PROMOTED', 'ABORTED', 'RUNNING', 'HELD');
   if (ended.state !== 'PROMOTED')
     throw new StoryBroken(
