@@ -19,7 +19,10 @@ const depConstraints = [
 ];
 
 const contexts = ['registry', 'deployment', 'monitoring', 'governance'];
-const testing = { group: ['@kontor/testing'], message: 'Only specs, tests/ and tools/ import @kontor/testing.' };
+const testing = {
+  group: ['@kontor/testing'],
+  message: 'Only specs, fixtures, tests/ and tools/ import @kontor/testing.',
+};
 const otherContext = (own) => ({
   regex: `^(?:\\.\\./)+(?!${own}/)(?:${contexts.join('|')})/(?!events\\.js$)`,
   message: 'Another context is reached through its events.ts only.',
@@ -27,9 +30,10 @@ const otherContext = (own) => ({
 // Two no-restricted-imports entries for one file would overwrite each other, so each is built whole.
 const restrict = (files, patterns) => ({
   files,
-  ignores: ['**/*.spec.ts', 'tests/**', 'tools/**'],
+  ignores: ['**/*.spec.ts', '**/*fixture.ts', 'tests/**', 'tools/**'],
   rules: { 'no-restricted-imports': ['error', { patterns }] },
 });
+const globals = (...names) => Object.fromEntries(names.map((name) => [name, 'readonly']));
 
 export default tseslint.config(
   { ignores: ['**/dist/**', '**/node_modules/**', '**/generated/**', '**/assets/**', '.kontor/**', '.nx/**'] },
@@ -49,11 +53,16 @@ export default tseslint.config(
       'no-console': 'error',
     },
   },
-  // Programs that talk to a person on a terminal.
-  { files: ['apps/cli/**', 'tools/**', 'tests/**', '**/*.mjs'], rules: { 'no-console': 'off' } },
+  // Programs that talk to a person on a terminal; and specs, which print their seed so that a failure can be repeated.
+  { files: ['apps/cli/**', 'tools/**', 'tests/**', '**/*.mjs', '**/*.spec.ts'], rules: { 'no-console': 'off' } },
+  // Plain JavaScript, outside every tsconfig: what runs before anything is compiled, and the page in the browser.
   {
     files: ['**/*.mjs'],
-    languageOptions: { globals: { process: 'readonly', console: 'readonly', URL: 'readonly', setTimeout: 'readonly' } },
+    languageOptions: { globals: globals('process', 'console', 'URL', 'setTimeout') },
+  },
+  {
+    files: ['apps/gateway/src/explorer/*.js'],
+    languageOptions: { globals: globals('document', 'location', 'URL') },
   },
   restrict(['libs/**/*.ts', 'apps/**/*.ts'], [testing]),
   ...contexts.map((own) => restrict([`libs/domain/src/${own}/**/*.ts`], [testing, otherContext(own)])),

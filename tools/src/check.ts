@@ -9,17 +9,31 @@ const bin = (name: string) => join(root, 'node_modules', '.bin', name);
 // Without a daemon nothing of Nx outlives the check.
 const nxEnv = { NX_DAEMON: 'false', NX_TUI: 'false' };
 
-/** `libs/domain` reaching for a database: the boundary rule must refuse it, or the whole lint step proves nothing. */
-const WRONG_IMPORT =
-  "import { createEventStore } from '@kontor/event-store';\nexport const store = createEventStore;\n";
+/** One import for each direction that is forbidden. If one of them passes, the whole lint step proves nothing. */
+const WRONG_IMPORTS: readonly (readonly [file: string, specifier: string])[] = [
+  ['libs/event-sourcing/src/index.ts', '@kontor/event-store'],
+  ['libs/domain/src/registry/index.ts', '@kontor/event-store'],
+  ['libs/domain/src/registry/index.ts', 'pg'],
+  ['libs/domain/src/registry/index.ts', '../governance/policy.js'],
+  ['libs/event-store/src/index.ts', '@kontor/domain/registry'],
+  ['libs/messaging/src/index.ts', '@kontor/event-store'],
+  ['libs/service/src/index.ts', '@kontor/domain/registry'],
+  ['apps/registry/src/main.ts', '@kontor/gateway/src/config.js'],
+  ['apps/registry/src/main.ts', '@kontor/testing'],
+];
+const BOUNDARY_RULES = ['@nx/enforce-module-boundaries', 'no-restricted-imports'];
 
-const refusesWrongImport = async (): Promise<boolean> => {
-  const [result] = await new ESLint({ cwd: root }).lintText(WRONG_IMPORT, {
-    filePath: join(root, 'libs/domain/src/registry/index.ts'),
-  });
-  const refused = result?.messages.some(({ ruleId }) => ruleId === '@nx/enforce-module-boundaries') ?? false;
-  if (!refused) console.error('the module boundaries let libs/domain import @kontor/event-store');
-  return refused;
+const refusesWrongImports = async (): Promise<boolean> => {
+  const eslint = new ESLint({ cwd: root });
+  let refusesAll = true;
+  for (const [file, specifier] of WRONG_IMPORTS) {
+    const text = `import { a } from '${specifier}';\nexport const b = a;\n`;
+    const [result] = await eslint.lintText(text, { filePath: join(root, file) });
+    if (result?.messages.some(({ ruleId }) => ruleId !== null && BOUNDARY_RULES.includes(ruleId))) continue;
+    console.error(`the module boundaries let ${file} import ${specifier}`);
+    refusesAll = false;
+  }
+  return refusesAll;
 };
 
 const lint = async (): Promise<boolean> => {
@@ -43,7 +57,7 @@ export const check = async (): Promise<readonly StepResult[]> => [
   await step('tidy', isTidy),
   // The Nx rule passes silently without a project graph, so the graph comes first.
   await step('project graph', async () => (await run(bin('nx'), ['show', 'projects', '--json'], root, nxEnv)) === 0),
-  await step('boundaries refuse a wrong import', refusesWrongImport),
+  await step('boundaries refuse a wrong import', refusesWrongImports),
   await step('lint', lint),
   await step('format', async () => (await run(bin('prettier'), ['--check', '--log-level=warn', '.'], root)) === 0),
 ];

@@ -178,7 +178,7 @@ const subscribeClient = () =>
 describe('subscriptions', () => {
   it('lose nothing and repeat nothing over random disconnects', async () => {
     const seed = Date.now() % 1_000_000;
-    console.info(`subscription seed ${seed}`); // eslint-disable-line no-console -- a failing seed must be repeatable
+    console.info(`subscription seed ${seed}`);
     const chance = prng(seed);
     const EVENTS = 300;
     const start = await gateway.server.gateway.log.head();

@@ -118,8 +118,9 @@ export const openGateway = async (config: GatewayConfig): Promise<Gateway> => {
     failed: running.then(() => new Promise<never>(() => undefined)),
     close: async () => {
       stop.abort();
-      // The transaction of a batch is all or nothing, so a projector that does not end in time may be cut off.
-      await Promise.race([running.catch(() => undefined), delay(CLOSE_GRACE_MS, undefined, { ref: false })]);
+      // The transaction of a batch is all or nothing, so a projector that does not end in time may be cut off. How it
+      // ended does not matter here: `failed` has told.
+      await Promise.race([Promise.allSettled([running]), delay(CLOSE_GRACE_MS, undefined, { ref: false })]);
       await applied.close();
       await store.close();
       await nats.close();

@@ -32,6 +32,12 @@ export interface PipelineOptions {
   readonly onFailure: (part: 'telemetry' | 'tasks', error: unknown) => void;
 }
 
+/** Waits, or less if the signal aborts. */
+const pause = (ms: number, signal: AbortSignal): Promise<void> =>
+  delay(ms, undefined, { signal }).catch((error: unknown) => {
+    if (!signal.aborted) throw error;
+  });
+
 /**
  * Telemetry into windows. The cursor is in PostgreSQL beside what it counted, so the broker's own delivery state does
  * not matter: reading begins after the cursor, and never skips a message that failed.
@@ -55,7 +61,7 @@ const consume = async ({ pool, nats, dispatch }: PipelineOptions, signal: AbortS
 
 const work = async (options: EvaluationOptions): Promise<void> => {
   while (!options.signal.aborted) {
-    if (!(await performNextTask(options))) await delay(TASK_POLL_MS, undefined, { signal: options.signal });
+    if (!(await performNextTask(options))) await pause(TASK_POLL_MS, options.signal);
   }
 };
 
@@ -76,7 +82,7 @@ export const startPipeline = async (options: PipelineOptions): Promise<{ readonl
       } catch (error) {
         if (!signal.aborted) onFailure(part, error);
       }
-      if (!signal.aborted) await delay(RESTART_MS, undefined, { signal }).catch(() => undefined);
+      await pause(RESTART_MS, signal);
     }
   };
   const routeOf = async (endpoint: string) => {

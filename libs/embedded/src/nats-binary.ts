@@ -75,7 +75,9 @@ const findOnPath = async (names: readonly string[], path: string): Promise<strin
 /** @throws NotThisWay if the file is missing, is not a nats-server, or is too old */
 const examine = async (path: string, source: string): Promise<NatsBinary> => {
   if (!(await isExecutable(path))) throw new NotThisWay(`no executable ${path}`);
-  const { stdout } = await run(path, ['--version']).catch(() => ({ stdout: '' }));
+  const { stdout } = await run(path, ['--version']).catch((cause: unknown) => {
+    throw new NotThisWay(`${path} does not run`, { cause });
+  });
   const version = stdout.includes('nats-server') ? parseVersion(stdout) : undefined;
   if (!version) throw new NotThisWay(`${path} does not answer --version like a nats-server`);
   if (!isAtLeast(version, NATS_FLOOR))

@@ -17,8 +17,7 @@ export interface Route<C extends Command = Command> {
 }
 
 /** A decider whose types were checked where its routes were written; the dispatcher only passes values through. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- a heterogeneous table has no common state type
-export type AnyDecider = Decider<any, any, any, any>;
+export type AnyDecider = Decider<unknown, Command, DomainEvent, string>;
 
 /** The routes of some commands to one decider, checked against the decider's own command type. */
 export const routes =

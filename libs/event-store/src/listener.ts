@@ -63,15 +63,16 @@ export class Listener {
         application_name: `kontor-listen-${this.channel}`,
       });
       const ended = new Promise<void>((resolve) => client.once('end', resolve));
-      client.on('error', () => undefined);
+      client.on('error', () => undefined); // 'end' follows, and the loop connects again
       client.on('notification', () => {
         this.#seen += 1;
         this.#wake();
       });
       try {
         this.#client = client;
-        await client.connect();
-        await client.query(`LISTEN ${pg.escapeIdentifier(this.channel)}`);
+        const listening = client.connect().then(() => client.query(`LISTEN ${pg.escapeIdentifier(this.channel)}`));
+        // pg never settles a `connect` that `end` has overtaken, so the end of the session ends this wait too.
+        await Promise.race([listening, ended]);
         await ended;
       } catch {
         // The poll of whoever waits goes on; it also reports the trouble, because its queries fail.

@@ -42,6 +42,6 @@ describe('envelope', () => {
     headers.delete('ce-pos');
     expect(() => fromMessage({ headers, data })).toThrow(BadMessage);
     expect(() => fromMessage({ headers, data })).toThrow('ce-pos');
-    expect(() => fromMessage({ data })).toThrow('ce-id');
+    expect(() => fromMessage({ data })).toThrow(BadMessage);
   });
 });

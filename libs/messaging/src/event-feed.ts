@@ -132,7 +132,9 @@ const open = async ({ nc, base }: EventFeedOptions, after: Position): Promise<Li
       return outcome;
     },
     close: async () => {
-      await messages.close();
+      messages.stop();
+      // Not `messages.close()`: the client takes the end like a message, so it waits for ever unless somebody asks for it.
+      await iterator.return?.();
     },
   };
 };

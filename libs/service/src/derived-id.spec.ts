@@ -11,7 +11,7 @@ const cause = {
 describe('derivedId', () => {
   it('is the same for the same cause, today and after every release', () => {
     expect(derivedId(cause)).toBe(derivedId({ ...cause }));
-    expect(derivedId(cause)).toMatchInlineSnapshot(`"019e830e-1a7b-735e-9815-51d2e516efc1"`);
+    expect(derivedId(cause)).toBe('019e830e-1a7b-735e-9815-51d2e516efc1');
   });
 
   it('has the layout of a UUIDv7 and the time of the event', () => {

@@ -16,7 +16,7 @@ describe('refuseForeign', () => {
     expect(refuseForeign({ host, ...(origin !== undefined && { origin }) }, ['kontor.example'])).toBeUndefined();
   });
 
-  it.each([
+  it.each<[string | undefined, string]>([
     [undefined, 'no Host'],
     ['', 'an empty one'],
     ['evil.example:4000', 'a name that was made to resolve to 127.0.0.1'],

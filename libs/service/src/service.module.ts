@@ -165,6 +165,8 @@ const startParts = async <Config extends ServiceConfig>(
   const relay = startRelay(parts, log);
   // Last, so that no command is taken before everything that follows from it runs.
   const commands = new CommandController({ connection, context, bus, keysDir: config.keysDir, log });
+  // Ready means that a command sent now finds the subscription.
+  await connection.flush();
   return { commands, reactions, workers, relay };
 };
 

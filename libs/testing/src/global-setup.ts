@@ -22,12 +22,21 @@ declare module 'vitest' {
 
 const PREFIX = 'kontor-test-';
 
+/** Gone in between, a file, or the run of another user: not ours to remove. */
+const NOT_OURS = ['ENOENT', 'ENOTDIR', 'EACCES'];
+
+const entriesOf = (directory: string): Promise<string[]> =>
+  readdir(directory).catch((error: NodeJS.ErrnoException) => {
+    if (NOT_OURS.includes(error.code ?? '')) return [];
+    throw error;
+  });
+
 /** Directories of runs that were killed: nobody holds their lock. A run that starts just now has none yet, so it is asked twice. */
 const sweep = async (): Promise<void> => {
   for (const name of await readdir(tmpdir())) {
     if (!name.startsWith(PREFIX)) continue;
     const directory = join(tmpdir(), name);
-    const isAbandoned = (await readdir(directory).catch(() => [])).some((entry) => entry.startsWith('kontor.lock.'));
+    const isAbandoned = (await entriesOf(directory)).some((entry) => entry.startsWith('kontor.lock.'));
     if (isAbandoned && !(await lockHolder(directory))) await rm(directory, { recursive: true, force: true });
   }
 };

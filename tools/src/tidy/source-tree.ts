@@ -72,6 +72,6 @@ export const repositoryRoot = (): string => {
 /** Code that ships: no specs, no testing helpers, no tools. */
 export const isProductCode = (path: string): boolean => /^(?:libs|apps)\/.*\.tsx?$/.test(path) && !isTestCode(path);
 
-/** Specs and what only specs use. */
+/** Specs and what only specs use: fixtures, `testing` folders and the tests of the whole system. */
 export const isTestCode = (path: string): boolean =>
-  /\.spec\.tsx?$/.test(path) || /(?:^|\/)testing\//.test(path) || path.startsWith('tests/');
+  /\.spec\.tsx?$|[./]fixture\.ts$/.test(path) || /(?:^|\/)testing\//.test(path) || path.startsWith('tests/');

@@ -17,6 +17,16 @@ describe('tidy', () => {
     ).toEqual([]);
   });
 
+  it('counts fixtures as test code, and asks for no spec of what handles nothing', () => {
+    expect(
+      findings({
+        'libs/domain/src/registry/run.fixture.ts': 'export const now = () => Date.now();',
+        'libs/domain/src/monitoring/fixture.ts': 'export const now = () => Date.now();',
+        'libs/domain/src/registry/reactions.ts': 'export const none = { canHandle: [], react: () => [] };',
+      }),
+    ).toEqual([]);
+  });
+
   it.each([
     ['import-cycles', { 'libs/a/src/a.ts': "import './b.js';", 'libs/a/src/b.ts': "import './a.js';" }],
     ['one-entry', { 'libs/a/src/deep/index.ts': 'export const a = 1;' }],

@@ -23,7 +23,7 @@ const TYPES: Readonly<Record<string, string>> = {
 };
 
 /** @throws MlflowError for a path that tries to leave its place. */
-const checkedPath = (path: string): string => {
+export const checkedPath = (path: string): string => {
   const normal = artifactPath(path);
   if (normal !== undefined) return normal;
   throw invalid('Invalid path');
@@ -82,14 +82,17 @@ const remove = async (request: FastifyRequest, call: MlflowCall): Promise<void> 
   await call.send(`Remove${owned.command}Artifacts`, { [idField[owned.command]]: owned.id, path: owned.path });
 };
 
-/** One range of bytes, as clients ask for it. @returns undefined for none, or one that cannot be read. */
-const rangeOf = (header: string | undefined, sizeBytes: number): { start: number; end: number } | undefined => {
+type Range = { readonly start: number; readonly end: number };
+
+/** One range of bytes, as clients ask for it. @returns undefined for none, `'unsatisfiable'` for one behind the end. @source RFC 9110, 14.2 */
+const rangeOf = (header: string | undefined, sizeBytes: number): Range | 'unsatisfiable' | undefined => {
   const match = /^bytes=(\d*)-(\d*)$/.exec(header ?? '');
   if (!match || (match[1] === '' && match[2] === '')) return undefined;
   const [, from = '', to = ''] = match;
   const start = from === '' ? Math.max(0, sizeBytes - Number(to)) : Number(from);
   const end = from === '' || to === '' ? sizeBytes - 1 : Math.min(Number(to), sizeBytes - 1);
-  return start <= end ? { start, end } : undefined;
+  if (from !== '' && to !== '' && Number(to) < start) return undefined;
+  return start <= end ? { start, end } : 'unsatisfiable';
 };
 
 const download = async (request: FastifyRequest, reply: FastifyReply, call: MlflowCall): Promise<FastifyReply> => {
@@ -116,6 +119,9 @@ const download = async (request: FastifyRequest, reply: FastifyReply, call: Mlfl
     .header('accept-ranges', 'bytes')
     .header('etag', `"${digest}"`)
     .type(TYPES[name.slice(name.lastIndexOf('.') + 1).toLowerCase()] ?? 'application/octet-stream');
+  if (range === 'unsatisfiable') {
+    return reply.code(416).header('content-range', `bytes */${sizeBytes}`).send();
+  }
   if (range) {
     reply.code(206).header('content-range', `bytes ${range.start}-${range.end}/${sizeBytes}`);
     return reply.header('content-length', range.end - range.start + 1).send(call.parts.artifacts.read(digest, range));
@@ -144,6 +150,21 @@ export const artifactRoutes = (
     scope.get(root, async (request, reply) =>
       reply.type('application/json').send(writeJson(await list(request, callOf(request)))),
     );
+    // Clients that are told to try parts or direct links fall back to plain transfers on this answer.
+    for (const step of ['create', 'complete', 'abort']) {
+      scope.post(`${prefix}/2.0/mlflow-artifacts/mpu/${step}/*`, () => {
+        throw new MlflowError(
+          'NOT_IMPLEMENTED',
+          'Multipart upload is not supported for the current artifact repository',
+        );
+      });
+    }
+    scope.get(`${prefix}/2.0/mlflow-artifacts/presigned/*`, () => {
+      throw new MlflowError(
+        'NOT_IMPLEMENTED',
+        'Multipart download is not supported for the current artifact repository',
+      );
+    });
     scope.put(`${root}/*`, async (request, reply) => {
       await upload(request, callOf(request));
       return reply.code(200).send();

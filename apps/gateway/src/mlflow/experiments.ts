@@ -4,7 +4,7 @@ import { CommandRejected, type MlflowCall } from './call.js';
 import { endpoint, type Endpoint } from './endpoint.js';
 import { invalid, missing, MlflowError } from './errors.js';
 import { EXPERIMENT_FILTER, parseFilter } from './filter.js';
-import { int64, message, oneOf, repeated, required, string } from './message.js';
+import { int64, type Message, message, oneOf, repeated, required, string } from './message.js';
 import { atMost, checkedKey, toMs } from './names.js';
 import { readPageToken, writePageToken } from './page-token.js';
 import { toMlflowError } from './rejections.js';
@@ -28,11 +28,15 @@ export const experimentJson = (row: ExperimentRow, workspace: string): object =>
   workspace,
 });
 
+/** @throws MlflowError unless the text is a whole number. */
+export const checkedExperimentId = (experimentId: string): string => {
+  if (/^-?\d{1,19}$/.test(experimentId)) return experimentId;
+  throw invalid(`Invalid experiment ID '${experimentId}'. Experiment ID must be a valid integer.`);
+};
+
 /** @throws MlflowError unless the id is a number of an experiment, deleted ones included. */
-export const experimentById = async (call: MlflowCall, experimentId: string): Promise<ExperimentRow> => {
-  if (!/^\d{1,19}$/.test(experimentId)) {
-    throw invalid(`Invalid experiment ID '${experimentId}'. Experiment ID must be a valid integer.`);
-  }
+export const experimentById = async (call: MlflowCall, id: string): Promise<ExperimentRow> => {
+  const experimentId = checkedExperimentId(id);
   const row = await (await call.rows()).byId(experimentEntity, experimentId);
   if (row) return row;
   throw missing(`No Experiment with id=${experimentId} exists`);
@@ -40,6 +44,18 @@ export const experimentById = async (call: MlflowCall, experimentId: string): Pr
 
 const experimentExists = (name: string) =>
   new MlflowError('RESOURCE_ALREADY_EXISTS', `Experiment(name=${name}) already exists.`);
+
+/** @throws MlflowError for a location that no run's files could be below. */
+const checkLocation = (location: string): void => {
+  if (location.startsWith('runs:')) throw invalid(`Artifact location cannot be a runs:/ URI. Given: '${location}'`);
+  if (location.length > 2048) {
+    throw invalid(
+      'Invalid artifact path length. The length of the artifact path cannot be greater than 2048 characters.',
+    );
+  }
+  if (/[#;]/.test(location)) throw invalid("'artifact_location' URL can't include fragments or params.");
+  if (location.split('?').slice(1).join('?').includes('..')) throw invalid('Invalid query string');
+};
 
 const create = async (call: MlflowCall, number: bigint, name: string, location: string, tags: readonly object[]) => {
   for (let experimentId = number, tries = 1; ; experimentId++, tries++) {
@@ -73,26 +89,15 @@ export const ensureDefaultExperiment = async (call: MlflowCall): Promise<void> =
   }
 };
 
-const search = {
-  fields: {
-    max_results: required(int64),
-    view_type: viewType,
-    filter: string,
-    order_by: repeated(string),
-    page_token: string,
-  },
+const searchFields = {
+  max_results: required(int64),
+  view_type: viewType,
+  filter: string,
+  order_by: repeated(string),
+  page_token: string,
 } as const;
 
-const searchExperiments = async (
-  request: {
-    max_results: bigint;
-    view_type: string | undefined;
-    filter: string | undefined;
-    order_by: readonly string[];
-    page_token: string | undefined;
-  },
-  call: MlflowCall,
-): Promise<object> => {
+const searchExperiments = async (request: Message<typeof searchFields>, call: MlflowCall): Promise<object> => {
   const { max_results: limit, page_token, view_type = 'ACTIVE_ONLY', filter = '', order_by } = request;
   if (limit < 1n)
     throw invalid(`Invalid value ${limit} for parameter 'max_results' supplied. It must be a positive integer`);
@@ -136,9 +141,7 @@ export const experimentEndpoints: readonly Endpoint[] = [
     handle: async ({ name, artifact_location = '', tags }, call) => {
       if (name.trim() === '') throw invalid(`Invalid experiment name: '${name}'`);
       atMost(500, 'name', name);
-      if (artifact_location.startsWith('runs:')) {
-        throw invalid(`Artifact location cannot be a runs:/ URI. Given: '${artifact_location}'`);
-      }
+      checkLocation(artifact_location);
       const rows = await call.rows();
       if (await rows.find(experimentEntity, { name })) throw experimentExists(name);
       const [newest] = await rows.list(experimentEntity, rows.conditions(), {
@@ -174,7 +177,7 @@ export const experimentEndpoints: readonly Endpoint[] = [
     endpoint({
       method,
       path: '/mlflow/experiments/search',
-      fields: search.fields,
+      fields: searchFields,
       handle: async (request, call) => {
         await ensureDefaultExperiment(call);
         return searchExperiments(request, call);

@@ -96,10 +96,10 @@ const inputOf = async (
 
 const checkContentType = (header: string | undefined): void => {
   if (header === undefined) {
-    throw new MlflowError('BAD_REQUEST', 'Bad Request. Content-Type header is missing.');
+    throw invalid('Bad Request. Content-Type header is missing.');
   }
   if (header.split(';', 1)[0]?.trim().toLowerCase() !== 'application/json') {
-    throw new MlflowError('BAD_REQUEST', "Bad Request. Content-Type must be one of ['application/json'].");
+    throw invalid("Bad Request. Content-Type must be one of ['application/json'].");
   }
 };
 

@@ -150,7 +150,7 @@ export const parseFilter = (grammar: Grammar, filter: string): readonly Comparis
     }
     if (peek()?.text !== '.' || peek()?.kind !== 'punctuation') return { entity: 'attribute', key: first.text };
     const entity = grammar.entities[first.text.toLowerCase()];
-    if (!entity) throw invalid(`Invalid entity type '${first.text}'. Valid values are ${validEntities(grammar)}`);
+    if (!entity) throw invalid(`Invalid entity type '${first.text}'. ${validEntities(grammar)}`);
     const parts: string[] = [];
     while (peek()?.text === '.' && peek()?.kind === 'punctuation') {
       at++;
@@ -209,9 +209,13 @@ export const parseFilter = (grammar: Grammar, filter: string): readonly Comparis
   }
 };
 
-const validEntities = ({ entities }: Grammar): string => {
+const validEntities = ({ entities, quotesClauses }: Grammar): string => {
+  if (!quotesClauses) {
+    const spellings = Object.keys(entities).sort();
+    return `Valid entity types are (${spellings.map((name) => `'${name}'`).join(', ')})`;
+  }
   const names = [...new Set(Object.values(entities))].map((entity) => `'${entity === 'param' ? 'parameter' : entity}'`);
-  return `[${names.join(', ')}]`;
+  return `Valid values are [${names.join(', ')}]`;
 };
 
 const list = (names: readonly string[]): string => `{${names.map((name) => `'${name}'`).join(', ')}}`;
@@ -241,6 +245,9 @@ const checked = (grammar: Grammar, term: Comparison): Comparison => {
       return { ...term, key };
     const names = grammar.listAttributes.map((name) => `'${name}'`).join(', ');
     throw invalid(`Only [${names}] attributes support comparison with a list of quoted string values.`);
+  }
+  if (!grammar.allowsIsNull && !TEXT.includes(comparator)) {
+    throw invalid(`Invalid comparator for ${entity}: ${comparator}`);
   }
   oneOf(TEXT, comparator);
   if (typeof value === 'string') return { ...term, key };

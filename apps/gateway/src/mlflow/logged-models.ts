@@ -6,17 +6,18 @@ import {
   runEntity,
 } from '../registry/registry.entities.js';
 import { listArtifacts, manifestOf } from './artifact-paths.js';
+import { checkedPath } from './artifact-routes.js';
 import { CommandRejected, type MlflowCall } from './call.js';
 import { endpoint, type Endpoint } from './endpoint.js';
 import { invalid, missing } from './errors.js';
 import { ensureDefaultExperiment, experimentById } from './experiments.js';
 import { type Grammar, parseFilter } from './filter.js';
-import { bool, int64, message, oneOf, repeated, required, string } from './message.js';
-import { atMost, checkedKey, cut, newHexId, randomName, toMs } from './names.js';
+import { bool, int64, type Message, message, repeated, required, string } from './message.js';
+import { atMost, cut, newHexId, randomName, toMs } from './names.js';
 import { readPageToken, writePageToken } from './page-token.js';
 import { toMlflowError } from './rejections.js';
 import type { RowQuery } from './row-query.js';
-import { metricJson } from './runs.js';
+import { metricJson } from './run-json.js';
 import { addFilter, orderBySql } from './search.js';
 
 const pair = message({ key: required(string), value: string });
@@ -106,6 +107,23 @@ export const loggedModelById = async (call: MlflowCall, id: string, allowDeleted
   throw missing(`Logged model with ID '${id}' not found.`);
 };
 
+type Pairs = readonly { readonly key: string; readonly value: string | undefined }[];
+
+const toTags = (pairs: Pairs) =>
+  pairs.map(({ key, value = '' }) => ({ key: atMost(250, 'key', key), value: cut(8000, value) }));
+
+/** Params, each once. @throws MlflowError for a key with two values. */
+const toParams = (pairs: Pairs) => {
+  const params = new Map<string, string>();
+  for (const { key, value = '' } of pairs) {
+    if ((params.get(key) ?? value) !== value) {
+      throw invalid(`Duplicate parameter keys have been submitted: ['${key}'].`);
+    }
+    params.set(atMost(250, 'key', key), cut(6000, value));
+  }
+  return [...params].map(([key, value]) => ({ key, value }));
+};
+
 const sendParams = async (call: MlflowCall, type: string, data: object): Promise<void> => {
   try {
     await call.command(type, data);
@@ -117,22 +135,14 @@ const sendParams = async (call: MlflowCall, type: string, data: object): Promise
 };
 
 const searchFields = {
-  experiment_ids: repeated(string),
+  experiment_ids: required(repeated(string)),
   filter: string,
   max_results: int64,
   order_by: repeated(message({ field_name: required(string), ascending: bool })),
   page_token: string,
 } as const;
 
-interface Search {
-  readonly experiment_ids: readonly string[];
-  readonly filter: string | undefined;
-  readonly max_results: bigint | undefined;
-  readonly order_by: readonly { readonly field_name: string; readonly ascending: boolean | undefined }[];
-  readonly page_token: string | undefined;
-}
-
-const search = async (request: Search, call: MlflowCall): Promise<object> => {
+const search = async (request: Message<typeof searchFields>, call: MlflowCall): Promise<object> => {
   const { experiment_ids, filter = '', max_results = DEFAULT_PAGE, order_by } = request;
   if (max_results < 1n || max_results > MAX_PAGE) {
     throw invalid(`Invalid value ${max_results} for parameter 'max_results' supplied. It must be at most ${MAX_PAGE}`);
@@ -184,8 +194,9 @@ export const loggedModelEndpoints: readonly Endpoint[] = [
     },
     handle: async ({ experiment_id, name, model_type = '', source_run_id, params, tags }, call) => {
       if (experiment_id === '0') await ensureDefaultExperiment(call);
-      const { experimentId, artifactLocation } = await experimentById(call, experiment_id);
-      if (name !== undefined && (name === '' || /[/:.%"']/.test(name))) {
+      const { experimentId, artifactLocation, deleted } = await experimentById(call, experiment_id);
+      if (deleted) throw toMlflowError('EXPERIMENT_DELETED', '', { experimentId });
+      if (name !== undefined && /[/:.%"']/.test(name)) {
         throw invalid(
           `Invalid model name ('${name}') provided. Model name must be a non-empty string and cannot contain the following characters: ('/', ':', '.', '%', '"', "'")`,
         );
@@ -194,12 +205,12 @@ export const loggedModelEndpoints: readonly Endpoint[] = [
       await sendParams(call, 'CreateLoggedModel', {
         loggedModelId,
         experimentId,
-        name: atMost(256, 'name', name ?? randomName()),
+        name: atMost(256, 'name', name || randomName()),
         modelType: model_type,
         sourceRunId: source_run_id || null,
         artifactUri: `${artifactLocation.replace(/\/$/, '')}/models/${loggedModelId}/artifacts`,
-        params: params.map(({ key, value = '' }) => ({ key: checkedKey('key', key), value: cut(6000, value) })),
-        tags: tags.map(({ key, value = '' }) => ({ key: checkedKey('key', key), value: cut(8000, value) })),
+        params: toParams(params),
+        tags: toTags(tags),
       });
       return { model: await modelJson(await call.rows(), await loggedModelById(call, loggedModelId)) };
     },
@@ -217,9 +228,14 @@ export const loggedModelEndpoints: readonly Endpoint[] = [
     path: '/mlflow/logged-models/{model_id}',
     fields: {
       model_id: required(string),
-      status: required(oneOf('LOGGED_MODEL_PENDING', 'LOGGED_MODEL_READY', 'LOGGED_MODEL_UPLOAD_FAILED')),
+      status: required(string),
     },
     handle: async ({ model_id, status }, call) => {
+      if (!Object.values(STATUS).some((known) => known === status)) {
+        throw invalid(
+          `Invalid value '${status}' for parameter 'status' supplied. It must be one of ${Object.values(STATUS).join(', ')}.`,
+        );
+      }
       const row = await loggedModelById(call, model_id, true);
       const manifest = await manifestOf(await call.rows(), `logged-model:${row.loggedModelId}`, '');
       if (status !== 'LOGGED_MODEL_PENDING') {
@@ -250,7 +266,7 @@ export const loggedModelEndpoints: readonly Endpoint[] = [
       const { loggedModelId } = await loggedModelById(call, model_id, true);
       await sendParams(call, 'LogLoggedModelParams', {
         loggedModelId,
-        params: params.map(({ key, value = '' }) => ({ key: checkedKey('key', key), value: cut(6000, value) })),
+        params: toParams(params),
       });
       return {};
     },
@@ -263,7 +279,7 @@ export const loggedModelEndpoints: readonly Endpoint[] = [
       const { loggedModelId } = await loggedModelById(call, model_id, true);
       await call.send('SetLoggedModelTags', {
         loggedModelId,
-        tags: tags.map(({ key, value = '' }) => ({ key: checkedKey('key', key), value: cut(8000, value) })),
+        tags: toTags(tags),
       });
       return {};
     },
@@ -286,7 +302,11 @@ export const loggedModelEndpoints: readonly Endpoint[] = [
     fields: { model_id: required(string), artifact_directory_path: string },
     handle: async ({ model_id, artifact_directory_path = '' }, call) => {
       const { loggedModelId, artifactUri } = await loggedModelById(call, model_id, true);
-      const files = await listArtifacts(await call.rows(), `logged-model:${loggedModelId}`, artifact_directory_path);
+      const files = await listArtifacts(
+        await call.rows(),
+        `logged-model:${loggedModelId}`,
+        checkedPath(artifact_directory_path),
+      );
       return { root_uri: artifactUri, ...(files.length > 0 && { files }) };
     },
   }),

@@ -99,6 +99,8 @@ const readScalar = (field: Field, value: Json, path: string, whole: string): unk
       if (value === 'true' || value === 'false') return value === 'true';
       break;
     case 'enum':
+      // Numbers of enums begin at 1 in all messages that are served.
+      if (typeof value === 'number') return field.values?.[value - 1];
       return typeof value === 'string' && field.values?.includes(value) ? value : undefined;
     case 'message':
       if (isJsonObject(value)) return readMessage(field.fields ?? {}, value, `${path}.`);

@@ -35,10 +35,11 @@ export const cut = (limit: number, text: string): string =>
  * The key of a metric, param or tag.
  *
  * @param path of the field in the request, as the refusal names it: `key`, `metrics[0].name`.
+ * @param label how the refusal of a long key calls it.
  * @throws MlflowError for a character that is not allowed, or a key that would be another path when read as one.
  * @source MLflow 3.18.0, names of metrics, params and tags.
  */
-export const checkedKey = (path: string, key: string): string => {
+export const checkedKey = (path: string, key: string, label = path): string => {
   if (!KEY.test(key)) {
     throw invalid(
       `Invalid value ${JSON.stringify(key)} for parameter '${path}' supplied: Names may only contain alphanumerics, ` +
@@ -52,7 +53,7 @@ export const checkedKey = (path: string, key: string): string => {
         `and must not resolve to other names when treated as such. This name would resolve to '${normal}'`,
     );
   }
-  return atMost(250, path, key);
+  return atMost(250, label, key);
 };
 
 /** Python's `posixpath.normpath`. */
@@ -78,15 +79,15 @@ export const checkedAlias = (alias: string): string => {
 };
 
 /** @throws MlflowError for a model name that MLflow refuses. */
-export const checkedModelName = (name: string): string => {
-  if (name.trim() === '') throw invalid("Missing value for required parameter 'name'.");
+export const checkedModelName = (name: string, path = 'name'): string => {
+  if (name.trim() === '') throw invalid(`Missing value for required parameter '${path}'.`);
   if (/[/:]/.test(name)) throw invalid(`Invalid model name '${name}'. Names cannot contain '/' or ':'.`);
   return atMost(256, 'name', name);
 };
 
 /** A version number as clients write it. @throws MlflowError if it is none. */
 export const versionNumberOf = (version: string): number => {
-  if (/^\d{1,15}$/.test(version)) return Number(version);
+  if (/^-?\d{1,15}$/.test(version)) return Number(version);
   throw invalid(`Parameter 'version' must be an integer, got '${version}'.`);
 };
 

@@ -36,7 +36,8 @@ export const readPageToken = (listing: unknown, token: string | undefined): Page
     throw error;
   }
   if (typeof value !== 'object' || value === null) throw damaged();
-  const { position, offset, listing: hash } = value as Record<string, unknown>;
+  if (!('offset' in value)) throw invalid(`Invalid page token, parsed value=${decoded}`);
+  const { position, offset, listing: hash } = value as Readonly<Record<string, unknown>>;
   const at = typeof position === 'string' ? parsePosition(position) : undefined;
   if (at === undefined || typeof offset !== 'number' || !Number.isSafeInteger(offset) || offset < 0) throw damaged();
   if (hash !== listingHash(listing))

@@ -6,7 +6,7 @@ import { CommandRejected, type MlflowCall } from './call.js';
 import { endpoint, type Endpoint } from './endpoint.js';
 import { invalid, missing, MlflowError } from './errors.js';
 import { type Comparison, MODEL_FILTER, parseFilter, VERSION_FILTER } from './filter.js';
-import { bool, int64, message, repeated, required, string } from './message.js';
+import { bool, int64, message, repeated, required, string, wrongValue } from './message.js';
 import { atMost, checkedAlias, checkedKey, checkedModelName, newHexId, toMs, versionNumberOf } from './names.js';
 import { readPageToken, writePageToken } from './page-token.js';
 import { toMlflowError } from './rejections.js';
@@ -23,6 +23,21 @@ const DESCRIPTION_LIMIT = 100_000;
 
 const modelExists = (name: string) =>
   new MlflowError('RESOURCE_ALREADY_EXISTS', `Registered Model (name=${name}) already exists.`);
+
+/** Models and prompts share one name space. */
+const nameTaken = (name: string, asked: 'prompt' | 'model', holder: 'prompt' | 'model') => {
+  if (asked === holder) {
+    return asked === 'model'
+      ? modelExists(name)
+      : new MlflowError('RESOURCE_ALREADY_EXISTS', `Prompt (name=${name}) already exists.`);
+  }
+  const [wanted, held] = asked === 'prompt' ? ['prompt', 'registered model'] : ['registered model', 'prompt'];
+  return new MlflowError(
+    'RESOURCE_ALREADY_EXISTS',
+    `Tried to create a ${wanted} with name '${name}', but the name is already taken by a ${held}. ` +
+      'MLflow does not allow creating a model and a prompt with the same name.',
+  );
+};
 
 /** @throws MlflowError unless a model has this name now. */
 export const modelByName = async (rows: RowQuery, name: string): Promise<RegisteredModelRow> => {
@@ -84,7 +99,7 @@ const modelJson = async (rows: RowQuery, model: RegisteredModelRow): Promise<obj
     name: model.name,
     creation_timestamp: toMs(model.createdAt),
     last_updated_timestamp: toMs(model.updatedAt),
-    ...(model.description !== null && { description: model.description }),
+    ...(model.description && { description: model.description }),
     ...(latest.length > 0 && {
       latest_versions: latest.map((version) => versionJson({ ...model, aliases: [] }, version)),
     }),
@@ -156,7 +171,7 @@ const page = async <Row>(
   const limit = max_results ?? limits.byDefault;
   if (limit < 1n) throw invalid(`Invalid value for max_results. It must be a positive integer, but got ${limit}`);
   if (limit > limits.most) {
-    throw invalid(`Invalid value for max_results. It must be at most ${limits.most}, but got value ${limit}`);
+    throw wrongValue('max_results', String(limit));
   }
   const listing = [kind, filter, order_by];
   const token = readPageToken(listing, page_token);
@@ -190,15 +205,16 @@ const modelEndpoints: readonly Endpoint[] = [
       checkedModelName(name);
       const rows = await call.rows();
       const before = await rows.all(registeredModelEntity, { name }, '"modelId"', 1000);
-      if (before.some(({ deleted }) => !deleted)) throw modelExists(name);
+      const pairs = tags.map(({ key, value = '' }) => ({ key: checkedKey('key', key), value }));
+      const isPrompt = pairs.some(({ key, value }) => key === PROMPT_TAG && value === 'true');
+      const holder = before.find(({ deleted }) => !deleted);
+      if (holder) throw nameTaken(name, isPrompt ? 'prompt' : 'model', holder.isPrompt ? 'prompt' : 'model');
       // Numbers go on where a deleted model of this name left off, so a number never means two things.
       const old =
         before.length === 0
           ? []
           : await rows.all(modelVersionEntity, { modelId: before.map(({ modelId }) => modelId) }, 'key', 100_000);
       const firstVersion = Math.max(0, ...old.map(({ version }) => version)) + 1;
-      const pairs = tags.map(({ key, value = '' }) => ({ key: checkedKey('key', key), value }));
-      const isPrompt = pairs.some(({ key, value }) => key === PROMPT_TAG && value === 'true');
       try {
         await call.command('CreateRegisteredModel', {
           modelId: newHexId(),
@@ -246,7 +262,7 @@ const modelEndpoints: readonly Endpoint[] = [
     path: '/mlflow/registered-models/rename',
     fields: { name: required(string), new_name: required(string) },
     handle: async ({ name, new_name }, call) => {
-      checkedModelName(new_name);
+      checkedModelName(new_name, 'new_name');
       const { modelId } = await modelByName(await call.rows(), name);
       try {
         await call.command('RenameRegisteredModel', { modelId, name: new_name, previousName: name });
@@ -322,6 +338,7 @@ const modelEndpoints: readonly Endpoint[] = [
     path: '/mlflow/registered-models/delete-tag',
     fields: { name: required(string), key: required(string) },
     handle: async ({ name, key }, call) => {
+      checkedKey('key', key);
       const { modelId, tags } = await modelByName(await call.rows(), name);
       if (tags.some((known) => known.key === key))
         await call.send('RemoveRegisteredModelTag', { modelId, key }, { name });
@@ -334,9 +351,7 @@ const modelEndpoints: readonly Endpoint[] = [
     fields: { name: required(string), alias: required(string), version: required(string) },
     handle: async ({ name, alias, version }, call) => {
       checkedAlias(alias);
-      const rows = await call.rows();
-      const model = await modelByName(rows, name);
-      const row = await versionOf(rows, model, versionNumberOf(version));
+      const { model, row } = await named(call, { name, version });
       await call.send('SetAlias', { modelId: model.modelId, alias, version: row.version }, { name, version });
       return {};
     },
@@ -346,6 +361,7 @@ const modelEndpoints: readonly Endpoint[] = [
     path: '/mlflow/registered-models/alias',
     fields: { name: required(string), alias: required(string) },
     handle: async ({ name, alias }, call) => {
+      checkedAlias(alias);
       const { modelId, aliases } = await modelByName(await call.rows(), name);
       if (aliases.some((known) => known.alias === alias)) await call.send('RemoveAlias', { modelId, alias }, { name });
       return {};
@@ -358,6 +374,7 @@ const modelEndpoints: readonly Endpoint[] = [
     handle: async ({ name, alias }, call) => {
       const rows = await call.rows();
       const model = await modelByName(rows, name);
+      checkedAlias(alias);
       if (alias.toLowerCase() === 'latest') {
         const newest = Math.max(0, ...(await versionsOf(rows, model)).map(({ version }) => version));
         if (newest === 0) throw missing(`Latest version not found for model ${name}.`);
@@ -372,13 +389,16 @@ const modelEndpoints: readonly Endpoint[] = [
 
 const VERSION_COLUMNS = {
   attributes: {
-    name: `body->>'modelId'`,
     run_id: `coalesce("runId", '')`,
     source_path: `body->>'source'`,
     version_number: `(body->>'version')::bigint`,
-    creation_timestamp: '"createdAt"',
-    last_updated_timestamp: `body->>'updatedAt'`,
   },
+};
+/** What versions are ordered by, beside the name of their model. */
+const VERSION_ORDER = {
+  version_number: VERSION_COLUMNS.attributes.version_number,
+  creation_timestamp: '"createdAt"',
+  last_updated_timestamp: `body->>'updatedAt'`,
 };
 
 const searchVersions = async (request: SearchRequest, call: MlflowCall): Promise<object> => {
@@ -398,9 +418,11 @@ const searchVersions = async (request: SearchRequest, call: MlflowCall): Promise
     const conditions = rows.conditions();
     conditions.add(`NOT deleted AND "modelId" = ANY (${conditions.bind([...byId.keys()])})`);
     addFilter(VERSION_COLUMNS, others, conditions);
-    const orderBy = orderBySql(VERSION_COLUMNS, request.order_by, {
+    const byName = `array_position(${conditions.bind([...byId.keys()])}::text[], "modelId"::text)`;
+    const orderable = { attributes: { ...VERSION_ORDER, name: byName } };
+    const orderBy = orderBySql(orderable, request.order_by, {
       aliases: {},
-      ties: `body->>'updatedAt' DESC, "modelId" ASC, (body->>'version')::bigint DESC`,
+      ties: `body->>'updatedAt' DESC, ${byName} ASC, (body->>'version')::bigint DESC`,
       conditions,
     });
     return rows.list(modelVersionEntity, conditions, { orderBy, limit, offset });
@@ -438,9 +460,10 @@ const versionEndpoints: readonly Endpoint[] = [
     },
     handle: async ({ name, source, run_id, tags, run_link = '', description = '', model_id }, call) => {
       const before = await call.rows();
-      const { modelId } = await modelByName(before, name);
+      const { modelId, isPrompt } = await modelByName(before, name);
       const origin = await resolveSource(before, {
         source,
+        isPrompt,
         runId: run_id || undefined,
         loggedModelId: model_id || undefined,
       });

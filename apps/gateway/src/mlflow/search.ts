@@ -47,7 +47,7 @@ const toSql = ({ attributes }: SearchColumns, term: Comparison, conditions: Cond
     case 'dataset': {
       const field = { name: "d->>'name'", digest: "d->>'digest'" }[key];
       if (field === undefined && key !== 'context') {
-        throw invalid(`Invalid attribute key '${key}' specified. Valid keys are '{'name', 'digest', 'context'}'`);
+        throw invalid(`Invalid dataset key '${key}' specified. Valid keys are '{'name', 'digest', 'context'}'`);
       }
       const context = `(SELECT t->>'value' FROM json_array_elements(d->'tags') t WHERE t->>'key' = 'mlflow.data.context')`;
       const holds = comparison(field ?? context, term, conditions);
@@ -86,7 +86,13 @@ export const orderBySql = (
   const seen = new Set<string>();
   const sql = clauses.map((clause) => {
     const match = CLAUSE.exec(clause);
-    if (!match) throw invalid(`Invalid order_by clause '${clause}'. Could not be parsed.`);
+    if (!match) {
+      throw invalid(
+        /^\s*\S+\s+\S+\s*$/.test(clause)
+          ? `Invalid ordering key in order_by clause '${clause}'.`
+          : `Invalid order_by clause '${clause}'. Could not be parsed.`,
+      );
+    }
     const [, entity = 'attribute', quoted = '', direction = 'ASC'] = match;
     const key = quoted.replace(/^[`"]|[`"]$/g, '');
     const name = `${entity.toLowerCase().replace(/s$/, '')}.${key}`;

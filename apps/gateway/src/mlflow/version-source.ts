@@ -14,6 +14,7 @@ interface Asked {
   readonly source: string;
   readonly runId: string | undefined;
   readonly loggedModelId: string | undefined;
+  readonly isPrompt: boolean;
 }
 
 /** What a new version is made of, as the registry's command says it. */
@@ -30,6 +31,12 @@ const refuse = (source: string, reason: string) => invalid(`Invalid model versio
 const RUN_SENTENCE = 'The run_id request parameter must identify the resource that contains the source.';
 const MODEL_SENTENCE = 'The model_id request parameter must identify the resource that contains the source.';
 
+const foreignHost = (scheme: string) =>
+  invalid(
+    `'source' cannot use the '${scheme}' scheme: the '${scheme}' scheme addresses a host other than the tracking ` +
+      "server's configured artifact storage, so the server would connect to the host named in the URI.",
+  );
+
 /**
  * Where the files of a new version lie, resolved before anything is stored.
  *
@@ -38,7 +45,20 @@ const MODEL_SENTENCE = 'The model_id request parameter must identify the resourc
  */
 export const resolveSource = async (rows: RowQuery, asked: Asked): Promise<Origin> => {
   const source = atMost(2048, 'source', asked.source);
-  if (artifactPath(source.replace(/^[a-z][a-z0-9+.-]*:\/*/i, '').replace(/#/g, '')) === undefined) {
+  if (asked.isPrompt) {
+    if (!['dummy-source', 'prompt-template'].includes(source)) {
+      throw invalid(`Invalid prompt source: '${source}'. Prompt sources must use an MLflow placeholder.`);
+    }
+    return { source, storageLocation: source, runId: null, loggedModelId: null, artifacts: null, trainedBy: null };
+  }
+  if (
+    artifactPath(
+      source
+        .replace(/^[a-z][a-z0-9+.-]*:/i, '')
+        .replace(/^\/*/, '')
+        .replace(/#/g, ''),
+    ) === undefined
+  ) {
     throw refuse(
       source,
       'If supplying a source as an http, https, local file path, ftp, objectstore, or mlflow-artifacts uri, an absolute path must be provided without relative path references present. Please provide an absolute path.',
@@ -51,6 +71,7 @@ export const resolveSource = async (rows: RowQuery, asked: Asked): Promise<Origi
     case 'runs':
       return fromRun(rows, asked, rest);
     case 'mlflow-artifacts':
+      if (/^[a-z-]+:\/\/[^/]/i.test(source)) throw foreignHost(scheme);
       return fromProxy(rows, asked, rest);
     case 's3':
     case 'gs':
@@ -74,9 +95,7 @@ export const resolveSource = async (rows: RowQuery, asked: Asked): Promise<Origi
         'To use a local path as a model version source, the run_id request parameter has to be specified and the local path has to be contained within the artifact directory of the run specified by the run_id.',
       );
     default:
-      throw invalid(
-        `'source' cannot use the '${scheme}' scheme: the '${scheme}' scheme addresses a host other than the tracking server's configured artifact storage.`,
-      );
+      throw foreignHost(scheme);
   }
 };
 
@@ -101,6 +120,8 @@ const fromLoggedModel = async (rows: RowQuery, asked: Asked, modelId: string, in
 
 const fromModel = async (rows: RowQuery, asked: Asked, rest: string): Promise<Origin> => {
   if (/^m-[0-9a-f]{32}$/.test(rest)) return fromLoggedModel(rows, asked, rest);
+  // Without a version or an alias the text can only be meant as the id of a logged model.
+  if (!/[@/]/.test(rest)) throw refuse(asked.source, MODEL_SENTENCE);
   const [, name = '', separator = '', value = ''] = /^([^@/]+)([@/])(.+)$/.exec(rest) ?? [];
   const model = await rows.find(registeredModelEntity, { name, deleted: false });
   if (!model) throw missing(`Registered Model with name=${name} not found`);

@@ -393,14 +393,14 @@ export type DefineMonitorInput = {
   readonly clientMutationId?: InputMaybe<Scalars['ID']['input']>;
   readonly dataSourceIds: ReadonlyArray<Scalars['ID']['input']>;
   readonly endpoint: Scalars['String']['input'];
-  readonly latenessMs: Scalars['Int']['input'];
+  readonly latenessMs: Scalars['Float']['input'];
   /** 1 to 63 of a-z, 0-9 and -. */
   readonly monitorId: Scalars['ID']['input'];
   readonly persistence: PersistenceInput;
   readonly protectedAttributes: ReadonlyArray<Scalars['String']['input']>;
   readonly psiThreshold: Scalars['Float']['input'];
   /** At least 1,000. */
-  readonly windowMs: Scalars['Int']['input'];
+  readonly windowMs: Scalars['Float']['input'];
 };
 
 /** DefineMonitor was accepted; the entity is shown as it is at `position`. */
