@@ -58,8 +58,11 @@ export const check = async (): Promise<readonly StepResult[]> => [
   // The Nx rule passes silently without a project graph, so the graph comes first.
   await step('project graph', async () => (await run(bin('nx'), ['show', 'projects', '--json'], root, nxEnv)) === 0),
   await step('boundaries refuse a wrong import', refusesWrongImports),
-  await step('lint', lint),
-  await step('format', async () => (await run(bin('prettier'), ['--check', '--log-level=warn', '.'], root)) === 0),
+  // The two that take long run side by side.
+  ...(await Promise.all([
+    step('lint', lint),
+    step('format', async () => (await run(bin('prettier'), ['--check', '--log-level=warn', '.'], root)) === 0),
+  ])),
 ];
 
 if (import.meta.main) {

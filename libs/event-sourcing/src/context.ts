@@ -26,9 +26,10 @@ export const routes =
     decider: Decider<State, CommandOf<Schemas, Types>, E, Code>,
     table: { readonly [Type in Types]: Omit<Route<CommandOf<Schemas, Type>>, 'decider'> },
   ): Readonly<Record<Types, Route>> =>
+    // A decider takes its own commands and state only. That the dispatcher passes no others follows from the table.
     Object.fromEntries(
       Object.entries(table).map(([type, route]) => [type, { decider, ...(route as object) }]),
-    ) as Record<Types, Route>;
+    ) as unknown as Record<Types, Route>;
 
 /** Everything that one bounded context allows. A service serves exactly one. */
 export interface Context {

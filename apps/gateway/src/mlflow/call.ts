@@ -1,4 +1,5 @@
 import type { Position } from '@kontor/event-sourcing';
+import { GraphQLError } from 'graphql';
 import type pg from 'pg';
 import type { ArtifactStore } from '../artifacts/artifact-store.js';
 import type { Principal } from '../auth/principal.js';
@@ -15,10 +16,15 @@ export interface FaceParts {
   readonly commands: CommandClient;
   readonly log: LogReader;
   readonly artifacts: ArtifactStore;
+  /** Positions of writes whose rows were late, by actor: the actor's next read waits for them. */
+  readonly late: Map<string, Position>;
 }
 
 /** MLflow clients send no token, so a write waits until its rows can be read. */
 const WRITE_WAIT_MS = 5_000;
+
+/** What answers from a row that it wrote waits longer: a projection whose process was killed goes on when its lease of 10 s ends. */
+const ROW_WAIT_MS = 15_000;
 
 /** A command that was refused, before it is said in MLflow's words. */
 export class CommandRejected extends Error {
@@ -47,14 +53,23 @@ export class MlflowCall {
     return this.principal.workspace;
   }
 
-  /** The rows at the newest position, or at that of the last command of this call. All reads of a call share it. */
+  /** The rows at the newest position, and not before the last write of this actor. All reads of a call share it. */
   rows(): Promise<RowQuery> {
-    this.#rows ??= this.parts.log.applied
-      .reached()
-      .then((reached) =>
-        this.rowsAt(this.#position !== undefined && this.#position > reached ? this.#position : reached),
-      );
+    this.#rows ??= this.#newest().then((position) => this.rowsAt(position));
     return this.#rows;
+  }
+
+  async #newest(): Promise<Position> {
+    const { log, late } = this.parts;
+    const { id } = this.principal.actor;
+    const reached = await log.applied.reached();
+    const written = this.#position ?? late.get(id) ?? 0n;
+    if (written <= reached) {
+      if (this.#position === undefined) late.delete(id);
+      return reached;
+    }
+    await log.wait(written, this.#position === undefined ? WRITE_WAIT_MS : ROW_WAIT_MS);
+    return written;
   }
 
   rowsAt(position: Position): RowQuery {
@@ -67,14 +82,14 @@ export class MlflowCall {
    * @throws CommandRejected if it is refused, MlflowError for what a client can do nothing about.
    */
   async command(type: string, data: object): Promise<void> {
-    const { commands, log } = this.parts;
+    const { commands } = this.parts;
     const { principal, correlationId } = this;
     const result = await commands.send({ context: 'registry', type, data, principal, correlationId });
     switch (result.outcome) {
       case 'accepted':
         this.#position = BigInt(result.position);
         this.#rows = undefined;
-        await log.wait(this.#position, WRITE_WAIT_MS);
+        await this.#untilReadable(this.#position);
         return;
       case 'rejected':
         throw new CommandRejected(result.code, result.message, result.details);
@@ -90,6 +105,19 @@ export class MlflowCall {
         throw new MlflowError('TEMPORARILY_UNAVAILABLE', result.message, { retryAfterSeconds: 1 });
       default:
         throw new Error(`the registry failed: ${result.code} ${result.message} (${result.correlationId})`);
+    }
+  }
+
+  /**
+   * Waits for the rows of a write. Late rows are no failure: the write has happened, and an error would make clients
+   * repeat it.
+   */
+  async #untilReadable(position: Position): Promise<void> {
+    try {
+      await this.parts.log.wait(position, WRITE_WAIT_MS);
+    } catch (error) {
+      if (!(error instanceof GraphQLError && error.extensions['code'] === 'CONSISTENCY_TIMEOUT')) throw error;
+      this.parts.late.set(this.principal.actor.id, position);
     }
   }
 

@@ -45,6 +45,7 @@ export const mountMlflow = (
     commands,
     log: gateway.log,
     artifacts: new ArtifactStore(config.artifactsDir),
+    late: new Map(),
   };
   const callOf = (request: FastifyRequest) => new MlflowCall(parts, principalOf(request), randomUUID());
   const answerError = (error: unknown, reply: FastifyReply) => sendError(error, reply, log);

@@ -49,6 +49,7 @@ const LOGGED_MODEL_FILTER: Grammar = {
 };
 
 const COLUMNS = {
+  ordersByKeys: true,
   attributes: {
     name: `body->>'name'`,
     model_id: `body->>'loggedModelId'`,

@@ -14,6 +14,7 @@ const MAX_PAGE = 50_000n;
 const MAX_EXPERIMENTS = 1000;
 
 const RUN_COLUMNS: SearchColumns = {
+  ordersByKeys: true,
   attributes: {
     run_id: `body->>'runId'`,
     run_name: `body->>'name'`,

@@ -6,6 +6,8 @@ import type { Conditions } from './row-query.js';
 export interface SearchColumns {
   /** SQL of each attribute; numeric ones must be numbers. */
   readonly attributes: Readonly<Record<string, string>>;
+  /** Whether rows are also ordered by metrics, params and tags. */
+  readonly ordersByKeys?: boolean;
 }
 
 const numberOf = (point: string): string => `(${point}->>'value')::double precision`;
@@ -75,7 +77,7 @@ const CLAUSE = /^\s*(?:([A-Za-z]+)\s*\.\s*)?(`[^`]+`|"[^"]+"|[^\s`"]+)(?:\s+(ASC
  * @throws MlflowError in MLflow's words.
  */
 export const orderBySql = (
-  { attributes }: SearchColumns,
+  { attributes, ordersByKeys = false }: SearchColumns,
   clauses: readonly string[],
   {
     aliases,
@@ -95,7 +97,9 @@ export const orderBySql = (
     }
     const [, entity = 'attribute', quoted = '', direction = 'ASC'] = match;
     const key = quoted.replace(/^[`"]|[`"]$/g, '');
-    const name = `${entity.toLowerCase().replace(/s$/, '')}.${key}`;
+    const kind = entity.toLowerCase().replace(/s$/, '');
+    if (!ordersByKeys && !kind.startsWith('attr')) throw invalid(`Invalid order_by entity: ${kind}`);
+    const name = `${kind}.${key}`;
     if (seen.has(name)) {
       throw new MlflowError('INTERNAL_ERROR', `\`order_by\` contains duplicate fields: ${pythonList(clauses)}`, {
         status: 400,
