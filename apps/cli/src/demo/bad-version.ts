@@ -13,7 +13,7 @@ const SLICE = 0.05;
 
 /** Chapter 6: a version that should not be there, and the two things that keep it out: the gate, and then the guards. */
 export const badVersion = async (stage: Stage, built: Built): Promise<void> => {
-  const { narrator, people, names } = stage;
+  const { narrator, people } = stage;
   narrator.chapter('6  A bad version: trained on shuffled labels');
   const { version: bad } = await registerTrained(stage, 'employment-2-shuffled', built.experiment);
   await untilStaged(stage, bad);

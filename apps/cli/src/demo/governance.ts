@@ -91,7 +91,7 @@ const classify = ({ people, names }: Stage, legalTriggers: readonly string[]) =>
 
 /** Chapter 3: who may decide, and what must hold. */
 export const governance = async (stage: Stage, { model, rules }: Built): Promise<void> => {
-  const { narrator, people, names, doors } = stage;
+  const { narrator, people, names } = stage;
   narrator.chapter('3  Governance: nobody promotes their own work');
   await doIt(people.otto, 'createEndpoint', {
     endpoint: names.endpoint,
@@ -155,6 +155,6 @@ export const governance = async (stage: Stage, { model, rules }: Built): Promise
   await approve(people.rolf, model, 'risk-officer', 'Fairness within the limits');
   narrator.step(
     'vera (validator) and rolf (risk officer) approved exactly these bytes',
-    `${doors.gatewayUrl}/explorer, { subject(manifestDigest: "${model.manifestDigest}") { approvals { by role comment } evidence { type metrics } } }`,
+    `{ subject(manifestDigest: "${model.manifestDigest}") { approvals { by role comment } evidence { type metrics } } }`,
   );
 };

@@ -97,7 +97,7 @@ const define = async (stage: Stage, { model, holdout }: Built): Promise<void> =>
 
 /** Chapter 5: three years of traffic, then a fault upstream. */
 export const monitor = async (stage: Stage, built: Built): Promise<void> => {
-  const { narrator, doors, names } = stage;
+  const { narrator, names } = stage;
   narrator.chapter('5  Monitoring: three years without a false alarm, then a real one');
   await define(stage, built);
   narrator.step(`a baseline of ${built.holdout.rows} rows is pinned; windows of a month, in event time`);
@@ -142,7 +142,7 @@ export const monitor = async (stage: Stage, built: Built): Promise<void> => {
   if (last) await fault(stage, last);
   narrator.step(
     'all windows',
-    `${doors.gatewayUrl}/explorer, { windows(monitorId: "${names.monitor}", first: 5) { nodes { window { start } rows labels performance { accuracy { value low high } } } } }`,
+    `{ windows(monitorId: "${names.monitor}", first: 5) { nodes { window { start } rows labels performance { accuracy { value low high } } } } }`,
   );
 };
 

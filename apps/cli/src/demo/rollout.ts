@@ -61,7 +61,7 @@ const watch = (
 
 /** Chapter 4: a canary on live traffic, each step decided by what was measured. */
 export const rollOut = async (stage: Stage, { model, rules }: Built): Promise<void> => {
-  const { narrator, people, names, doors } = stage;
+  const { narrator, people } = stage;
   narrator.chapter('4  Deployment: 1 % -> 25 % -> 100 % of live traffic');
   const rolloutId = await requestRollout(stage, people.otto, model, CANARY);
   const started = await untilState(stage, rolloutId, 'RUNNING');
@@ -94,6 +94,6 @@ export const rollOut = async (stage: Stage, { model, rules }: Built): Promise<vo
   );
   narrator.step(
     `${model.modelName} ${model.version} has all of the traffic`,
-    `${doors.gatewayUrl}/explorer, { rollout(rolloutId: "${rolloutId}") { state analyses { step verdict guards { guard verdict sentence } } } }`,
+    `{ rollout(rolloutId: "${rolloutId}") { state analyses { step verdict guards { guard verdict sentence } } } }`,
   );
 };

@@ -20,6 +20,7 @@ export const tellStory = async (
   print: (line: string) => void,
 ): Promise<void> => {
   const stage = await setStage(config, addresses, print);
+  print(`\nQueries after "see:" run at ${addresses.gateway}/explorer`);
   const built = await build(stage);
   await preproduction(stage, built);
   await governance(stage, built);
