@@ -9,7 +9,8 @@ import { lexicographicSortSchema, parse } from 'graphql';
 import prettier from 'prettier';
 import { SDL_FILES } from './sdl-files.js';
 
-const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+/** Generated files stand beside the sources, whether this runs from them or built. */
+const inSource = (path: string): string => fileURLToPath(new URL(`../../src/graphql/${path}`, import.meta.url));
 
 /** Row types behind GraphQL types. A type that is not named here looks in TypeScript as it does in the SDL. */
 const MAPPERS: Readonly<Record<string, string>> = {
@@ -97,7 +98,6 @@ export const generate = async (): Promise<ReadonlyMap<string, string>> => {
   ]);
 };
 
-/** Writes what {@link generate} makes. */
-export const writeGenerated = async (): Promise<void> => {
-  for (const [path, content] of await generate()) await writeFile(here(`./${path}`), content);
-};
+if (import.meta.main) {
+  for (const [path, content] of await generate()) await writeFile(inSource(path), content);
+}
