@@ -174,6 +174,29 @@ const compile = async () => {
   console.log(`compiled in ${seconds(since)}`);
 };
 
+/** The explorer's bundle is made from its sources, its build file and the packages that the lock file names. */
+const EXPLORER = {
+  made: join(root, 'apps', 'gateway', 'assets', 'explorer', 'index.html'),
+  from: [
+    join(root, 'package-lock.json'),
+    join(root, 'apps', 'gateway', 'explorer.vite.config.mjs'),
+    join(root, 'apps', 'gateway', 'src', 'explorer', 'explorer.js'),
+    join(root, 'apps', 'gateway', 'src', 'explorer', 'index.html'),
+    join(root, 'apps', 'gateway', 'src', 'explorer', 'public', 'frame.css'),
+  ],
+};
+
+const bundleExplorer = async () => {
+  const { made, from } = EXPLORER;
+  if (existsSync(made) && from.every((file) => statSync(file).mtimeMs <= statSync(made).mtimeMs)) return;
+  const since = performance.now();
+  const vite = join('node_modules', 'vite', 'bin', 'vite.js');
+  const args = ['build', '--config', join('apps', 'gateway', 'explorer.vite.config.mjs'), '--logLevel', 'error'];
+  const code = await run(node, [vite, ...args], { started: noteInLock });
+  if (code !== 0) throw new Refusal(`the bundle of the explorer ended with exit code ${code}`);
+  console.log(`bundled the explorer in ${seconds(since)}`);
+};
+
 const main = async () => {
   const [name = '', ...rest] = process.argv.slice(2);
   const target = Object.hasOwn(TARGETS, name) ? TARGETS[name] : undefined;
@@ -181,7 +204,9 @@ const main = async () => {
   requireVersions();
   await withLock(async () => {
     await install();
-    if (target.compile) await compile();
+    if (!target.compile) return;
+    await compile();
+    await bundleExplorer();
   });
   const env = { ...process.env, PATH: `${nodeBin}${delimiter}${process.env.PATH}` };
   const stdio = target.ipc ? ['inherit', 'inherit', 'inherit', 'ipc'] : 'inherit';

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
@@ -57,6 +57,8 @@ const START_DEADLINE_MS = 120_000;
  */
 export const startPlatform = async (env: NodeJS.ProcessEnv = {}): Promise<Platform> => {
   const dataDir = mkdtempSync(join(tmpdir(), 'kontor-e2e-'));
+  // PostgreSQL never runs as root. Another user has to pass through, else its files would lie outside of this directory.
+  chmodSync(dataDir, 0o711);
   const child = spawn(process.execPath, [KONTOR, 'up'], {
     env: { ...process.env, KONTOR_DATA_DIR: dataDir, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -34,7 +34,15 @@ export interface GraphqlAnswer {
 
 const CONTEXTS = ['registry', 'deployment', 'monitoring', 'governance'] as const;
 
-export const startTestGateway = async ({ auth = 'open' }: { auth?: 'open' | 'token' } = {}): Promise<TestGateway> => {
+interface TestGatewayOptions {
+  readonly auth?: 'open' | 'token';
+  readonly introspection?: 'on' | 'off';
+}
+
+export const startTestGateway = async ({
+  auth = 'open',
+  introspection = 'on',
+}: TestGatewayOptions = {}): Promise<TestGateway> => {
   const [database, nats, keysDir] = await Promise.all([
     testDatabase(),
     testNats(),
@@ -61,6 +69,7 @@ export const startTestGateway = async ({ auth = 'open' }: { auth?: 'open' | 'tok
       KONTOR_ARTIFACTS_DIR: keysDir,
       KONTOR_PORT: '0',
       KONTOR_AUTH: auth,
+      KONTOR_INTROSPECTION: introspection,
     }),
   );
   return {

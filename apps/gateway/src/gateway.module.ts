@@ -3,7 +3,7 @@ import { ApolloDriver, type ApolloDriverConfig } from '@nestjs/apollo';
 import { type DynamicModule, Logger, Module } from '@nestjs/common';
 import { GraphQLModule } from '@nestjs/graphql';
 import type { FastifyRequest } from 'fastify';
-import type { GraphQLSchema } from 'graphql';
+import { GraphQLError, type GraphQLSchema } from 'graphql';
 import type { Gateway } from './gateway.js';
 import { GATEWAY } from './gateway.token.js';
 import { errorFormatter } from './graphql/error-format.js';
@@ -26,6 +26,13 @@ export const formatError = errorFormatter(
 const header = (request: FastifyRequest, name: string): string | undefined => {
   const value = request.headers[name];
   return Array.isArray(value) ? value[0] : value;
+};
+
+/** Before an operation runs, Apollo would answer a wrong consistency header as its own failure, with 500. */
+const withStatus = (error: unknown): unknown => {
+  if (!(error instanceof GraphQLError)) return error;
+  const status = error.extensions['code'] === 'CONSISTENCY_TIMEOUT' ? 503 : 400;
+  return new GraphQLError(error.message, { extensions: { ...error.extensions, http: { status } } });
 };
 
 /** The composition of the gateway's doors. */
@@ -57,10 +64,14 @@ export class GatewayModule {
           plugins: [operationPlugin(schema)],
           formatError: (_formatted: unknown, error: unknown) => formatError(error),
           context: (request: FastifyRequest) =>
-            gateway.contextFor(principalOf(request), {
-              token: header(request, 'kontor-consistency'),
-              waitMs: header(request, 'kontor-wait-ms'),
-            }),
+            gateway
+              .contextFor(principalOf(request), {
+                token: header(request, 'kontor-consistency'),
+                waitMs: header(request, 'kontor-wait-ms'),
+              })
+              .catch((error: unknown) => {
+                throw withStatus(error);
+              }),
         } as ApolloDriverConfig),
       ],
       providers: [{ provide: GATEWAY, useValue: gateway }],

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   createAppliedPosition,
@@ -137,7 +138,8 @@ const project = (pool: pg.Pool, live: LiveLog, signal: AbortSignal): Promise<voi
     pool,
     schema: SCHEMA,
     readModels: entities,
-    owner: `gateway-${process.pid}`,
+    // The same owner after a restart: a gateway that was killed must not wait for its own lease.
+    owner: `gateway@${hostname()}`,
     signal,
     batches: async function* (after) {
       for await (const batch of tailLog({ pool, after, upcasters: UPCASTERS, signal })) {

@@ -31,6 +31,8 @@ export interface SendOptions {
 
 /** Issuer of the gateway's assertions; its key pair has the same name. */
 export const ISSUER = 'gateway';
+/** A page waits for it; a service that runs refuses within milliseconds. */
+const SIGN_OF_LIFE_TIMEOUT_MS = 500;
 /** Pauses before the further tries: a restarting service is back within about a second. */
 const RETRY_AFTER_MS: readonly number[] = [100, 400, 1_000];
 
@@ -43,6 +45,22 @@ export class CommandClient {
     private readonly nats: NatsConnection,
     private readonly key: KeyObject,
   ) {}
+
+  /**
+   * Whether a service of the context answers now. An unsigned command is refused by every service before it does
+   * anything, so the refusal is the sign of life.
+   */
+  async isAnswered(context: ContextName): Promise<boolean> {
+    const reply = await sendCommand(this.nats, {
+      context,
+      type: 'Unsigned',
+      payload: Buffer.from('{}'),
+      assertion: '',
+      correlationId: randomUUID(),
+      timeoutMs: SIGN_OF_LIFE_TIMEOUT_MS,
+    });
+    return reply.outcome !== 'failed' || reply.code !== 'UNAVAILABLE';
+  }
 
   /**
    * Sends one command and waits for its outcome. Retries are safe: the log remembers the command id.

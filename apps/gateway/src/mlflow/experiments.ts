@@ -105,6 +105,9 @@ const searchExperiments = async (request: Message<typeof searchFields>, call: Ml
     throw invalid(`Invalid value ${limit} for parameter 'max_results' supplied. It must be at most ${MAX_PAGE}`);
   const listing = ['experiments', view_type, filter, order_by];
   const token = readPageToken(listing, page_token);
+  const terms = parseFilter(EXPERIMENT_FILTER, filter);
+  // Behind all checks: a refused search writes nothing.
+  await ensureDefaultExperiment(call);
   const rows = token ? call.rowsAt(token.position) : await call.rows();
   const conditions = rows.conditions();
   if (view_type !== 'ALL') conditions.add(`deleted = ${conditions.bind(view_type === 'DELETED_ONLY')}`);
@@ -116,7 +119,7 @@ const searchExperiments = async (request: Message<typeof searchFields>, call: Ml
       last_update_time: `(extract(epoch FROM (body->>'updatedAt')::timestamptz) * 1000)::bigint`,
     },
   };
-  addFilter(columns, parseFilter(EXPERIMENT_FILTER, filter), conditions);
+  addFilter(columns, terms, conditions);
   const orderBy =
     order_by.length > 0
       ? orderBySql(columns, order_by, { aliases: {}, ties: '"experimentId"::bigint DESC', conditions })
@@ -178,10 +181,7 @@ export const experimentEndpoints: readonly Endpoint[] = [
       method,
       path: '/mlflow/experiments/search',
       fields: searchFields,
-      handle: async (request, call) => {
-        await ensureDefaultExperiment(call);
-        return searchExperiments(request, call);
-      },
+      handle: searchExperiments,
     }),
   ),
   endpoint({

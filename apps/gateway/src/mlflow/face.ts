@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import type { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { ArtifactStore } from '../artifacts/artifact-store.js';
@@ -14,6 +13,7 @@ import { experimentEndpoints } from './experiments.js';
 import { type Json, writeJson } from './json.js';
 import { loggedModelEndpoints } from './logged-models.js';
 import { readBody, readMessage, readQuery } from './message.js';
+import { versionEndpoints } from './model-versions.js';
 import { registeredModelEndpoints } from './registered-models.js';
 import { runEndpoints } from './runs.js';
 import { serverInfoEndpoints } from './server-info.js';
@@ -27,6 +27,7 @@ export const endpoints: readonly Endpoint[] = [
   ...runEndpoints,
   ...loggedModelEndpoints,
   ...registeredModelEndpoints,
+  ...versionEndpoints,
   ...serverInfoEndpoints,
 ];
 
@@ -109,14 +110,13 @@ const readText = async (body: Readable | undefined): Promise<string> => {
   if (body === undefined) return '';
   const chunks: Buffer[] = [];
   let sizeBytes = 0;
+  // Too much is read to its end but not kept: a client that is still sending would not see the answer.
   for await (const chunk of body as AsyncIterable<Buffer>) {
     sizeBytes += chunk.length;
-    if (sizeBytes > MAX_BODY_BYTES) {
-      body.resume();
-      if (!body.readableEnded) await once(body, 'end');
-      throw new MlflowError('BAD_REQUEST', `The request body has more than ${MAX_BODY_BYTES} bytes.`, { status: 413 });
-    }
-    chunks.push(chunk);
+    if (sizeBytes <= MAX_BODY_BYTES) chunks.push(chunk);
+  }
+  if (sizeBytes > MAX_BODY_BYTES) {
+    throw new MlflowError('BAD_REQUEST', `The request body has more than ${MAX_BODY_BYTES} bytes.`, { status: 413 });
   }
   return Buffer.concat(chunks).toString('utf8');
 };

@@ -17,6 +17,9 @@ export const randomName = (): string =>
 const KEY = /^[/\p{L}\p{N}_.\- :]*$/u;
 const ALIAS = /^[\p{L}\p{N}_-]*$/u;
 
+/** Characters of a model's or version's description: Kontor's own limit. */
+export const DESCRIPTION_LIMIT = 100_000;
+
 /** Code points, as MLflow counts. */
 const length = (text: string): number => [...text].length;
 

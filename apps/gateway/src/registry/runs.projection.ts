@@ -89,8 +89,11 @@ export const runs: Projection<RunRow, RegistryEvent> = {
       case 'RunFinished':
       case 'RunResumed':
         return { ...row, status: event.data.status, endTimeMs: event.data.endTimeMs };
-      case 'RunRenamed':
-        return { ...row, name: event.data.name };
+      case 'RunRenamed': {
+        // The tag is the name's other face: renaming sets it.
+        const tag = { key: 'mlflow.runName', value: event.data.name };
+        return { ...row, name: event.data.name, tags: withValues(row.tags, [tag]) };
+      }
       case 'RunDataLogged': {
         const { metrics, params, tags } = event.data;
         const plain = tags.map(({ key, value }) => ({ key, value }));

@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import {
+  type DocumentNode,
   type ExecutionArgs,
   getOperationAST,
   getVariableValues,
@@ -168,6 +169,18 @@ const controlOf = (socket: WebSocket): SocketControl => ({
   },
 });
 
+/** The code that Apollo gives on HTTP, so that a client finds the same one here. */
+const withCode = ({ message, nodes, extensions }: GraphQLError, code: string): GraphQLError =>
+  new GraphQLError(message, { ...(nodes && { nodes }), extensions: { ...extensions, code } });
+
+const parsed = (query: string): DocumentNode => {
+  try {
+    return parse(query, { maxTokens: MAX_TOKENS });
+  } catch (error) {
+    throw error instanceof GraphQLError ? withCode(error, 'GRAPHQL_PARSE_FAILED') : error;
+  }
+};
+
 /** Parses, validates and costs a document with the limits of HTTP. */
 const prepare = <Context>(
   { schema, introspection }: SocketDoorOptions<Context>,
@@ -177,12 +190,15 @@ const prepare = <Context>(
     variables,
   }: { query: string; operationName?: string | null | undefined; variables?: unknown },
 ): ExecutionArgs | readonly GraphQLError[] => {
-  const document = parse(query, { maxTokens: MAX_TOKENS });
+  const document = parsed(query);
   const rules = [...specifiedRules, ...limitRules({ introspection })];
   const errors = validate(schema, document, rules, { maxErrors: MAX_VALIDATION_ERRORS });
-  if (errors.length > 0) return errors;
+  if (errors.length > 0) return errors.map((error) => withCode(error, 'GRAPHQL_VALIDATION_FAILED'));
   const operation = getOperationAST(document, operationName);
-  if (!operation) throw requestError('BAD_USER_INPUT', 'operationName: the document has no such operation');
+  if (!operation) {
+    const error = new GraphQLError('operationName: must name one operation of the document');
+    throw withCode(error, 'OPERATION_RESOLUTION_FAILURE');
+  }
   if (operation.operation !== 'subscription') {
     throw requestError(
       'BAD_USER_INPUT',

@@ -56,31 +56,71 @@ const escape = (text: string): string =>
 
 export interface HomePage {
   readonly version: string;
+  readonly address: string;
   readonly position: string;
   readonly origin: string;
+  readonly services: readonly { readonly name: string; readonly answers: boolean }[];
   readonly readModels: readonly {
     readonly projection: string;
     readonly position: string;
     readonly lagEvents: number;
   }[];
-  readonly doors: readonly { readonly name: string; readonly path: string }[];
 }
 
+const STYLE = `
+body{font:16px/1.55 system-ui,sans-serif;max-width:62rem;margin:2.5rem auto;padding:0 1.25rem;color:#1c2128;background:#fff}
+h1{margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem;border-bottom:1px solid #d0d7de;padding-bottom:.25rem}p{margin:.4rem 0}
+table{border-collapse:collapse}td,th{text-align:left;padding:.15rem 1.5rem .15rem 0;vertical-align:top}.n{text-align:right}
+.up{color:#1a7f37}.down{color:#cf222e;font-weight:600}a{color:#0550ae}
+pre{background:#f6f8fa;padding:.7rem;overflow:auto;font-size:13px;border-radius:6px;white-space:pre-wrap}
+details{margin:.35rem 0}summary{cursor:pointer}code{font-size:.9em}
+@media(prefers-color-scheme:dark){body{color:#e6edf3;background:#0d1117}h2{border-color:#30363d}pre{background:#161b22}
+a{color:#79c0ff}.up{color:#3fb950}.down{color:#ff7b72}}`;
+
+const explorerLink = (query: string): string => `/explorer?query=${encodeURIComponent(query)}`;
+
+const servicesTable = (services: HomePage['services']): string =>
+  `<table>${services
+    .map(({ name, answers }) => {
+      const state = answers ? '<td class="up">runs' : '<td class="down">does not answer';
+      return `<tr><td>${escape(name)}${state}</tr>`;
+    })
+    .join('')}</table>`;
+
+const readModelsPart = (readModels: HomePage['readModels']): string => {
+  const behind = readModels.filter(({ lagEvents }) => lagEvents > 0).length;
+  const summary =
+    behind === 0
+      ? `All ${readModels.length} read models have applied the whole log.`
+      : `${behind} of ${readModels.length} read models are behind the log.`;
+  const rows = readModels.map(
+    ({ projection, position, lagEvents }) =>
+      `<tr><td>${escape(projection)}<td class="n">${escape(position)}<td class="n">${lagEvents}</tr>`,
+  );
+  return `<details><summary>${summary}</summary><table><tr><th>name<th class="n">position<th class="n">events behind</tr>${rows.join('')}</table></details>`;
+};
+
 /** One plain page without scripts and without anything from the network. */
-export const homePage = ({ version, position, origin, readModels, doors }: HomePage): string => `<!doctype html>
+export const homePage = ({ version, address, position, origin, services, readModels }: HomePage): string => {
+  const doors = [
+    [
+      'GraphQL, to try',
+      '<a href="/explorer">/explorer</a>: queries, subscriptions and the documentation of the schema',
+    ],
+    ['GraphQL', `<code>${escape(address)}/graphql</code>: HTTP, and subscriptions over WebSocket`],
+    ['MLflow', `<code>MLFLOW_TRACKING_URI=${escape(address)}</code>`],
+    ['Health', '<a href="/health/ready">/health/ready</a>'],
+  ];
+  const questions = DEMO_QUERIES.map(
+    ({ title, query }) =>
+      `<details><summary><a href="${explorerLink(query)}">${escape(title)}</a></summary><pre>${escape(query)}</pre></details>`,
+  );
+  return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Kontor</title><style>
-body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a;background:#fff}
-table{border-collapse:collapse}td,th{text-align:left;padding:.1rem 1rem .1rem 0}td.n{text-align:right}
-pre{background:#f4f4f4;padding:.6rem;overflow:auto;font-size:13px}details{margin:.3rem 0}
-@media(prefers-color-scheme:dark){body{color:#eee;background:#161616}pre{background:#222}a{color:#8ab4f8}}
-</style></head><body><h1>Kontor ${escape(version)}</h1>
-<p>The log <code>${escape(origin)}</code> is at position <strong>${escape(position)}</strong>.</p>
-<h2>Doors</h2><ul>${doors.map(({ name, path }) => `<li><a href="${escape(path)}">${escape(path)}</a>: ${escape(name)}</li>`).join('')}</ul>
-<h2>Questions to begin with</h2>${DEMO_QUERIES.map(
-  ({ title, query }) =>
-    `<details><summary><a href="/explorer?query=${encodeURIComponent(query)}">${escape(title)}</a></summary><pre>${escape(query)}</pre></details>`,
-).join('')}
-<h2>Read models</h2><table><tr><th>name<th>position<th>behind</tr>${readModels
-  .map((one) => `<tr><td>${escape(one.projection)}<td class="n">${one.position}<td class="n">${one.lagEvents}</tr>`)
-  .join('')}</table></body></html>`;
+<title>Kontor</title><style>${STYLE}</style></head><body><h1>Kontor</h1>
+<p>Version ${escape(version)}. The log <code>${escape(origin)}</code> is at position <strong>${escape(position)}</strong>.</p>
+<h2>What runs</h2>${servicesTable(services)}${readModelsPart(readModels)}
+<h2>Ways in</h2><table>${doors.map(([name = '', way = '']) => `<tr><td>${name}<td>${way}</tr>`).join('')}</table>
+<h2>Questions to begin with</h2><p>Each opens in the explorer and is asked there.</p>${questions.join('')}
+</body></html>`;
+};

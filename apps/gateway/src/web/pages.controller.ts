@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Controller, Get, Header, HttpException, Inject, Param, Res } from '@nestjs/common';
-import type { FastifyReply } from 'fastify';
+import { Controller, Get, Header, HttpException, Inject, Param, Req, Res } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { GATEWAY } from '../gateway.token.js';
 import type { Gateway } from '../gateway.js';
 import { MLFLOW_VERSION } from '../mlflow/server-info.js';
@@ -21,6 +21,8 @@ const EXPLORER_POLICY =
   "default-src 'none'; script-src 'self'; worker-src 'self' blob:; style-src 'self' 'unsafe-inline'; font-src 'self' data:; img-src 'self' data:; connect-src 'self' ws: wss:; base-uri 'none'; frame-ancestors 'none'; form-action 'none'";
 const PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
 const VERSION = '0.1.0';
+/** Whose services the home page asks after. */
+const CONTEXTS = ['registry', 'deployment', 'monitoring', 'governance'] as const;
 /** Further behind than this, answers are too old to be sent traffic. */
 const MAX_READY_LAG_MS = 10_000;
 
@@ -30,19 +32,17 @@ export class PagesController {
   constructor(@Inject(GATEWAY) private readonly gateway: Gateway) {}
 
   @Get('/')
-  async home(@Res() reply: FastifyReply): Promise<void> {
-    const { log } = this.gateway;
+  async home(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    const { log, commands } = this.gateway;
     const page = homePage({
       version: VERSION,
+      address: `${request.protocol}://${request.host}`,
       position: String(await log.head()),
       origin: log.identity.origin,
+      services: await Promise.all(
+        CONTEXTS.map(async (context) => ({ name: context, answers: await commands.isAnswered(context) })),
+      ),
       readModels: await log.freshness(),
-      doors: [
-        { name: 'GraphQL explorer', path: '/explorer' },
-        { name: 'GraphQL', path: '/graphql' },
-        { name: 'health', path: '/health' },
-        { name: 'version', path: '/version' },
-      ],
     });
     await reply.header('content-security-policy', PAGE_POLICY).type('text/html; charset=utf-8').send(page);
   }

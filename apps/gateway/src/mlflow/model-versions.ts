@@ -1,0 +1,231 @@
+import { modelVersionEntity, registeredModelEntity } from '../registry/registry.entities.js';
+import type { RegisteredModelRow } from '../registry/registered-models.projection.js';
+import { type MlflowCall } from './call.js';
+import { endpoint, type Endpoint } from './endpoint.js';
+import { parseFilter, VERSION_FILTER } from './filter.js';
+import { bool, message, repeated, required, string } from './message.js';
+import { atMost, checkedKey, DESCRIPTION_LIMIT } from './names.js';
+import { MODEL_COLUMNS, page, promptTerms, searchFields, type SearchRequest } from './registry-search.js';
+import { addFilter, orderBySql } from './search.js';
+import {
+  canonicalStage,
+  inUse,
+  named,
+  modelByName,
+  servedBy,
+  versionJson,
+  versionOf,
+  versionsOf,
+} from './version-rows.js';
+import { resolveSource } from './version-source.js';
+
+const tag = message({ key: required(string), value: string });
+const MAX_VERSION_PAGE = 200_000n;
+
+const VERSION_COLUMNS = {
+  attributes: {
+    run_id: `coalesce("runId", '')`,
+    source_path: `body->>'source'`,
+    version_number: `(body->>'version')::bigint`,
+  },
+};
+/** What versions are ordered by, beside the name of their model. */
+const VERSION_ORDER = {
+  version_number: VERSION_COLUMNS.attributes.version_number,
+  creation_timestamp: '"createdAt"',
+  last_updated_timestamp: `body->>'updatedAt'`,
+};
+
+const searchVersions = async (request: SearchRequest, call: MlflowCall): Promise<object> => {
+  const { prompts, others: terms } = promptTerms(parseFilter(VERSION_FILTER, request.filter ?? ''));
+  const names = terms.filter(({ entity, key }) => entity === 'attribute' && key === 'name');
+  const others = terms.filter((term) => !names.includes(term));
+  const limits = { byDefault: MAX_VERSION_PAGE, most: MAX_VERSION_PAGE };
+  const byId = new Map<string, RegisteredModelRow>();
+  const { found, next } = await page('versions', request, call, limits, async (rows, limit, offset) => {
+    // A version's row names its model by id, because a rename touches no versions: names are resolved first.
+    const modelConditions = rows.conditions();
+    modelConditions.add(`NOT deleted AND "isPrompt" = ${modelConditions.bind(prompts)}`);
+    addFilter(MODEL_COLUMNS, names, modelConditions);
+    for (const model of await rows.list(registeredModelEntity, modelConditions, { orderBy: 'name', limit: 100_000 })) {
+      byId.set(model.modelId, model);
+    }
+    const conditions = rows.conditions();
+    conditions.add(`NOT deleted AND "modelId" = ANY (${conditions.bind([...byId.keys()])})`);
+    addFilter(VERSION_COLUMNS, others, conditions);
+    const byName = `array_position(${conditions.bind([...byId.keys()])}::text[], "modelId"::text)`;
+    const orderable = { attributes: { ...VERSION_ORDER, name: byName } };
+    const orderBy = orderBySql(orderable, request.order_by, {
+      aliases: {},
+      ties: `body->>'updatedAt' DESC, ${byName} ASC, (body->>'version')::bigint DESC`,
+      conditions,
+    });
+    return rows.list(modelVersionEntity, conditions, { orderBy, limit, offset });
+  });
+  const versions = found.flatMap((row) => {
+    const model = byId.get(row.modelId);
+    return model ? [versionJson(model, row)] : [];
+  });
+  return { ...(versions.length > 0 && { model_versions: versions }), ...next };
+};
+
+const versionFields = { name: required(string), version: required(string) } as const;
+
+/** Versions of registered models. */
+export const versionEndpoints: readonly Endpoint[] = [
+  endpoint({
+    method: 'POST',
+    path: '/mlflow/model-versions/create',
+    fields: {
+      name: required(string),
+      source: required(string),
+      run_id: string,
+      tags: repeated(tag),
+      run_link: string,
+      description: string,
+      model_id: string,
+    },
+    handle: async ({ name, source, run_id, tags, run_link = '', description = '', model_id }, call) => {
+      const before = await call.rows();
+      const { modelId, isPrompt } = await modelByName(before, name);
+      const origin = await resolveSource(before, {
+        source,
+        isPrompt,
+        runId: run_id || undefined,
+        loggedModelId: model_id || undefined,
+      });
+      const numbers = new Set(
+        (await versionsOf(before, { modelId } as RegisteredModelRow)).map(({ version }) => version),
+      );
+      await call.send(
+        'RegisterModelVersion',
+        {
+          modelId,
+          ...origin,
+          runLink: atMost(2048, 'run_link', run_link),
+          description: atMost(DESCRIPTION_LIMIT, 'description', description),
+          tags: tags.map(({ key, value = '' }) => ({
+            key: checkedKey('key', key),
+            value: atMost(100_000, 'value', value),
+          })),
+        },
+        { name },
+      );
+      const rows = await call.rows();
+      const model = await modelByName(rows, name);
+      const created = (await versionsOf(rows, model)).filter(
+        (row) =>
+          !numbers.has(row.version) && row.source === origin.source && row.registeredBy === call.principal.actor.id,
+      );
+      const version = Math.max(...created.map((row) => row.version));
+      return { model_version: versionJson(model, await versionOf(rows, model, version)) };
+    },
+  }),
+  endpoint({
+    method: 'GET',
+    path: '/mlflow/model-versions/get',
+    fields: versionFields,
+    handle: async (request, call) => {
+      const { model, row } = await named(call, request);
+      return { model_version: versionJson(model, row) };
+    },
+  }),
+  endpoint({
+    method: 'PATCH',
+    path: '/mlflow/model-versions/update',
+    fields: { ...versionFields, description: string },
+    handle: async (request, call) => {
+      const { model, row } = await named(call, request);
+      const { modelId } = model;
+      const description = atMost(DESCRIPTION_LIMIT, 'description', request.description ?? '');
+      const { version, description: knownDescription } = row;
+      await call.send('DescribeModelVersion', { modelId, version, description, knownDescription }, request);
+      const after = await named(call, request);
+      return { model_version: versionJson(after.model, after.row) };
+    },
+  }),
+  endpoint({
+    method: 'POST',
+    path: '/mlflow/model-versions/transition-stage',
+    fields: { ...versionFields, stage: required(string), archive_existing_versions: bool },
+    handle: async (request, call) => {
+      const stage = canonicalStage(request.stage);
+      const { model, row } = await named(call, request);
+      const archiveExistingVersions = request.archive_existing_versions ?? false;
+      await call.send(
+        'ChangeStage',
+        { modelId: model.modelId, version: row.version, stage, archiveExistingVersions },
+        request,
+      );
+      const after = await named(call, request);
+      return { model_version: versionJson(after.model, after.row) };
+    },
+  }),
+  endpoint({
+    method: 'DELETE',
+    path: '/mlflow/model-versions/delete',
+    fields: versionFields,
+    handle: async (request, call) => {
+      const { model, row } = await named(call, request);
+      const endpoints = await servedBy(await call.rows(), model.name, row.version);
+      if (endpoints.length > 0) throw inUse(model.name, row.version, endpoints);
+      await call.send(
+        'DeleteModelVersion',
+        { modelId: model.modelId, version: row.version, servedBy: endpoints },
+        request,
+      );
+      return {};
+    },
+  }),
+  endpoint({
+    method: 'GET',
+    path: '/mlflow/model-versions/search',
+    fields: searchFields,
+    handle: searchVersions,
+  }),
+  endpoint({
+    method: 'GET',
+    path: '/mlflow/model-versions/get-download-uri',
+    fields: versionFields,
+    handle: async (request, call) => ({ artifact_uri: (await named(call, request)).row.storageLocation }),
+  }),
+  endpoint({
+    method: 'POST',
+    path: '/mlflow/model-versions/set-tag',
+    fields: { ...versionFields, key: required(string), value: string },
+    handle: async ({ key, value = '', ...request }, call) => {
+      const { model, row } = await named(call, request);
+      const knownValue = row.tags.find((known) => known.key === key)?.value ?? null;
+      await call.send(
+        'SetModelVersionTag',
+        {
+          modelId: model.modelId,
+          version: row.version,
+          key: checkedKey('key', key),
+          value: atMost(100_000, 'value', value),
+          knownValue,
+        },
+        request,
+      );
+      return {};
+    },
+  }),
+  endpoint({
+    method: 'DELETE',
+    path: '/mlflow/model-versions/delete-tag',
+    fields: { ...versionFields, key: required(string) },
+    handle: async ({ key, ...request }, call) => {
+      const { model, row } = await named(call, request);
+      const known = row.tags.find((tagged) => tagged.key === key);
+      if (known) {
+        const { modelId } = model;
+        await call.send(
+          'RemoveModelVersionTag',
+          { modelId, version: row.version, key, knownValue: known.value },
+          request,
+        );
+      }
+      return {};
+    },
+  }),
+];

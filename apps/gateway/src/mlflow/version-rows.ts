@@ -1,0 +1,110 @@
+import { endpointEntity } from '../deployment/deployment.entities.js';
+import type { ModelVersionRow } from '../registry/model-versions.projection.js';
+import { modelVersionEntity, registeredModelEntity } from '../registry/registry.entities.js';
+import type { RegisteredModelRow } from '../registry/registered-models.projection.js';
+import { invalid, missing, MlflowError } from './errors.js';
+import type { MlflowCall } from './call.js';
+import { toMs, versionNumberOf } from './names.js';
+import type { RowQuery } from './row-query.js';
+import { rowsOf } from './rows-of.js';
+
+/** @throws MlflowError unless a model has this name now. */
+export const modelByName = async (rows: RowQuery, name: string): Promise<RegisteredModelRow> => {
+  const row = await rows.find(registeredModelEntity, { name, deleted: false });
+  if (row) return row;
+  throw missing(`Registered Model with name=${name} not found`);
+};
+
+/** @throws MlflowError unless the model has this version, not deleted. */
+export const versionOf = async (
+  rows: RowQuery,
+  model: RegisteredModelRow,
+  version: number,
+): Promise<ModelVersionRow> => {
+  const row = await rows.byId(modelVersionEntity, model.modelId, version);
+  if (row && !row.deleted) return row;
+  throw missing(`Model Version (name=${model.name}, version=${version}) not found`);
+};
+
+/** A version as MLflow shows it, with the aliases that its model gives it. */
+export const versionJson = (model: RegisteredModelRow, row: ModelVersionRow): object => {
+  const aliases = model.aliases.filter(({ version }) => version === row.version).map(({ alias }) => alias);
+  return {
+    name: model.name,
+    version: String(row.version),
+    creation_timestamp: toMs(row.createdAt),
+    last_updated_timestamp: toMs(row.updatedAt),
+    user_id: row.registeredBy,
+    current_stage: row.stage,
+    description: row.description,
+    source: row.source,
+    run_id: row.runId ?? '',
+    status: 'READY',
+    ...(row.tags.length > 0 && { tags: row.tags }),
+    run_link: row.runLink,
+    ...(aliases.length > 0 && { aliases }),
+    ...(row.loggedModelId && { model_id: row.loggedModelId }),
+  };
+};
+
+/** The newest version of each stage. */
+export const latestVersions = (
+  versions: readonly ModelVersionRow[],
+  stages: readonly string[],
+): readonly ModelVersionRow[] => {
+  const latest = new Map<string, ModelVersionRow>();
+  for (const version of versions) {
+    const known = latest.get(version.stage);
+    if (!known || known.version < version.version) latest.set(version.stage, version);
+  }
+  return [...latest.values()].filter(({ stage }) => stages.length === 0 || stages.includes(stage));
+};
+
+/** The versions of a model that are not deleted, oldest first. */
+export const versionsOf = (rows: RowQuery, { modelId }: RegisteredModelRow) =>
+  rowsOf(rows, modelVersionEntity, { modelId, deleted: false }, 'createdAt');
+
+const STAGES = ['None', 'Staging', 'Production', 'Archived'] as const;
+
+/** @throws MlflowError for a name that is no stage. */
+export const canonicalStage = (stage: string): string => {
+  const known = STAGES.find((name) => name.toLowerCase() === stage.toLowerCase());
+  if (known) return known;
+  throw invalid(`Invalid Model Version stage: ${stage}. Value must be one of None, Staging, Production, Archived.`);
+};
+
+/** Endpoints on which a version has traffic: what serves is not deleted. */
+export const servedBy = async (rows: RowQuery, modelName: string, version?: number): Promise<readonly string[]> => {
+  const endpoints = await rows.all(endpointEntity, {}, 'key', 1000);
+  return endpoints
+    .filter(({ revisions }) =>
+      revisions.some(
+        (revision) =>
+          revision.weightBps > 0 &&
+          revision.version.modelName === modelName &&
+          (version === undefined || revision.version.version === version),
+      ),
+    )
+    .map((row) => row.endpoint);
+};
+
+/** 409, which no client repeats: the answer names what is in the way. */
+export const inUse = (name: string, version: number | undefined, endpoints: readonly string[]) =>
+  new MlflowError(
+    'RESOURCE_CONFLICT',
+    `${version === undefined ? `Registered Model ${name}` : `Model version ${name}/${version}`} serves traffic on endpoint ` +
+      `'${endpoints.join("', '")}' and cannot be deleted.`,
+    { rejection: 'VERSION_IN_USE' },
+  );
+
+/** Model and version that a request names. */
+export const named = async (
+  call: MlflowCall,
+  { name, version }: { readonly name: string; readonly version: string },
+) => {
+  const rows = await call.rows();
+  const number = versionNumberOf(version);
+  const model = await rows.find(registeredModelEntity, { name, deleted: false });
+  if (!model) throw missing(`Model Version (name=${name}, version=${number}) not found`);
+  return { model, row: await versionOf(rows, model, number) };
+};

@@ -1,0 +1,32 @@
+/** One call of `kontor` that must end with a code other than 0 and say why. */
+export interface CommandLineCase {
+  readonly args: readonly string[];
+  /** The data directory: of the platform, or an empty one. */
+  readonly on?: 'platform' | 'nothing';
+  readonly exitCode: number;
+  readonly says: string;
+}
+
+const wrong = (says: string, ...args: readonly string[]): CommandLineCase => ({ args, exitCode: 2, says });
+
+export const commandLineCases: readonly CommandLineCase[] = [
+  wrong("unknown command 'fly'", 'fly'),
+  wrong("unknown option '--fast'", 'up', '--fast'),
+  wrong('too many arguments', 'down', 'now'),
+  wrong('--verify', 'replay'),
+  wrong("required option '--actor <name>' not specified", 'token', '--role', 'auditor'),
+  wrong("required option '--role <role>' not specified", 'token', '--actor', 'ada'),
+  wrong('Allowed are 1 to 50 of a-z and -', 'token', '--actor', 'ada', '--role', 'Auditor'),
+  wrong('Allowed are 1 to 200 characters', 'token', '--actor', ' ada', '--role', 'auditor'),
+  wrong('Allowed are 1 to 200 characters', 'token', '--actor', 'a'.repeat(201), '--role', 'auditor'),
+  wrong('Allowed is a number with s, m, h or d', 'token', '--actor', 'ada', '--role', 'auditor', '--ttl', 'long'),
+  wrong('up to 365d', 'token', '--actor', 'ada', '--role', 'auditor', '--ttl', '366d'),
+  wrong('Allowed are 1 to 63 of a-z', 'token', '--actor', 'ada', '--role', 'auditor', '--workspace', 'Upper'),
+  wrong('Allowed is a whole number, 0 or more', 'events', '--after', '-1'),
+  wrong('Allowed is a whole number, 0 or more', 'events', '--after', '1.5'),
+  wrong('such as ModelVersionRegistered', 'events', '--type', 'modelVersionRegistered'),
+  { args: ['events'], on: 'nothing', exitCode: 1, says: 'nothing is up on' },
+  { args: ['replay', '--verify'], on: 'nothing', exitCode: 1, says: 'nothing is up on' },
+  { args: ['status'], on: 'nothing', exitCode: 1, says: 'down' },
+  { args: ['up'], exitCode: 1, says: 'is in use' },
+];

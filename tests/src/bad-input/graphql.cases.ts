@@ -1,0 +1,171 @@
+/** One GraphQL request that must be refused. */
+export interface GraphqlCase {
+  readonly what: string;
+  readonly query: string;
+  readonly variables?: Readonly<Record<string, unknown>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly status: number;
+  /** `extensions.code` of the first error, or the `code` or `rejection` of the problem that a mutation answers with. */
+  readonly code: string;
+  readonly says: string;
+}
+
+/** A mutation whose answer is a problem: HTTP 200, data instead of errors. */
+const problem = (what: string, mutation: string, input: object, code: string, says: string): GraphqlCase => ({
+  what,
+  query: `mutation M($input: ${mutation[0]?.toUpperCase()}${mutation.slice(1)}Input!) {
+    result: ${mutation}(input: $input) {
+      __typename
+      ... on Problem { code message path }
+      ... on Rejection { rejection details }
+    }
+  }`,
+  variables: { input },
+  status: 200,
+  code,
+  says,
+});
+const refused = (what: string, query: string, status: number, code: string, says: string): GraphqlCase => ({
+  what,
+  query,
+  status,
+  code,
+  says,
+});
+/** A variable that the schema refuses. */
+const wrongVariable = (what: string, mutation: string, input: object, says: string): GraphqlCase => ({
+  ...problem(what, mutation, input, 'BAD_USER_INPUT', says),
+  status: 400,
+});
+
+const nested = (depth: number): string => (depth === 0 ? '__typename' : `at(position: "1") { ${nested(depth - 1)} }`);
+
+export const graphqlCases: readonly GraphqlCase[] = [
+  refused('no operation', '', 400, 'BAD_REQUEST', 'query'),
+  refused('half an operation', '{ log {', 400, 'GRAPHQL_PARSE_FAILED', 'Syntax Error'),
+  refused('an unknown field', '{ nope }', 400, 'GRAPHQL_VALIDATION_FAILED', 'nope'),
+  refused('a missing argument', '{ endpoint { endpoint } }', 400, 'GRAPHQL_VALIDATION_FAILED', 'endpoint'),
+  refused(
+    'an argument of another type',
+    '{ modelVersion(modelName: "rules", number: "one") { number } }',
+    400,
+    'GRAPHQL_VALIDATION_FAILED',
+    'Int cannot represent',
+  ),
+  refused('too deep', `{ ${nested(12)} }`, 400, 'DOCUMENT_LIMIT', 'depth; allowed are 10'),
+  refused(
+    'too many aliases',
+    `{ ${Array.from({ length: 16 }, (_, i) => `a${i}: position`).join(' ')} }`,
+    400,
+    'DOCUMENT_LIMIT',
+    'aliases; allowed are 15',
+  ),
+  refused('too many tokens', `{ ${'position '.repeat(2001)} }`, 400, 'GRAPHQL_PARSE_FAILED', 'token'),
+  refused('a page that is too large', '{ experiments(first: 101) { nodes { name } } }', 200, 'BAD_USER_INPUT', 'first'),
+  refused('a page of none', '{ experiments(first: -1) { nodes { name } } }', 200, 'BAD_USER_INPUT', 'first'),
+  refused(
+    'a cursor of nobody',
+    '{ experiments(first: 1, after: "abc") { nodes { name } } }',
+    200,
+    'CURSOR_INVALID',
+    'after',
+  ),
+  refused(
+    'a position that is none',
+    '{ at(position: "x") { position } }',
+    400,
+    'GRAPHQL_VALIDATION_FAILED',
+    'LogPosition',
+  ),
+  refused(
+    'a position in the future',
+    '{ at(position: "99999999") { position } }',
+    200,
+    'POSITION_IN_FUTURE',
+    '99999999',
+  ),
+  refused('a time in the future', '{ at(time: "2999-01-01T00:00:00Z") { position } }', 200, 'TIME_IN_FUTURE', '2999'),
+  refused(
+    'both a position and a time',
+    '{ at(position: "1", time: "2026-01-01T00:00:00Z") { position } }',
+    200,
+    'BAD_USER_INPUT',
+    'position',
+  ),
+  refused('neither a position nor a time', '{ at { position } }', 200, 'BAD_USER_INPUT', 'position'),
+  refused(
+    'a past within a past',
+    '{ at(position: "1") { at(position: "1") { position } } }',
+    400,
+    'DOCUMENT_LIMIT',
+    'at',
+  ),
+  {
+    ...refused('a token that nobody signed', '{ position }', 401, 'UNAUTHENTICATED', 'token'),
+    headers: { authorization: 'Bearer abc' },
+  },
+  {
+    ...refused('a host of somebody else', '{ position }', 403, 'PERMISSION_DENIED', 'Origin'),
+    headers: { origin: 'https://evil.example' },
+  },
+  wrongVariable('an alias without a version', 'setAlias', { modelName: 'rules', alias: 'a' }, 'version'),
+  wrongVariable(
+    'an unknown field of an input',
+    'setAlias',
+    { modelName: 'rules', alias: 'a', version: 1, force: true },
+    'force',
+  ),
+  wrongVariable('a version that is a text', 'setAlias', { modelName: 'rules', alias: 'a', version: '1' }, 'version'),
+  wrongVariable('a stage that is none', 'changeStage', { modelName: 'rules', version: 1, stage: 'LIVE' }, 'stage'),
+  wrongVariable(
+    'an environment that is none',
+    'createEndpoint',
+    { endpoint: 'x', environment: 'moon', description: '' },
+    'environment',
+  ),
+  problem(
+    'an alias that is reserved',
+    'setAlias',
+    { modelName: 'rules', alias: 'latest', version: 1 },
+    'ALIAS_RESERVED',
+    'latest',
+  ),
+  problem('an alias with a blank', 'setAlias', { modelName: 'rules', alias: 'a b', version: 1 }, 'INVALID', 'alias'),
+  problem('an alias of no version', 'setAlias', { modelName: 'rules', alias: 'a', version: 9 }, 'VERSION_UNKNOWN', '9'),
+  problem(
+    'an alias of no model',
+    'setAlias',
+    { modelName: 'nope', alias: 'a', version: 1 },
+    'INVALID',
+    'modelName: there is no registered model',
+  ),
+  problem(
+    'an endpoint in capitals',
+    'createEndpoint',
+    { endpoint: 'Upper', environment: 'production', description: '' },
+    'INVALID',
+    'endpoint',
+  ),
+  problem(
+    'an endpoint that exists',
+    'createEndpoint',
+    { endpoint: '$endpoint', environment: 'production', description: '' },
+    'ENDPOINT_EXISTS',
+    '$endpoint',
+  ),
+  problem(
+    'a description without end',
+    'createEndpoint',
+    { endpoint: 'long', environment: 'production', description: 'x'.repeat(5001) },
+    'INVALID',
+    'description',
+  ),
+  problem(
+    'a command id that is none',
+    'createEndpoint',
+    { clientMutationId: 'abc', endpoint: 'x', environment: 'production', description: '' },
+    'INVALID',
+    'clientMutationId',
+  ),
+  problem('a suspension of nothing', 'suspendEndpoint', { endpoint: 'nope', reason: 'x' }, 'ENDPOINT_UNKNOWN', 'nope'),
+];

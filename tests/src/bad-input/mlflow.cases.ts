@@ -1,0 +1,412 @@
+/** One request to MLflow's API or the artifact proxy that must be refused. */
+export interface MlflowCase {
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** Behind `/api/2.0/`. */
+  readonly path: string;
+  /** JSON, or the text itself. */
+  readonly body?: object | string;
+  readonly contentType?: string;
+  readonly status: number;
+  readonly code: string;
+  /** Field, problem and what is allowed. */
+  readonly says: string;
+}
+
+const IPV = 'INVALID_PARAMETER_VALUE';
+const missing = (path: string, body: object, field: string): MlflowCase => ({
+  path: `mlflow/${path}`,
+  body,
+  status: 400,
+  code: IPV,
+  says: `Missing value for required parameter '${field}'`,
+});
+const invalid = (path: string, body: object, says: string): MlflowCase => ({
+  path: `mlflow/${path}`,
+  body,
+  status: 400,
+  code: IPV,
+  says,
+});
+const unknown = (path: string, body: object, says: string): MlflowCase => ({
+  path: `mlflow/${path}`,
+  body,
+  status: 404,
+  code: 'RESOURCE_DOES_NOT_EXIST',
+  says,
+});
+const search = (filter: string, says: string): MlflowCase =>
+  invalid('runs/search', { experiment_ids: ['$experiment'], filter }, says);
+const file = (
+  method: 'GET' | 'PUT' | 'DELETE',
+  path: string,
+  status: number,
+  code: string,
+  says: string,
+): MlflowCase => ({
+  method,
+  path: `mlflow-artifacts/artifacts/${path}`,
+  ...(method === 'PUT' && { body: 'bytes', contentType: 'application/octet-stream' }),
+  status,
+  code,
+  says,
+});
+
+export const mlflowCases: readonly MlflowCase[] = [
+  // What is no request at all.
+  { path: 'mlflow/experiments/create', body: 'no json', status: 400, code: IPV, says: "required parameter 'name'" },
+  { path: 'mlflow/experiments/create', body: '[1]', status: 400, code: IPV, says: 'must be a JSON object, got list' },
+  {
+    path: 'mlflow/experiments/create',
+    body: '{}',
+    contentType: 'text/plain',
+    status: 400,
+    code: IPV,
+    says: "Content-Type must be one of ['application/json']",
+  },
+  {
+    path: 'mlflow/gateway/routes',
+    body: {},
+    status: 404,
+    code: 'ENDPOINT_NOT_FOUND',
+    says: 'No endpoint for POST /api/2.0/mlflow/gateway/routes',
+  },
+  {
+    path: 'mlflow/experiments/create',
+    body: { name: 'n', ignored: 'x'.repeat(17 * 1024 * 1024) },
+    status: 413,
+    code: 'BAD_REQUEST',
+    says: 'more than 16777216 bytes',
+  },
+  // Experiments.
+  missing('experiments/create', {}, 'name'),
+  missing('experiments/create', { name: '' }, 'name'),
+  invalid('experiments/create', { name: '  ' }, "Invalid experiment name: '  '"),
+  invalid(
+    'experiments/create',
+    { name: 5 },
+    "Invalid value 5 for parameter 'name' supplied:  Hint: Value was of type 'int'",
+  ),
+  invalid('experiments/create', { name: 'x'.repeat(501) }, "'name' exceeds the maximum length of 500 characters"),
+  invalid('experiments/create', { name: 'n', tags: 'x' }, 'Invalid value "x" for parameter \'tags\''),
+  invalid(
+    'experiments/create',
+    { name: 'n', tags: [{ key: 'a!', value: '' }] },
+    'Names may only contain alphanumerics',
+  ),
+  invalid(
+    'experiments/create',
+    { name: 'n', artifact_location: 'runs:/a/b' },
+    'Artifact location cannot be a runs:/ URI',
+  ),
+  invalid(
+    'experiments/create',
+    { name: 'n', artifact_location: 's3://b/a#b' },
+    "'artifact_location' URL can't include fragments",
+  ),
+  {
+    path: 'mlflow/experiments/create',
+    body: { name: 'bad-input' },
+    status: 400,
+    code: 'RESOURCE_ALREADY_EXISTS',
+    says: 'Experiment(name=bad-input) already exists',
+  },
+  unknown('experiments/delete', { experiment_id: '99999' }, 'No Experiment with id=99999 exists'),
+  unknown('experiments/restore', { experiment_id: '$experiment' }, 'No Experiment with id=$experiment exists'),
+  invalid(
+    'experiments/delete',
+    { experiment_id: 'abc' },
+    "Invalid experiment ID 'abc'. Experiment ID must be a valid integer",
+  ),
+  unknown(
+    'experiments/delete-experiment-tag',
+    { experiment_id: '$experiment', key: 'k' },
+    'No tag with name: k in experiment with id $experiment',
+  ),
+  missing('experiments/search', {}, 'max_results'),
+  invalid(
+    'experiments/search',
+    { max_results: 0 },
+    "Invalid value 0 for parameter 'max_results' supplied. It must be a positive integer",
+  ),
+  invalid('experiments/search', { max_results: 50_001 }, 'It must be at most 50000'),
+  invalid('experiments/search', { max_results: 5, page_token: 'YWJj' }, "Invalid page token, decoded value=b'abc'"),
+  // Runs.
+  missing('runs/create', {}, 'experiment_id'),
+  unknown('runs/create', { experiment_id: '99999' }, 'No Experiment with id=99999 exists'),
+  invalid(
+    'runs/create',
+    { experiment_id: '$experiment', start_time: 'x' },
+    'Invalid value "x" for parameter \'start_time\'',
+  ),
+  invalid(
+    'runs/create',
+    { experiment_id: '$experiment', run_name: 'a', tags: [{ key: 'mlflow.runName', value: 'b' }] },
+    "but with different values (run_name='a', mlflow.runName='b')",
+  ),
+  invalid(
+    'runs/create',
+    { experiment_id: '$experiment', run_name: 'x'.repeat(251) },
+    "'run_name' exceeds the maximum length of 250 characters",
+  ),
+  missing('runs/update', {}, 'run_id'),
+  unknown('runs/update', { run_id: 'nope' }, 'Run with id=nope not found'),
+  invalid(
+    'runs/update',
+    { run_id: '$run', runId: '$run' },
+    "Request specifies both 'run_id' and 'runId'; provide only one of them",
+  ),
+  missing('runs/log-metric', { run_id: '$run', key: 'm', timestamp: 1 }, 'value'),
+  invalid(
+    'runs/log-metric',
+    { run_id: '$run', key: 'm', value: 'x', timestamp: 1 },
+    'Invalid value "x" for parameter \'value\'',
+  ),
+  invalid(
+    'runs/log-metric',
+    { run_id: '$run', key: 'm', value: 1, timestamp: -1 },
+    'Timestamp must be a nonnegative long',
+  ),
+  invalid(
+    'runs/log-metric',
+    { run_id: '$run', key: 'm', value: 1, timestamp: 1, step: '9223372036854775808' },
+    "for parameter 'step'",
+  ),
+  invalid(
+    'runs/log-metric',
+    { run_id: '$run', key: 'm', value: 1, timestamp: '9007199254740993' },
+    "for parameter 'timestamp' supplied: must lie between",
+  ),
+  invalid(
+    'runs/log-metric',
+    { run_id: '$run', key: '../m', value: 1, timestamp: 1 },
+    "This name would resolve to '../m'",
+  ),
+  invalid(
+    'runs/log-metric',
+    { run_id: '$run', key: 'm'.repeat(251), value: 1, timestamp: 1 },
+    "'Metric name' exceeds the maximum length of 250 characters",
+  ),
+  invalid(
+    'runs/log-metric',
+    { run_id: '$deletedRun', key: 'm', value: 1, timestamp: 1 },
+    "The run $deletedRun must be in the 'active' state. Current state is deleted.",
+  ),
+  invalid(
+    'runs/log-parameter',
+    { run_id: '$run', key: 'depth', value: '4' },
+    "Param with key='depth' was already logged with value='3' for run ID='$run'. Attempted logging new value '4'",
+  ),
+  unknown('runs/delete-tag', { run_id: '$run', key: 'nope' }, 'No tag with name: nope in run with id $run'),
+  invalid('runs/log-batch', { run_id: 'bad id' }, 'Invalid value "bad id" for parameter \'run_id\''),
+  missing('runs/log-batch', { run_id: '$run', metrics: [{ key: 'm', timestamp: 1 }] }, 'metrics[0].value'),
+  invalid(
+    'runs/log-batch',
+    {
+      run_id: '$run',
+      metrics: [
+        { key: 'ok', value: 1, timestamp: 1 },
+        { key: 'm!', value: 1, timestamp: 1 },
+      ],
+    },
+    "for parameter 'metrics[1].name'",
+  ),
+  invalid(
+    'runs/log-batch',
+    {
+      run_id: '$run',
+      params: [
+        { key: 'new', value: '1' },
+        { key: 'depth', value: '9' },
+      ],
+    },
+    "[{'key': 'depth', 'old_value': '3', 'new_value': '9'}]",
+  ),
+  invalid(
+    'runs/log-batch',
+    {
+      run_id: '$run',
+      params: [
+        { key: 'q', value: '1' },
+        { key: 'q', value: '1' },
+      ],
+    },
+    "Duplicate parameter keys have been submitted: ['q']",
+  ),
+  invalid(
+    'runs/log-batch',
+    { run_id: '$run', metrics: Array.from({ length: 1001 }, () => ({ key: 'm', value: 1, timestamp: 1 })) },
+    'at most 1000 metrics. Got 1001 metrics',
+  ),
+  invalid(
+    'runs/log-batch',
+    { run_id: '$run', tags: Array.from({ length: 101 }, (_, i) => ({ key: `t${i}`, value: '' })) },
+    'at most 100 tags. Got 101 tags',
+  ),
+  missing('runs/log-inputs', { run_id: '$run', datasets: [{}] }, 'datasets[0].dataset'),
+  invalid(
+    'runs/log-inputs',
+    { run_id: '$run', datasets: [{ dataset: { name: 'd', digest: 'x'.repeat(37), source_type: 's', source: 's' } }] },
+    "'digest' exceeds the maximum length of 36 characters",
+  ),
+  missing('runs/outputs', { run_id: '$run' }, 'models'),
+  // Searches.
+  invalid('runs/search', { experiment_ids: ['abc'] }, "Invalid experiment ID 'abc'"),
+  invalid('runs/search', { experiment_ids: ['$experiment'], max_results: 50_001 }, "for parameter 'max_results'"),
+  invalid(
+    'runs/search',
+    { experiment_ids: ['$experiment'], order_by: ['metrics.m UP'] },
+    "Invalid ordering key in order_by clause 'metrics.m UP'",
+  ),
+  {
+    path: 'mlflow/runs/search',
+    body: { experiment_ids: ['$experiment'], order_by: ['metrics.a', 'metrics.a DESC'] },
+    status: 400,
+    code: 'INTERNAL_ERROR',
+    says: '`order_by` contains duplicate fields',
+  },
+  search("metrics.m > '1'", "Expected numeric value type for metric. Found '1'"),
+  search('params.depth = 3', "Expected a quoted string value for parameter (e.g. 'my-value'). Got value 3"),
+  search("params.depth > '3'", "Invalid comparator '>' not one of"),
+  search("nope = 'x'", "Invalid attribute key 'nope' specified. Valid keys are"),
+  search("nope.x = 'x'", "Invalid entity type 'nope'. Valid values are"),
+  search("run_name = 'a' OR run_name = 'b'", "Invalid clause(s) in filter string: 'OR'"),
+  search("status IN ('RUNNING')", "Only ['run_id'] attributes support comparison with a list"),
+  search('run_id IN ()', 'expected a non-empty list of string values, but got empty list'),
+  search("'; DROP TABLE runs; --", 'Invalid clause(s) in filter string'),
+  // Logged models.
+  invalid('logged-models', { experiment_id: '$experiment', name: 'a/b' }, "Invalid model name ('a/b') provided"),
+  {
+    ...invalid(
+      'logged-models/$loggedModel',
+      { status: 'DONE' },
+      "Invalid value 'DONE' for parameter 'status' supplied. It must be one of LOGGED_MODEL_PENDING",
+    ),
+    method: 'PATCH',
+  },
+  { ...unknown('logged-models/m-nope', {}, "Logged model with ID 'm-nope' not found"), method: 'DELETE' },
+  invalid(
+    'logged-models/$loggedModel/params',
+    { params: [{ key: 'depth', value: '4' }] },
+    'Changing param values is not allowed',
+  ),
+  missing('logged-models/search', {}, 'experiment_ids'),
+  // Registry.
+  {
+    path: 'mlflow/registered-models/create',
+    body: { name: '$model' },
+    status: 400,
+    code: 'RESOURCE_ALREADY_EXISTS',
+    says: 'Registered Model (name=$model) already exists',
+  },
+  invalid('registered-models/create', { name: 'a/b' }, "Invalid model name 'a/b'. Names cannot contain '/' or ':'"),
+  invalid('registered-models/create', { name: 'x'.repeat(257) }, "'name' exceeds the maximum length of 256 characters"),
+  unknown('model-versions/create', { name: 'nope', source: 's3://b/x' }, 'Registered Model with name=nope not found'),
+  invalid(
+    'model-versions/create',
+    { name: '$model', source: '/etc/passwd' },
+    'To use a local path as a model version source',
+  ),
+  invalid(
+    'model-versions/create',
+    { name: '$model', source: 's3://b/%252e%252e/x' },
+    'an absolute path must be provided without relative path references',
+  ),
+  invalid(
+    'model-versions/create',
+    { name: '$model', source: 'runs:/$run/model' },
+    'The run_id request parameter must identify the resource',
+  ),
+  invalid(
+    'model-versions/create',
+    { name: '$model', source: 'sftp://host/x' },
+    "'source' cannot use the 'sftp' scheme",
+  ),
+  invalid(
+    'registered-models/alias',
+    { name: '$model', alias: 'Latest', version: '1' },
+    "'latest' alias name (case insensitive) is reserved",
+  ),
+  invalid(
+    'registered-models/alias',
+    { name: '$model', alias: 'v3', version: '1' },
+    "Version alias name 'v3' is reserved",
+  ),
+  invalid(
+    'registered-models/alias',
+    { name: '$model', alias: 'a b', version: '1' },
+    'Names may only contain alphanumerics, underscores (_), and dashes (-)',
+  ),
+  unknown(
+    'registered-models/alias',
+    { name: '$model', alias: 'a', version: '9' },
+    'Model Version (name=$model, version=9) not found',
+  ),
+  invalid(
+    'registered-models/alias',
+    { name: '$model', alias: 'a', version: 'one' },
+    "Parameter 'version' must be an integer, got 'one'",
+  ),
+  invalid(
+    'model-versions/transition-stage',
+    { name: '$model', version: '1', stage: 'Live' },
+    'Invalid Model Version stage: Live. Value must be one of None, Staging, Production, Archived',
+  ),
+  {
+    path: 'mlflow/model-versions/transition-stage',
+    body: { name: '$model', version: '1', stage: 'Archived', archive_existing_versions: true },
+    status: 400,
+    code: 'INTERNAL_ERROR',
+    says: "'Archived' is not an Active stage",
+  },
+  {
+    method: 'DELETE',
+    path: 'mlflow/model-versions/delete',
+    body: { name: '$model', version: '1' },
+    status: 409,
+    code: 'RESOURCE_CONFLICT',
+    says: "serves traffic on endpoint '$endpoint' and cannot be deleted",
+  },
+  {
+    method: 'DELETE',
+    path: 'mlflow/registered-models/delete',
+    body: { name: '$model' },
+    status: 409,
+    code: 'RESOURCE_CONFLICT',
+    says: "serves traffic on endpoint '$endpoint'",
+  },
+  // Files.
+  file(
+    'PUT',
+    '$experiment/$run/artifacts/model/decision-table.json',
+    409,
+    'RESOURCE_CONFLICT',
+    'Artifacts of model version $model/1 cannot be changed',
+  ),
+  file(
+    'DELETE',
+    '$experiment/$run/artifacts/model',
+    409,
+    'RESOURCE_CONFLICT',
+    'Artifacts of model version $model/1 cannot be changed',
+  ),
+  file('PUT', '$experiment/$run/artifacts/..%2f..%2fx', 400, IPV, 'Invalid path'),
+  file('PUT', '$experiment/$run/artifacts/%252e%252e/x', 400, IPV, 'Invalid path'),
+  file('PUT', '$experiment/$run/artifacts/folder/', 400, IPV, 'Invalid path'),
+  file(
+    'GET',
+    '$experiment/$run/artifacts/nope',
+    404,
+    'RESOURCE_DOES_NOT_EXIST',
+    "No such artifact: '$experiment/$run/artifacts/nope'",
+  ),
+  file('GET', '$experiment/$run/artifacts/model', 400, IPV, 'Artifact path refers to a directory, not a file'),
+  { method: 'GET', path: 'mlflow/artifacts/list?run_id=$run&path=..', status: 400, code: IPV, says: 'Invalid path' },
+  {
+    method: 'POST',
+    path: 'mlflow-artifacts/mpu/create/x',
+    body: { path: 'x' },
+    status: 501,
+    code: 'NOT_IMPLEMENTED',
+    says: 'Multipart upload is not supported',
+  },
+];

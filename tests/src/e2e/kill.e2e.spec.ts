@@ -1,0 +1,132 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { mlflow, prepare } from '../bad-input/fixture.js';
+import { kontor, type Platform, startPlatform } from '../platform.js';
+
+const SEED = Number(process.env['KONTOR_SEED'] ?? Date.now() % 1_000_000);
+
+/** How long a killed component may stay away; the longest took 5 s. */
+const BACK_DEADLINE_MS = 30_000;
+/** Work between two kills, so that each one hits traffic. */
+const TRAFFIC_MS = 1_000;
+
+/** Mulberry32. @source https://gist.github.com/tommyettinger/46a874533244883189143505d203312c */
+const randomOf = (seed: number) => (): number => {
+  seed = (seed + 0x6d2b79f5) | 0;
+  let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+  return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
+};
+
+let platform: Platform;
+beforeAll(async () => {
+  platform = await startPlatform();
+});
+afterAll(() => platform.stop());
+
+const shuffled = (items: readonly string[], random: () => number): readonly string[] =>
+  items
+    .map((item) => ({ item, at: random() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ item }) => item);
+
+const isBack = async (name: string, killed: number): Promise<boolean> => {
+  const pid = platform.processes()[name];
+  if (pid === undefined || pid === killed) return false;
+  const { exitCode } = await kontor(['status'], { KONTOR_DATA_DIR: platform.dataDir });
+  return exitCode === 0;
+};
+
+it('every component comes back from kill -9, and every acknowledged write is in the log exactly once', async () => {
+  console.log(`seed ${SEED} (KONTOR_SEED repeats it)`);
+  const { run, endpoint, model } = await prepare(platform);
+  const acknowledged = new Set<number>();
+  let sent = 0;
+  let refused = 0;
+  let inferred = 0;
+  let stopped = false;
+
+  // One writer that goes on with the next id, whatever became of the last one.
+  const write = async (): Promise<void> => {
+    while (!stopped) {
+      const id = sent++;
+      try {
+        await mlflow(platform, 'runs/log-batch', {
+          run_id: run,
+          metrics: [{ key: 'traffic', value: id, timestamp: id, step: id }],
+        });
+        acknowledged.add(id);
+      } catch {
+        // The door is closed while a component is away. Nothing was promised, so nothing is expected.
+        refused++;
+        await sleep(100);
+      }
+    }
+  };
+  const inputs = (
+    (await (await fetch(`${platform.servingUrl}/v2/models/${endpoint}`)).json()) as {
+      inputs: { name: string; datatype: string }[];
+    }
+  ).inputs.map(({ name, datatype }) => ({ name, datatype, shape: [1, 1], data: [30] }));
+  const infer = async (): Promise<void> => {
+    while (!stopped) {
+      const answer = await fetch(`${platform.servingUrl}/v2/models/${endpoint}/infer`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ inputs }),
+      }).then(
+        (response) => response.ok,
+        () => false,
+      );
+      if (answer) inferred++;
+      await sleep(20);
+    }
+  };
+  const traffic = [write(), infer()];
+
+  try {
+    for (const name of shuffled(Object.keys(platform.processes()), randomOf(SEED))) {
+      const pid = platform.processes()[name];
+      if (pid === undefined) throw new Error(`${name} does not run`);
+      const startedMs = performance.now();
+      const writesBefore = acknowledged.size;
+      process.kill(pid, 'SIGKILL');
+      while (!(await isBack(name, pid))) {
+        expect(performance.now() - startedMs, `${name} is still away\n${platform.output()}`).toBeLessThan(
+          BACK_DEADLINE_MS,
+        );
+        await sleep(100);
+      }
+      while (acknowledged.size === writesBefore) {
+        expect(performance.now() - startedMs, `no write since ${name} was killed`).toBeLessThan(BACK_DEADLINE_MS);
+        await sleep(50);
+      }
+      console.log(`${name} is back after ${Math.round(performance.now() - startedMs)} ms`);
+      await sleep(TRAFFIC_MS);
+    }
+  } finally {
+    stopped = true;
+    await Promise.all(traffic);
+  }
+
+  const { exitCode, output } = await kontor(['events', '--type', 'RunDataLogged', '--json'], {
+    KONTOR_DATA_DIR: platform.dataDir,
+  });
+  expect(exitCode, output).toBe(0);
+  const times = new Map<number, number>();
+  for (const line of output.trim().split('\n')) {
+    const { data } = JSON.parse(line) as { data: { metrics: { key: string; step: number }[] } };
+    for (const { key, step } of data.metrics) if (key === 'traffic') times.set(step, (times.get(step) ?? 0) + 1);
+  }
+  console.log(
+    `${sent} writes sent, ${acknowledged.size} acknowledged, ${refused} refused, ${times.size} in the log; ${inferred} inferences`,
+  );
+  expect([...acknowledged].filter((id) => times.get(id) !== 1)).toEqual([]);
+  expect([...times].filter(([, count]) => count !== 1)).toEqual([]);
+  expect(inferred).toBeGreaterThan(0);
+
+  const served = await fetch(`${platform.servingUrl}/v2/models/${endpoint}/ready`);
+  expect(served.status, model).toBe(200);
+  const verified = await kontor(['replay', '--verify'], { KONTOR_DATA_DIR: platform.dataDir });
+  expect(verified.exitCode, verified.output).toBe(0);
+});
