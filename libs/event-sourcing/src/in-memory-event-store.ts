@@ -57,7 +57,7 @@ export class InMemoryEventStore implements EventStore {
       }
     }
     for (const { stream, kind, key, take } of request.claims ?? []) {
-      const claim = `${parseStreamId(stream).workspace}\n${kind}\n${key}`;
+      const claim = claimKey(stream, kind, key);
       if (take) this.#claims.set(claim, stream);
       else if (this.#claims.get(claim) === stream) this.#claims.delete(claim);
     }
@@ -104,7 +104,7 @@ export class InMemoryEventStore implements EventStore {
       expected !== 'any' && (expected === 'none' ? 0n : expected) !== this.#version(stream);
     // Where several hold, the alphabetically first is named, as the SQL function does (`min`).
     const foreign = claims.some(({ stream, kind, key, take }) => {
-      const owner = this.#claims.get(`${parseStreamId(stream).workspace}\n${kind}\n${key}`);
+      const owner = this.#claims.get(claimKey(stream, kind, key));
       return take && owner !== undefined && owner !== stream;
     });
     if (foreign) return 'claimed';
@@ -117,6 +117,12 @@ export class InMemoryEventStore implements EventStore {
     return upcasters ? { ...event, data: upcast(upcasters, event.type, event.schemaVersion, event.data) } : event;
   }
 }
+
+/** A kind of name belongs to a context of a workspace. */
+const claimKey = (stream: StreamId, kind: string, key: string): string => {
+  const { workspace, context } = parseStreamId(stream);
+  return `${workspace}\n${context}\n${kind}\n${key}`;
+};
 
 const equalBytes = (a: Uint8Array, b: Uint8Array): boolean =>
   a.length === b.length && a.every((byte, i) => byte === b[i]);

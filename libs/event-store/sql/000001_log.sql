@@ -74,6 +74,9 @@ CREATE TABLE es.claim (
 -- Which database role may append events of which context.
 CREATE TABLE es.role_context (role name, context text, PRIMARY KEY (role, context));
 
+-- Which context owns an event type. A type that is not listed may be appended by any context that writes the stream.
+CREATE TABLE es.event_type (type text PRIMARY KEY, context text NOT NULL);
+
 CREATE FUNCTION es.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   RAISE EXCEPTION 'es.event is append-only' USING ERRCODE = '42501';

@@ -2,7 +2,7 @@
 -- A single statement that waited for the row lock would still see the old snapshot of es.stream and could accept a
 -- stale expected version. In plpgsql each statement of a VOLATILE function takes a new snapshot (READ COMMITTED).
 --
--- The caller guarantees: offsets 0..n-1 with n >= 1; in one batch at most one command per stream, command id and claim
+-- The caller guarantees: in one batch at most one command per stream, command id and claim
 -- key; no stream that one command guards and another writes.
 CREATE FUNCTION es.append(p_log smallint,
   c_id uuid[], c_hash bytea[], c_actor text[], c_corr uuid[], c_caus uuid[],           -- per command
@@ -21,6 +21,18 @@ BEGIN
                                WHERE r.role = session_user AND r.context = split_part(s.stream, '/', 2))) THEN
     RAISE EXCEPTION 'context not allowed for role %', session_user USING ERRCODE = '42501';
   END IF;
+  -- Nor events of a type that another context owns: readers of GateEvaluated look at its type.
+  IF EXISTS (SELECT FROM unnest(e_type, e_write) AS e(type, wo) JOIN event_type t ON t.type = e.type
+             WHERE t.context <> split_part(w_stream[e.wo], '/', 2)) THEN
+    RAISE EXCEPTION 'event type not allowed for role %', session_user USING ERRCODE = '42501';
+  END IF;
+  -- Positions follow from n, so n must say how many events there are, and each must have a place of its own. A place
+  -- taken twice fails at the primary key.
+  IF EXISTS (SELECT FROM unnest(w_n) AS n WHERE n < 1)
+     OR cardinality(e_id) <> (SELECT coalesce(sum(n), 0) FROM unnest(w_n) AS n)
+     OR EXISTS (SELECT FROM unnest(e_write, e_off) AS e(wo, off) WHERE w_n[e.wo] IS NULL OR e.off < 0 OR e.off >= w_n[e.wo]) THEN
+    RAISE EXCEPTION 'a write must have at least one event, at the places 0 to n - 1' USING ERRCODE = '22023';
+  END IF;
   SELECT h.last_pos, h.last_at, h.origin INTO STRICT v_pos, v_at, v_origin
     FROM log_head h WHERE h.log_id = p_log FOR UPDATE;                                    -- statement 1: the lock
   v_ts  := greatest(clock_timestamp(), v_at);
@@ -33,7 +45,9 @@ BEGIN
     SELECT u.*, split_part(u.stream, '/', 1) AS ws, coalesce((SELECT s.version FROM stream s WHERE s.stream_id = u.stream), 0) AS cur
     FROM unnest(w_cmd, w_stream, w_expected, w_n) WITH ORDINALITY AS u(cmd, stream, expected, n, wo)
   ), q AS MATERIALIZED (
-    SELECT u.*, split_part(u.stream, '/', 1) AS ws FROM unnest(k_cmd, k_stream, k_kind, k_key, k_take) AS u(cmd, stream, kind, key, take)
+    -- A kind of name belongs to its context: another one cannot take the name of a registered model.
+    SELECT u.cmd, u.stream, split_part(u.stream, '/', 2) || '/' || u.kind AS kind, u.key, u.take, split_part(u.stream, '/', 1) AS ws
+    FROM unnest(k_cmd, k_stream, k_kind, k_key, k_take) AS u(cmd, stream, kind, key, take)
   ), refused AS MATERIALIZED (
     SELECT w.cmd, 'conflict' AS why FROM w WHERE w.expected <> -1 AND w.expected <> w.cur
     UNION ALL SELECT g.cmd, 'guard' FROM unnest(g_cmd, g_stream, g_expected) AS g(cmd, stream, expected)

@@ -46,7 +46,7 @@ const uuidOrNull = (value: string | undefined, field: string): string | null => 
 
 /** The key under which a claim is unique in a batch. */
 export const claimKey = ({ stream, kind, key }: { stream: string; kind: string; key: string }): string =>
-  `${stream.slice(0, stream.indexOf('/'))}\n${kind}\n${key}`;
+  `${stream.split('/', 2).join('/')}\n${kind}\n${key}`;
 
 /**
  * Checks what the database cannot, and turns data and meta into the text that will be stored and hashed.

@@ -21,6 +21,8 @@ export interface PrepareOptions {
   readonly passwords: Readonly<Record<string, string>>;
   /** Name of the log in every leaf, for example `kontor.example/log/0`. Fixed for the life of a log. */
   readonly origin: string;
+  /** The context that owns each event type: no other role may append events of it. */
+  readonly eventTypes?: Readonly<Record<string, string>>;
 }
 
 /** A prepared database. */
@@ -50,7 +52,7 @@ export const prepareDatabase = async (options: PrepareOptions): Promise<Prepared
     await admin.query(`SELECT pg_advisory_lock(hashtext('kontor.prepare'))`);
     await createSchemas(admin, database);
     await migrate(admin);
-    await startLog(admin, options.origin);
+    await startLog(admin, options);
   });
   return {
     urlFor: (role) => {
@@ -122,12 +124,20 @@ const createSchemas = async (admin: pg.Client, database: string): Promise<void> 
   }
 };
 
-const startLog = async (admin: pg.Client, origin: string): Promise<void> => {
+const startLog = async (
+  admin: pg.Client,
+  { origin, eventTypes = {} }: Pick<PrepareOptions, 'origin' | 'eventTypes'>,
+): Promise<void> => {
   await admin.query('BEGIN');
   await admin.query('SET LOCAL ROLE kontor_owner');
   for (const name of WRITERS) {
     await admin.query('INSERT INTO es.role_context VALUES ($1, $2) ON CONFLICT DO NOTHING', [`kontor_${name}`, name]);
   }
+  await admin.query(
+    `INSERT INTO es.event_type SELECT * FROM unnest($1::text[], $2::text[])
+     ON CONFLICT (type) DO UPDATE SET context = EXCLUDED.context`,
+    [Object.keys(eventTypes), Object.values(eventTypes)],
+  );
   await admin.query(`INSERT INTO es.log_head VALUES (0, 1, $1, 0, '-infinity') ON CONFLICT DO NOTHING`, [origin]);
   await admin.query(`INSERT INTO es.log_epoch VALUES (0, 1, $1, 1, NULL) ON CONFLICT DO NOTHING`, [origin]);
   await admin.query('SELECT FROM es.prepare_partitions()');

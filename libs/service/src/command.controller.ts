@@ -79,6 +79,11 @@ export class CommandController {
     });
   }
 
+  /** Resolves when a command sent now finds this service. */
+  ready(): Promise<void> {
+    return this.#serving.ready();
+  }
+
   /** Answers what was received, then takes no more. */
   stop(): Promise<void> {
     return this.#serving.drain();

@@ -6,6 +6,7 @@ import { type AppName, mainOf, startApp } from './app-process.js';
 import { prepareBroker } from './broker.js';
 import { rolePasswords } from './database-roles.js';
 import { type Doors, openDoors, urlOf } from './doors.js';
+import { eventTypes } from './event-types.js';
 import { prepareKeys } from './keys.js';
 import { removeRunFile, type RunFile, writeRunFile } from './run-file.js';
 import { openNats, openPostgres, type Server } from './servers.js';
@@ -85,7 +86,13 @@ const startAll = async (
   const { urlFor } = await timed('schemas', async () => {
     await prepareKeys(config.keysDir);
     await prepareBroker(nats.url, config.logOrigin);
-    return prepareDatabase({ adminUrl: postgres.url, database, passwords, origin: config.logOrigin });
+    return prepareDatabase({
+      adminUrl: postgres.url,
+      database,
+      passwords,
+      origin: config.logOrigin,
+      eventTypes: eventTypes(),
+    });
   });
 
   const startOne = async (app: AppName): Promise<void> => {
