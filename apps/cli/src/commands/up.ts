@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks';
 import type { CliConfig } from '../config.js';
 import { type Platform, startPlatform } from '../supervisor/platform.js';
 import { print } from '../print.js';
+import { CommandFailed } from '../usage-error.js';
 
 /** Why the platform stops although nothing is wrong. */
 class ShutdownRequested extends Error {
@@ -63,6 +64,7 @@ export interface Visit {
 export const up = async (config: CliConfig, visit?: Visit): Promise<void> => {
   const since = performance.now();
   const signal = shutdownSignal();
+  let isVisited = visit === undefined;
   try {
     const platform = await startPlatform(config, { say: print, signal });
     print(`Kontor is up after ${((performance.now() - since) / 1000).toFixed(1)} s`);
@@ -70,6 +72,7 @@ export const up = async (config: CliConfig, visit?: Visit): Promise<void> => {
     try {
       const over = aborted(AbortSignal.any([signal, platform.broken]));
       if (visit) await Promise.race([visit.run(platform.addresses), over]);
+      isVisited = true;
       if (!visit?.isLast) await over;
     } finally {
       print('stopping');
@@ -78,5 +81,7 @@ export const up = async (config: CliConfig, visit?: Visit): Promise<void> => {
   } catch (error) {
     if (!(error instanceof ShutdownRequested)) throw error;
     print(`stopped (${error.message})`);
+    // Whoever asked for the story must not take its interruption for its end.
+    if (!isVisited) throw new CommandFailed('the story was interrupted');
   }
 };

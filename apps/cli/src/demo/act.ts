@@ -1,4 +1,5 @@
 import { StoryBroken } from './narrator.js';
+import { v7 as uuidv7 } from 'uuid';
 import type { Visitor } from './doors.js';
 
 interface Outcome {
@@ -7,6 +8,10 @@ interface Outcome {
   readonly message?: string;
   readonly rejection?: string;
 }
+
+/** A service that was killed is back within seconds. */
+const MAX_TRIES = 60;
+const RETRY_MS = 500;
 
 /** What came of a mutation: its payload, or why it was not allowed. */
 export type Act<Payload> =
@@ -36,8 +41,14 @@ export const tryTo = async <Payload = object>(
       ... on Rejection { rejection }
     }
   }`;
-  const answer = await visitor.graphql<Record<string, Outcome & Payload>>(query, { input });
-  const outcome = answer[mutation];
+  // One command id for all tries: whatever happened to the first, the last one changes nothing more.
+  const variables = { input: { clientMutationId: uuidv7(), ...input } };
+  let outcome: (Outcome & Payload) | undefined;
+  for (let tries = 1; tries <= MAX_TRIES; tries++) {
+    outcome = (await visitor.graphql<Record<string, Outcome & Payload>>(query, variables))[mutation];
+    if (outcome?.__typename !== 'ServiceUnavailableError') break;
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+  }
   if (outcome?.__typename === `${name}Payload`) return { ...outcome, accepted: true, position: outcome.position ?? '' };
   const { message = '', rejection = outcome?.__typename ?? '' } = outcome ?? {};
   return { accepted: false, message, rejection };

@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
+import { v7 as uuidv7 } from 'uuid';
 
 /** Where the platform answers, and as whom the story speaks. */
 export interface Doors {
@@ -20,6 +21,34 @@ export class DoorError extends Error {
   }
 }
 
+/** A killed process is back within seconds; a door that stays shut this long is broken. */
+const PATIENCE_MS = 60_000;
+const PAUSE_MS = 250;
+
+const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+
+/** `fetch` throws a TypeError when the connection is refused or breaks. */
+const isAway = (error: unknown): boolean => error instanceof TypeError;
+
+/**
+ * Asks again while nobody answers, or while the answer is 5xx. For requests that may be repeated only.
+ *
+ * @throws what `fetch` throws, once the patience is over.
+ */
+const askPatiently = async (ask: () => Promise<Response>): Promise<Response> => {
+  const deadline = performance.now() + PATIENCE_MS;
+  for (;;) {
+    try {
+      const response = await ask();
+      if (response.status < 500 || performance.now() > deadline) return response;
+      await response.body?.cancel();
+    } catch (error) {
+      if (!isAway(error) || performance.now() > deadline) throw error;
+    }
+    await pause();
+  }
+};
+
 const readJson = async <T>(door: string, response: Response): Promise<T> => {
   const body = await response.text();
   if (!response.ok) throw new DoorError(door, response.status, body);
@@ -38,13 +67,12 @@ export class Visitor {
     return { authorization: `Bearer ${this.token}`, 'content-type': 'application/json' };
   }
 
-  /** A GraphQL operation. @throws DoorError if the answer holds errors. */
+  /** A GraphQL operation; a mutation's input names its command id, so that it may be repeated. @throws DoorError if the answer holds errors. */
   async graphql<T>(query: string, variables: Readonly<Record<string, unknown>> = {}): Promise<T> {
-    const response = await fetch(`${this.doors.gatewayUrl}/graphql`, {
-      method: 'POST',
-      headers: this.#headers,
-      body: JSON.stringify({ query, variables }),
-    });
+    const body = JSON.stringify({ query, variables });
+    const response = await askPatiently(() =>
+      fetch(`${this.doors.gatewayUrl}/graphql`, { method: 'POST', headers: this.#headers, body }),
+    );
     const answer = await readJson<{ data?: T; errors?: unknown }>('GraphQL', response);
     if (answer.errors !== undefined || answer.data === undefined) {
       throw new DoorError('GraphQL', response.status, JSON.stringify(answer.errors));
@@ -92,11 +120,11 @@ export class Visitor {
 
   /** Labels of earlier predictions. */
   async groundTruth(batch: Readonly<Record<string, unknown>>): Promise<void> {
-    const response = await fetch(`${this.doors.gatewayUrl}/v1/ground-truth`, {
-      method: 'POST',
-      headers: this.#headers,
-      body: JSON.stringify(batch),
-    });
+    const headers = { ...this.#headers, 'idempotency-key': uuidv7() };
+    const body = JSON.stringify(batch);
+    const response = await askPatiently(() =>
+      fetch(`${this.doors.gatewayUrl}/v1/ground-truth`, { method: 'POST', headers, body }),
+    );
     if (!response.ok) throw new DoorError('ground truth', response.status, await response.text());
   }
 }
@@ -119,7 +147,7 @@ export interface Prediction {
 /**
  * One inference request through the front door.
  *
- * @returns undefined if the endpoint answered 503, as it does while a process is coming back.
+ * @returns undefined while the process is away or coming back: no connection, or 503.
  */
 export const infer = async (
   { servingUrl }: Doors,
@@ -127,11 +155,15 @@ export const infer = async (
   inputs: readonly Tensor[],
   eventTime: string,
 ): Promise<Prediction | undefined> => {
-  const response = await fetch(`${servingUrl}/v2/models/${endpoint}/infer`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ parameters: { event_time: eventTime }, inputs }),
-  });
+  const body = JSON.stringify({ parameters: { event_time: eventTime }, inputs });
+  const headers = { 'content-type': 'application/json' };
+  let response: Response;
+  try {
+    response = await fetch(`${servingUrl}/v2/models/${endpoint}/infer`, { method: 'POST', headers, body });
+  } catch (error) {
+    if (isAway(error)) return undefined;
+    throw error;
+  }
   if (response.status === 503) {
     await response.body?.cancel();
     return undefined;
