@@ -15,13 +15,13 @@ export interface Bins {
 }
 
 /** Bins for PSI and for display. @source monitoring reference, section 4.1. */
-export const BIN_COUNT = 10;
+const BIN_COUNT = 10;
 
 /** Up to this many distinct values are categories. @source monitoring reference, section 4.4. */
-export const MAX_DISTINCT_CATEGORICAL = 20;
+const MAX_DISTINCT_CATEGORICAL = 20;
 
 /** Categories that get a bin of their own; the rest share `other`. @source monitoring reference, section 4.4. */
-export const MAX_CATEGORIES = 100;
+const MAX_CATEGORIES = 100;
 
 /**
  * Cut points of a numeric reference: inner type-7 quantiles; a value that repeats among them or holds 1/B of the mass
@@ -61,7 +61,7 @@ export const numericBin = (edges: readonly number[], value: number): number => {
 };
 
 /** The category that a value belongs to: 1, "1" and 1.0 are one; true and "true" are one. */
-export const categoryOf = (value: number | string | boolean): string => String(value);
+const categoryOf = (value: number | string | boolean): string => String(value);
 
 /**
  * Bins of one reference column. Numeric if all values are numbers (or booleans) and more than 20 are distinct.

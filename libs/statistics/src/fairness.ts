@@ -3,8 +3,8 @@ import { type Confusion } from './performance.js';
 import type { Proportion } from './tests.js';
 
 /** A group below either limit is "insufficient", never 0 or 1. @source monitoring reference, section 9. */
-export const MIN_GROUP_ROWS = 30;
-export const MIN_GROUP_POSITIVES = 10;
+const MIN_GROUP_ROWS = 30;
+const MIN_GROUP_POSITIVES = 10;
 
 export const fairnessMetrics = [
   'demographicParityDifference',

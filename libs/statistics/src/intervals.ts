@@ -7,7 +7,7 @@ export interface Interval {
 }
 
 /** z of a two-sided 95 % interval. */
-export const Z_95 = normalQuantile(0.975);
+const Z_95 = normalQuantile(0.975);
 
 /**
  * Wilson interval of a proportion; within [0, 1] and sensible at 0 and n hits.

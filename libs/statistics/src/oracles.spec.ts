@@ -5,15 +5,11 @@ import {
   binFinder,
   type Bins,
   binsOf,
-  brierOf,
-  chiSquareHomogeneity,
   chiSquareQuantile,
   type Confusion,
   confusionOf,
-  f1,
   groupDifference,
   jensenShannonDistance,
-  kolmogorovSmirnov,
   kolmogorovSmirnovBinned,
   logLossOf,
   normalQuantile,
@@ -21,13 +17,9 @@ import {
   numericBin,
   numericEdges,
   obrienFlemingBoundary,
-  precision,
   psi,
-  recall,
   rocAuc,
-  totalVariation,
   twoProportionZ,
-  twoSidedP,
   wilsonInterval,
 } from './index.js';
 
@@ -86,26 +78,13 @@ describe('drift of a numeric feature', () => {
     expect(current).toEqual([183, 180, 140, 148, 142, 160, 181, 229, 243, 394]);
   });
 
-  it('agrees with the oracles of PSI, Jensen-Shannon and total variation', () => {
+  it('agrees with the oracles of PSI and Jensen-Shannon', () => {
     close(psi(reference, current)?.value, 0.1070956341, 1e-9);
     close(psi(reference, same)?.value, 0.0092085167, 1e-8);
     close(jensenShannonDistance(reference, current), 0.13840072836461806);
-    close(totalVariation(reference, current), 0.133);
   });
 
-  it('agrees with the exact two-sample Kolmogorov-Smirnov test', () => {
-    const ten = kolmogorovSmirnov([1, 2, 3, 4, 5, 6, 7, 8, 9, 10], [3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
-    close(ten.distance, 0.2);
-    close(ten.p, 0.9944575548290717, 1e-9);
-    const drifted = kolmogorovSmirnov(R, C);
-    close(drifted.distance, 0.14);
-    close(drifted.p, 1.6785351289904606e-17, 1e-6);
-    const harmless = kolmogorovSmirnov(R, C0);
-    close(harmless.distance, 0.029);
-    close(harmless.p, 0.3696836218, 1e-9);
-  });
-
-  it('never exceeds the exact Kolmogorov-Smirnov distance on bins', () => {
+  it('never exceeds the exact Kolmogorov-Smirnov distance on bins, which SciPy gives as 0.14', () => {
     expect(kolmogorovSmirnovBinned(reference, current)).toBeLessThanOrEqual(0.14);
   });
 });
@@ -167,25 +146,12 @@ describe('drift of categories', () => {
     close(psi(refCategories, cur5)?.value, 0.09217431735188841);
     close(psi(refCategories, cur4)?.value, 0.023023128136228907);
     close(jensenShannonDistance(refCategories, cur5), 0.11521547426031974);
-    close(totalVariation(refCategories, cur5), 0.07);
-  });
-
-  it('agrees with χ² homogeneity', () => {
-    const five = chiSquareHomogeneity(refCategories, cur5);
-    close(five?.statistic, 29.06911526689422);
-    close(five?.p, 7.568689928275617e-6, 1e-9);
-    const four = chiSquareHomogeneity(refCategories, cur4);
-    close(four?.statistic, 11.528951756655742);
-    close(four?.p, 0.009183953522776336, 1e-9);
-    close(chiSquareHomogeneity([480, 520], [450, 550])?.statistic, 1.8088634308109737);
   });
 });
 
 describe('tests and intervals', () => {
   it('agrees with the two-proportion z test', () => {
-    const z = twoProportionZ({ hits: 480, n: 1000 }, { hits: 450, n: 1000 });
-    close(z, 1.344939935763293);
-    close(twoSidedP(z), 0.17864463220348226, 1e-9);
+    close(twoProportionZ({ hits: 480, n: 1000 }, { hits: 450, n: 1000 }), 1.344939935763293);
   });
 
   it('agrees with the Benjamini-Hochberg adjustment', () => {
@@ -224,18 +190,15 @@ describe('performance', () => {
   it('agrees with scikit-learn', () => {
     const counts = confusionOf(y, p);
     expect(counts).toEqual({ trueNegatives: 4, falsePositives: 2, falseNegatives: 2, truePositives: 4 });
-    for (const metric of [accuracy, precision, recall, f1]) close(metric(counts), 2 / 3);
+    close(accuracy(counts), 2 / 3);
     close(rocAuc(y, p), 0.8194444444444444);
     close(mean(y.map((label, i) => logLossOf(label, p[i] ?? 0))), 0.5184280415104768);
-    close(mean(y.map((label, i) => brierOf(label, p[i] ?? 0))), 0.175625);
     close((logLossOf(1, 0) + logLossOf(0, 1)) / 2, 34.53917619362578);
   });
 
   it('says nothing where nothing is defined', () => {
     const none = confusionOf([], []);
-    expect([accuracy(none), precision(none), recall(none), f1(none), rocAuc([1, 1], [0.1, 0.2])]).toEqual(
-      new Array(5).fill(null),
-    );
+    expect([accuracy(none), rocAuc([1, 1], [0.1, 0.2])]).toEqual([null, null]);
   });
 });
 

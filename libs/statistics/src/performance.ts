@@ -14,7 +14,7 @@ export const DECISION_THRESHOLD = 0.5;
  *
  * @source monitoring reference, section 7: ε = 1e-15.
  */
-export const LOG_LOSS_EPSILON = 1e-15;
+const LOG_LOSS_EPSILON = 1e-15;
 
 /** Counts of scored rows. @param labels 0 or 1, one per score. @source definition. */
 export const confusionOf = (labels: ArrayLike<number>, scores: ArrayLike<number>): Confusion => {
@@ -33,26 +33,11 @@ const ratio = (part: number, whole: number): number | null => (whole === 0 ? nul
 export const accuracy = ({ truePositives, trueNegatives, falsePositives, falseNegatives }: Confusion): number | null =>
   ratio(truePositives + trueNegatives, truePositives + trueNegatives + falsePositives + falseNegatives);
 
-/** Share of positive predictions that are right; null for none. @source definition. */
-export const precision = ({ truePositives, falsePositives }: Confusion): number | null =>
-  ratio(truePositives, truePositives + falsePositives);
-
-/** Share of positives that are found; null for none. @source definition. */
-export const recall = ({ truePositives, falseNegatives }: Confusion): number | null =>
-  ratio(truePositives, truePositives + falseNegatives);
-
-/** Harmonic mean of precision and recall; null where nothing is positive on either side. @source definition. */
-export const f1 = ({ truePositives, falsePositives, falseNegatives }: Confusion): number | null =>
-  ratio(2 * truePositives, 2 * truePositives + falsePositives + falseNegatives);
-
 /** Loss of one row, in nats. @source -ln of the probability of what happened, clipped by {@link LOG_LOSS_EPSILON}. */
 export const logLossOf = (label: number, score: number): number => {
   const p = Math.min(1 - LOG_LOSS_EPSILON, Math.max(LOG_LOSS_EPSILON, score));
   return label === 1 ? -Math.log(p) : -Math.log(1 - p);
 };
-
-/** Squared error of one probability. @source G. Brier, Monthly Weather Review 78, 1950. */
-export const brierOf = (label: number, score: number): number => (score - label) ** 2;
 
 /**
  * Exact area under the ROC curve; ties count half.
@@ -76,21 +61,4 @@ export const rocAuc = (labels: ArrayLike<number>, scores: ArrayLike<number>): nu
   const negatives = order.length - positives;
   if (positives === 0 || negatives === 0) return null;
   return (ranks - (positives * (positives + 1)) / 2) / (positives * negatives);
-};
-
-/**
- * Area under the ROC curve from two histograms of scores on the same bins, rising. The error is at most half of the
- * share of pairs that fall into one bin.
- *
- * @source monitoring reference, section 7: ΣPᵢ(N_{<i} + ½Nᵢ) / (PN).
- */
-export const rocAucBinned = (positives: ArrayLike<number>, negatives: ArrayLike<number>): number | null => {
-  let [p, n, pairs] = [0, 0, 0];
-  for (let i = 0; i < positives.length; i += 1) {
-    const [pi, ni] = [positives[i] ?? 0, negatives[i] ?? 0];
-    pairs += pi * (n + ni / 2);
-    p += pi;
-    n += ni;
-  }
-  return p === 0 || n === 0 ? null : pairs / (p * n);
 };
