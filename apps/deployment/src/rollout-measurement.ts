@@ -8,7 +8,7 @@ import {
 } from '@kontor/domain/deployment';
 import { inferenceRecord, labelRecord } from '@kontor/domain/monitoring';
 import { isRejected, type StreamId } from '@kontor/event-sourcing';
-import { TELEMETRY_STREAM } from '@kontor/messaging';
+import { inferenceSubject, labelSubject, TELEMETRY_STREAM } from '@kontor/messaging';
 import { type ConsumerMessages, DeliverPolicy, type JsMsg, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
 import type pg from 'pg';
@@ -210,7 +210,7 @@ class StepMeter {
     { workspace, step, beganMs }: { workspace: string; step: ActiveStep; beganMs: number },
   ): Promise<StepMeter> {
     const consumer = await jetstream(nats).consumers.get(TELEMETRY_STREAM, {
-      filter_subjects: [`kontor.infer.${workspace}.${step.endpoint}`, `kontor.label.${workspace}.${step.endpoint}`],
+      filter_subjects: [inferenceSubject(workspace, step.endpoint), labelSubject(workspace, step.endpoint)],
       deliver_policy: DeliverPolicy.StartTime,
       opt_start_time: new Date(beganMs).toISOString(),
     });

@@ -1,5 +1,6 @@
 import {
   type ActiveStep,
+  agrees,
   emptyMeasurement,
   latencyBin,
   type RevisionMeasurement,
@@ -9,9 +10,6 @@ import type { InferenceRecord, LabelRecord } from '@kontor/domain/monitoring';
 
 /** Predictions that may still get a label: about 20 MB of single-row requests; older ones go first. */
 const MAX_UNLABELLED = 100_000;
-
-/** The score from which a row counts as positive, as the monitors count it. */
-const THRESHOLD = 0.5;
 
 /** The counts of one step: what canary and stable did since its weight was set. Rebuilt from the stream at any time. */
 export class StepTraffic {
@@ -50,7 +48,7 @@ export class StepTraffic {
     if (!prediction || score === undefined || Number.isNaN(score)) return;
     prediction.scores[row] = Number.NaN;
     prediction.arm.labels += 1;
-    if (score >= THRESHOLD === Number(value) >= THRESHOLD) prediction.arm.correct += 1;
+    if (agrees(score, Number(value))) prediction.arm.correct += 1;
   }
 
   #arm(revisionId: string): RevisionMeasurement | null {

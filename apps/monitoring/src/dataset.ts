@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
+import { artifactFile } from '@kontor/service/process';
 import type { FeatureValue } from '@kontor/statistics';
 import type { Columns } from './profiles.js';
 
@@ -10,12 +10,11 @@ export class UnusableInput extends Error {}
 
 /** The bytes of an artifact, checked against its digest. @throws UnusableInput if absent or different. */
 export const readArtifact = async (directory: string, digest: string): Promise<Buffer> => {
-  const hex = digest.slice('sha256:'.length);
-  const bytes = await readFile(join(directory, 'sha256', hex.slice(0, 2), hex)).catch((cause: unknown) => {
+  const bytes = await readFile(artifactFile(directory, digest)).catch((cause: unknown) => {
     throw new UnusableInput(`the artifact ${digest} cannot be read`, { cause });
   });
-  const actual = createHash('sha256').update(bytes).digest('hex');
-  if (actual !== hex) throw new UnusableInput(`the artifact ${digest} has the digest sha256:${actual}`);
+  const actual = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+  if (actual !== digest) throw new UnusableInput(`the artifact ${digest} has the digest ${actual}`);
   return bytes;
 };
 

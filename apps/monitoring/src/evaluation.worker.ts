@@ -12,7 +12,7 @@ import type pg from 'pg';
 import { z } from 'zod';
 import { parseDataset, readArtifact, UnusableInput } from './dataset.js';
 import { fairnessOf, groupsOf, type LabelledRow, performanceOf } from './metrics.js';
-import { binsHashOf, type Columns, profileOf } from './profiles.js';
+import { binsHashOf, type Columns, profileOf, SCORE } from './profiles.js';
 import { ServingClient, tensor } from './serving.client.js';
 import type { Dispatch } from './windows.js';
 
@@ -180,7 +180,7 @@ const makeBaseline = async (work: Work, request: BaselineRequest): Promise<unkno
   const bins = features.map((feature) =>
     referenceBins(feature, columns[feature] ?? [], categoricalFeatures.includes(feature) ? 'categorical' : 'auto'),
   );
-  const score = referenceBins('score', scores, 'numeric');
+  const score = referenceBins(SCORE, scores, 'numeric');
   return {
     baselineId,
     version,

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { routeEntry } from '@kontor/domain/deployment';
+import { ROUTES_BUCKET, TELEMETRY_STREAM } from '@kontor/messaging';
 import { jetstream } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/transport-node';
@@ -9,8 +10,6 @@ import { followLog } from './log-follower.js';
 import { migrateMonitoring } from './migrate.js';
 import { applyTelemetry, readCursor, type TelemetryMessage } from './telemetry.consumer.js';
 import { closeDueWindows, type Dispatch, reviseStaleWindows } from './windows.js';
-
-const STREAM = 'INFER';
 
 /** One transaction's worth: large enough to carry a replay at full speed, small enough to hold in memory. */
 const BATCH_MESSAGES = 500;
@@ -43,8 +42,8 @@ const pause = (ms: number, signal: AbortSignal): Promise<void> =>
  * not matter: reading begins after the cursor, and never skips a message that failed.
  */
 const consume = async ({ pool, nats, dispatch }: PipelineOptions, signal: AbortSignal): Promise<void> => {
-  const start = (await readCursor(pool, STREAM)) + 1;
-  const consumer = await jetstream(nats).consumers.get(STREAM, { opt_start_seq: start });
+  const start = (await readCursor(pool, TELEMETRY_STREAM)) + 1;
+  const consumer = await jetstream(nats).consumers.get(TELEMETRY_STREAM, { opt_start_seq: start });
   while (!signal.aborted) {
     const batch = await consumer.fetch({ max_messages: BATCH_MESSAGES, expires: FETCH_MS });
     const messages: TelemetryMessage[] = [];
@@ -52,7 +51,7 @@ const consume = async ({ pool, nats, dispatch }: PipelineOptions, signal: AbortS
       messages.push({ seq, subject, data: new TextDecoder().decode(data) });
     }
     await followLog(pool);
-    await applyTelemetry(pool, STREAM, messages);
+    await applyTelemetry(pool, TELEMETRY_STREAM, messages);
     await closeDueWindows(pool, dispatch);
     // Revising in the middle of a backlog would say the same window again with every batch of its labels.
     if (messages.length < BATCH_MESSAGES) await reviseStaleWindows(pool, dispatch);
@@ -86,7 +85,7 @@ export const startPipeline = async (options: PipelineOptions): Promise<{ readonl
     }
   };
   const routeOf = async (endpoint: string) => {
-    const entry = await (await new Kvm(nats).open('KONTOR_ROUTES')).get(endpoint);
+    const entry = await (await new Kvm(nats).open(ROUTES_BUCKET)).get(endpoint);
     return entry?.operation === 'PUT' ? routeEntry.parse(entry.json()) : undefined;
   };
   const running = [

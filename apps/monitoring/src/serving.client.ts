@@ -21,7 +21,7 @@ export const tensor = z.object({
 export type Tensor = z.output<typeof tensor>;
 const inferAnswer = z.object({ outputs: z.array(tensor) });
 
-export interface Served {
+interface Served {
   readonly endpoint: string;
   readonly version: { readonly version: number };
 }

@@ -7,9 +7,10 @@ import {
   type PostgresEventStore,
   prepareDatabase,
 } from '@kontor/event-store';
+import { connectNats, ensureStreams } from '@kontor/messaging';
 import { eventually, prng, testDatabase, type TestDatabase, testNats, type TestNats, uuidv7 } from '@kontor/testing';
-import { jetstream, jetstreamManager } from '@nats-io/jetstream';
-import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { jetstream } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/transport-node';
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { referenceBins } from './evaluation.worker.js';
@@ -132,10 +133,8 @@ beforeAll(async () => {
   });
   pool = createPool({ connectionString: urlFor('kontor_monitoring') });
   store = createEventStore(pool, { upcasters: {} });
-  const { username, password, host } = new URL(nats.url);
-  connection = await connect({ servers: host, user: decodeURIComponent(username), pass: decodeURIComponent(password) });
-  const manager = await jetstreamManager(connection);
-  await manager.streams.add({ name: 'INFER', subjects: ['kontor.infer.>', 'kontor.label.>'] });
+  connection = await connectNats(nats.url, 'spec');
+  await ensureStreams(connection);
 
   const person = dispatchAs('person');
   const service = dispatchAs('service');
@@ -231,6 +230,21 @@ it('counts a record once that was sent twice, takes labels that came before it, 
   await send('label', labelsFor(first, 300, 1));
   const revised = await eventually(async () => (await eventsOf('WindowRevised')).at(-1), { timeoutMs: 20_000 });
   expect(revised).toMatchObject({ revision: 1, labels: ROWS, performance: { accuracy: { value: 0.8 } } });
+});
+
+it('revises a closed window when rows of it come late, and alerts nobody', async () => {
+  const revisions = (await eventsOf('WindowRevised')).length;
+  await send('infer', [record(0, 12)]);
+  const revised = await eventually(
+    async () => {
+      const all = await eventsOf('WindowRevised');
+      return all.length > revisions && all.at(-1);
+    },
+    { timeoutMs: 20_000 },
+  );
+  const start = new Date(START_MS).toISOString();
+  expect(revised).toMatchObject({ window: { start }, revision: revisions + 1, rows: 2 * ROWS, labels: ROWS });
+  expect(await eventsOf('AlertRaised')).toEqual([]);
 });
 
 it('alerts both owners of a changed unit within one window, resolves, and is silent otherwise', async () => {

@@ -159,7 +159,11 @@ export const closeDueWindows = async (pool: pg.Pool, dispatch: Dispatch): Promis
   }
 };
 
-/** Says the numbers of closed windows again that late rows or labels have changed. */
+/**
+ * Says the numbers of closed windows again that late rows or labels have changed. Drift is judged once, at the close.
+ *
+ * Sending a revision again after a crash changes nothing: the monitor knows what it said last.
+ */
 export const reviseStaleWindows = async (pool: pg.Pool, dispatch: Dispatch): Promise<void> => {
   for (const watched of await watchedMonitors(pool)) {
     for (const start of await windowsWhere(pool, watched, 'stale')) {

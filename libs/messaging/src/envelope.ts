@@ -60,7 +60,12 @@ export const fromMessage = (message: { headers?: MsgHdrs | undefined; data: Uint
   };
 };
 
-/** Parses a stored event and lifts its data. @throws Error if a newer program wrote it. */
+/**
+ * Parses a stored event and lifts its data. Here integers above 2^53 are rounded, as by every `JSON.parse`; who needs
+ * them exactly reads the text of {@link StoredEvent}. Positions and versions are no part of it and stay exact.
+ *
+ * @throws Error if a newer program wrote it.
+ */
 export const toRecorded = (stored: StoredEvent, upcasters: Upcasters): RecordedEvent => ({
   ...stored,
   data: upcast(upcasters, stored.type, stored.schemaVersion, JSON.parse(stored.data)),

@@ -1,6 +1,21 @@
 import type { EventStore, Position, RecordedEvent, Upcasters } from '@kontor/event-sourcing';
-import { DeliverPolicy, jetstream, type ConsumerMessages, type JsMsg } from '@nats-io/jetstream';
-import { AuthorizationError, type NatsConnection, PermissionViolationError } from '@nats-io/transport-node';
+import {
+  type ConsumerMessages,
+  DeliverPolicy,
+  jetstream,
+  JetStreamApiError,
+  JetStreamError,
+  type JsMsg,
+} from '@nats-io/jetstream';
+import {
+  AuthorizationError,
+  ConnectionError,
+  type NatsConnection,
+  NoRespondersError,
+  PermissionViolationError,
+  RequestError,
+  TimeoutError,
+} from '@nats-io/transport-node';
 import { fromMessage, toRecorded } from './envelope.js';
 import { FeedRefused } from './errors.js';
 import { EVENTS_STREAM } from './streams.js';
@@ -25,7 +40,7 @@ export interface EventFeedOptions {
  * JetStream gives speed, the log gives truth: whatever JetStream does, positions grow by one. A JetStream iterator that
  * stops or falls silent is doubted within 1 s and replaced.
  *
- * @throws FeedRefused if this user may not read the stream.
+ * @throws FeedRefused if this user may not read the stream; the client's error if the connection was closed.
  * @throws errors of `readAll`; go on with a new feed from the last position that was used.
  */
 export async function* eventFeed(options: EventFeedOptions): AsyncGenerator<readonly RecordedEvent[], void> {
@@ -66,7 +81,7 @@ export async function* eventFeed(options: EventFeedOptions): AsyncGenerator<read
         position = event.position;
         batch = [];
       }
-      // What is left in an unfinished batch is read again from the log.
+      // After a gap or an end, what is left of a batch is read again from the log.
       if (batch.length > 0 && live !== undefined) {
         yield batch;
         position += BigInt(batch.length);
@@ -94,12 +109,23 @@ interface Live {
   close(): Promise<void>;
 }
 
-const isForbidden = (error: unknown): boolean =>
-  error instanceof PermissionViolationError ||
-  error instanceof AuthorizationError ||
-  (error instanceof Error && error.cause !== undefined && isForbidden(error.cause));
+type ErrorClass = abstract new (...args: never[]) => Error;
 
-/** Undefined while NATS cannot serve: the log's pages bridge it. @throws FeedRefused for what waiting does not change. */
+/** The client wraps what the server said, sometimes twice. */
+const stemsFrom = (error: unknown, classes: readonly ErrorClass[]): boolean =>
+  error instanceof Error &&
+  (classes.some((cause) => error instanceof cause) || (error.cause !== undefined && stemsFrom(error.cause, classes)));
+
+const FORBIDDEN = [AuthorizationError, PermissionViolationError];
+
+/** What NATS says while it is away, starts, or has lost the stream that the relay will fill again. */
+const PASSING = [ConnectionError, JetStreamApiError, JetStreamError, NoRespondersError, RequestError, TimeoutError];
+
+/**
+ * Undefined while NATS cannot serve: the log's pages bridge it.
+ *
+ * @throws FeedRefused and every other error that waiting does not change, such as a closed connection.
+ */
 const open = async ({ nc, base }: EventFeedOptions, after: Position): Promise<Live | undefined> => {
   let messages: ConsumerMessages;
   try {
@@ -110,8 +136,10 @@ const open = async ({ nc, base }: EventFeedOptions, after: Position): Promise<Li
     });
     messages = await consumer.consume({ max_messages: MAX_BATCH });
   } catch (error) {
-    if (isForbidden(error)) throw new FeedRefused(`${EVENTS_STREAM} may not be read by this user`, { cause: error });
-    return undefined;
+    if (stemsFrom(error, FORBIDDEN))
+      throw new FeedRefused(`${EVENTS_STREAM} may not be read by this user`, { cause: error });
+    if (stemsFrom(error, PASSING)) return undefined;
+    throw error;
   }
   const iterator = messages[Symbol.asyncIterator]();
   let pending: Promise<JsMsg | 'ended'> | undefined;

@@ -108,11 +108,27 @@ describe('messaging', () => {
       throw error;
     };
     const service = serveCommands(nc, 'registry', { concurrency: 4, onBug, handle: async () => accepted });
+    await service.ready();
     expect(await sendCommand(nc, request)).toEqual(accepted);
     await service.drain();
     nc.subscribe('kontor.cmd.registry.*');
     expect(await sendCommand(nc, { ...request, timeoutMs: 50 })).toMatchObject({
       message: 'the registry service did not answer in 50 ms',
     });
+  });
+
+  it('is ready only when a caller on another connection finds it', async () => {
+    const caller = await connectNats(server.url, 'caller');
+    const reply = { outcome: 'accepted' as const, position: '1', version: '1', eventIds: [] };
+    const request = { type: 'Count', payload: new Uint8Array(), assertion: 'a', correlationId: 'c' };
+    const onBug = () => reply;
+    // The race of the two connections is run so often that a service without the wait loses it.
+    for (let n = 0; n < 50; n += 1) {
+      const service = serveCommands(nc, `context${n}`, { concurrency: 1, onBug, handle: async () => reply });
+      await service.ready();
+      expect(await sendCommand(caller, { ...request, context: `context${n}` })).toEqual(reply);
+      await service.drain();
+    }
+    await caller.close();
   });
 });

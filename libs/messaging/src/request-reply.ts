@@ -97,12 +97,19 @@ export interface ServeOptions {
   readonly onBug: (error: unknown) => CommandReply;
 }
 
-/** Answers the commands of a context; several processes share the work. `drain` answers what was received, then ends. */
+export interface Serving {
+  /** Resolves when the server holds the subscription: from then on no caller finds nobody there. */
+  ready(): Promise<void>;
+  /** Answers what was received, then ends. */
+  drain(): Promise<void>;
+}
+
+/** Answers the commands of a context; several processes share the work. */
 export const serveCommands = (
   nc: NatsConnection,
   context: string,
   { concurrency, handle, onBug }: ServeOptions,
-): { readonly done: Promise<void>; drain(): Promise<void> } => {
+): Serving => {
   const subscription = nc.subscribe(commandSubjects(context), { queue: context });
   const running = new Set<Promise<void>>();
   const answer = async (message: Msg): Promise<void> => {
@@ -121,7 +128,8 @@ export const serveCommands = (
   };
   const done = work();
   return {
-    done,
+    // The server reads a connection in order: its answer to the ping comes after it has taken the subscription.
+    ready: () => nc.flush(),
     drain: async () => {
       await subscription.drain();
       await done;

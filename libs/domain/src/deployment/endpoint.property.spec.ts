@@ -42,8 +42,14 @@ const activeIn = (state: EndpointState, otherwise: string) =>
 
 /** What would come next if all went well. Without it, random commands hardly ever finish a rollout. */
 const forward: fc.Arbitrary<Draft> = fc.tuple(n, fc.integer({ min: 5, max: 90 })).map(([v, r]) => (state) => {
-  const rollout = state.status === 'None' ? null : state.rollout;
-  if (state.status === 'None' || rollout === null) return request(v, uuid(r));
+  if (state.status === 'None') return request(v, uuid(r));
+  const { rollout } = state;
+  if (state.environment === 'staging') {
+    const waiting = state.revisions.find((revision) => revision.state === 'added');
+    if (waiting) return reportLoaded(waiting.revisionId, waiting.version.version);
+    return command('StageVersion', { endpoint: id, version: version(v), servable: servable(v) });
+  }
+  if (rollout === null) return request(v, uuid(r));
   const { plan } = rollout;
   switch (rollout.phase) {
     case 'AwaitingGate': {
@@ -151,9 +157,10 @@ const checkHistory = (events: readonly DeploymentEvent[]): void => {
   }
 };
 
-it.each(['staging', 'production'] as const)('keeps the invariants of rollouts on a %s endpoint', (environment) => {
+it.each(['staging', 'production'] as const)('keeps its invariants on a %s endpoint', (environment) => {
   let accepted = 0;
   let promoted = 0;
+  let moved = 0;
   fc.assert(
     fc.property(fc.array(draft, { minLength: 10, maxLength: 60 }), (drafts) => {
       const events: DeploymentEvent[] = [
@@ -183,7 +190,9 @@ it.each(['staging', 'production'] as const)('keeps the invariants of rollouts on
           state = endpoint.evolve(state, event);
           events.push(event);
           checkState(state);
+          if (event.type === 'RolloutRequested' && environment === 'staging') throw new Error('a rollout in staging');
           if (event.type === 'RolloutPromoted') promoted += 1;
+          if (event.type === 'WeightSet') moved += 1;
         }
         accepted += 1;
         const route = routeOf(state, { workspace: 'default', streamVersion: BigInt(events.length) });
@@ -195,6 +204,7 @@ it.each(['staging', 'production'] as const)('keeps the invariants of rollouts on
     { numRuns: 300, seed: 4711 },
   );
   // The sequences must reach the interesting states, or they prove nothing.
-  expect(accepted).toBeGreaterThan(1000);
-  expect(promoted).toBeGreaterThan(10);
+  expect(accepted).toBeGreaterThan(500);
+  expect(moved).toBeGreaterThan(100);
+  if (environment === 'production') expect(promoted).toBeGreaterThan(10);
 });

@@ -141,6 +141,11 @@ describe('a rollout request', () => {
       .when(request())
       .then([requested(2)]));
 
+  it('is refused on a staging endpoint, whose gate nobody would judge', () =>
+    given([created('staging'), added(1), loaded(1)])
+      .when(request())
+      .thenRejected('STAGING_HAS_NO_ROLLOUTS', { endpoint: 'credit' }));
+
   it('is refused while another rollout is active', () =>
     given([...live, requested(3, uuid(7))])
       .when(request())

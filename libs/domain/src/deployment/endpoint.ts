@@ -210,6 +210,8 @@ const requestRollout = (
   state: Endpoint,
   { actor }: CommandMetadata,
 ): Decided => {
+  // Governance judges production only: a rollout on staging would wait for its gate for ever.
+  if (state.environment === 'staging') return reject('STAGING_HAS_NO_ROLLOUTS', { endpoint });
   if (state.suspended) return reject('ENDPOINT_SUSPENDED', { endpoint });
   if (state.rollout) {
     return reject('ROLLOUT_ACTIVE', { rolloutId: state.rollout.plan.rolloutId, phase: state.rollout.phase });
@@ -273,10 +275,8 @@ const reportRevisionState = (report: CommandData<'ReportRevisionState'>, state: 
     data: { endpoint, revisionId, digest, goldenRows, goldenMaxDifference, loadMs },
   };
   if (isCandidate && rollout.phase === 'Preparing') return [loaded, enteredStep(rollout, 0, state)];
-  // Not beside a rollout: it may be for this very version, which would then be its own stable.
-  const staged = state.environment === 'staging' && rollout === null;
   const newest = state.revisions.find((candidate) => candidate.state !== 'failed');
-  if (!staged || newest?.revisionId !== revisionId) return [loaded];
+  if (state.environment !== 'staging' || newest?.revisionId !== revisionId) return [loaded];
   return [
     loaded,
     {

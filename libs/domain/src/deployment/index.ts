@@ -12,6 +12,7 @@ export {
 } from './events.js';
 export { type GuardResult } from './guards.js';
 export {
+  agrees,
   emptyMeasurement,
   latencyBin,
   latencyQuantileMs,

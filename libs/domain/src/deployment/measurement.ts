@@ -1,3 +1,4 @@
+import { DECISION_THRESHOLD } from '@kontor/statistics';
 import { z } from 'zod';
 
 // What the deployment service counts of the traffic of one revision during a step. Fixed bins, so that counts add up
@@ -29,7 +30,7 @@ export const revisionMeasurement = z
     latencyCounts: z.array(count).length(LATENCY_BINS),
     /** Rows per {@link scoreBin}. */
     scoreCounts: z.array(count).length(SCORE_BINS),
-    /** Rows whose label became known within the step, and how many of them the score had right at 0.5. */
+    /** Rows whose label became known within the step, and how many of them the score had right: {@link agrees}. */
     labels: count,
     correct: count,
   })
@@ -55,6 +56,10 @@ export const latencyBin = (latencyMs: number): number =>
 
 /** The score bin of a probability in [0, 1], from 0 to 19; 1 falls into the last. */
 export const scoreBin = (score: number): number => clampBin(Math.floor(score * SCORE_BINS), SCORE_BINS);
+
+/** Whether a score decides as the label says, both at the threshold that the monitors use. */
+export const agrees = (score: number, label: number): boolean =>
+  score >= DECISION_THRESHOLD === label >= DECISION_THRESHOLD;
 
 /**
  * The q-quantile of a latency histogram in milliseconds: the geometric middle of the bin that holds it.

@@ -47,7 +47,7 @@ export const monitoringCommands = {
     /** Ids for the alerts that this window may raise, derived by the sender from monitor and window. */
     alertIds: z.strictObject({ drift: z.uuid(), dataSource: z.uuid() }),
   }),
-  /** From the window worker: late rows or labels of a closed window. */
+  /** From the window worker: late rows or labels of a closed window. Sending it again changes nothing. */
   ReviseWindow: WindowRevised.omit({ endpoint: true, revision: true }),
   AcknowledgeAlert: z.strictObject({ monitorId: slug, alertId: z.uuid(), comment: text }),
   ReceiveGroundTruth: GroundTruthReceived,

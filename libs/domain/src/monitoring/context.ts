@@ -11,6 +11,12 @@ import { type MonitoringRejection, monitoringRejections } from './rejections.js'
 type Schemas = typeof monitoringCommands;
 type InWorkspace = { readonly metadata: { readonly workspace: string } };
 
+/**
+ * A baseline's stream is its request and one answer. At any other version the baseline is unknown or still being made,
+ * and a monitor of it would wait in silence. A guard sees versions only: the answer may still be a failure.
+ */
+const ANSWERED_BASELINE = 2n;
+
 /** The stream of one aggregate: `<workspace>/monitoring/<aggregate>/<id>`. */
 export const monitoringStream = (
   workspace: string,
@@ -60,7 +66,12 @@ export const monitoring: Context = {
       MonitoringRejection,
       'DefineMonitor' | 'CloseWindow' | 'ReviseWindow' | 'AcknowledgeAlert'
     >(monitor, {
-      DefineMonitor: { stream: onMonitor },
+      DefineMonitor: {
+        stream: onMonitor,
+        guards: ({ metadata, data }) => [
+          { stream: monitoringStream(metadata.workspace, 'baseline', data.baselineId), expected: ANSWERED_BASELINE },
+        ],
+      },
       CloseWindow: { stream: onMonitor },
       ReviseWindow: { stream: onMonitor },
       AcknowledgeAlert: { stream: onMonitor },

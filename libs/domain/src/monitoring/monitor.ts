@@ -13,13 +13,26 @@ type MonitorCommand = CommandOf<
 type CloseWindow = CommandOf<typeof monitoringCommands, 'CloseWindow'>;
 type Defined = Extract<MonitoringEvent, { type: 'MonitorDefined' }>['data'];
 
+type Outcome = Pick<
+  Extract<MonitoringEvent, { type: 'WindowRevised' }>['data'],
+  'rows' | 'labels' | 'performance' | 'fairness'
+>;
+
+/** What later rows and labels may change of a closed window. */
+const outcomeOf = ({ rows, labels, performance, fairness }: Outcome): Outcome => ({
+  rows,
+  labels,
+  performance,
+  fairness,
+});
+
 export type MonitorState =
   | { readonly status: 'None' }
   | (AlertState & {
       readonly status: 'Defined';
       readonly definition: Defined;
-      /** Revisions of each closed window, by its start. */
-      readonly closed: ReadonlyMap<string, number>;
+      /** Closed windows by their start: how often each was revised, and what was said of it last. */
+      readonly closed: ReadonlyMap<string, { readonly revisions: number; readonly said: Outcome }>;
       /** Start of the newest closed window. */
       readonly newest: string;
     });
@@ -69,10 +82,12 @@ export const monitor: Decider<MonitorState, MonitorCommand, MonitoringEvent, Mon
         return state.closed.has(window.start) ? [] : closeWindow(command, state);
       }
       case 'ReviseWindow': {
-        const revisions = state.closed.get(command.data.window.start);
-        if (revisions === undefined) return reject('WINDOW_NOT_CLOSED', { start: command.data.window.start });
+        const before = state.closed.get(command.data.window.start);
+        if (before === undefined) return reject('WINDOW_NOT_CLOSED', { start: command.data.window.start });
+        // A worker that crashed after this command sends it again under another id.
+        if (sameJson(outcomeOf(command.data), before.said)) return [];
         const { endpoint } = state.definition;
-        return [{ type: 'WindowRevised', data: { ...command.data, endpoint, revision: revisions + 1 } }];
+        return [{ type: 'WindowRevised', data: { ...command.data, endpoint, revision: before.revisions + 1 } }];
       }
       case 'AcknowledgeAlert': {
         const { alertId, monitorId, comment } = command.data;
@@ -102,11 +117,14 @@ export const monitor: Decider<MonitorState, MonitorCommand, MonitoringEvent, Mon
     switch (event.type) {
       case 'WindowClosed': {
         const { start } = event.data.window;
-        const closed = new Map(state.closed).set(start, 0);
+        const closed = new Map(state.closed).set(start, { revisions: 0, said: outcomeOf(event.data) });
         return { ...state, closed, newest: start > state.newest ? start : state.newest };
       }
-      case 'WindowRevised':
-        return { ...state, closed: new Map(state.closed).set(event.data.window.start, event.data.revision) };
+      case 'WindowRevised': {
+        const { window, revision } = event.data;
+        const said = { revisions: revision, said: outcomeOf(event.data) };
+        return { ...state, closed: new Map(state.closed).set(window.start, said) };
+      }
       case 'DriftEvaluated':
         if (event.data.window.start < state.newest) return state;
         return {

@@ -4,6 +4,7 @@ import { deciderSpec, metadata } from '@kontor/event-sourcing/testing';
 import { psi } from '@kontor/statistics';
 import { baseline } from './baseline.js';
 import type { MonitoringCommand } from './commands.js';
+import { monitoring } from './context.js';
 import { dataSource } from './data-source.js';
 import { judgeDrift, minimalRows } from './drift-rule.js';
 import { evaluation } from './evaluation.js';
@@ -229,9 +230,19 @@ describe('monitor', () => {
       data: { ...revision, endpoint: 'employment', revision: 1 },
     };
     given(closed).when(service('ReviseWindow', revision)).then([revised]);
+    const later = { ...revision, labels: revision.labels + 1 };
+    given([...closed, revised])
+      .when(service('ReviseWindow', later))
+      .then([{ type: 'WindowRevised', data: { ...later, endpoint: 'employment', revision: 2 } }]);
     given([...closed, revised])
       .when(service('ReviseWindow', revision))
-      .then([{ ...revised, data: { ...revised.data, revision: 2 } } as MonitoringEvent]);
+      .thenNothing();
+  });
+
+  it('is defined only while its baseline has been answered: the append holds that still', () => {
+    const command = person('DefineMonitor', monitorDefinition);
+    const baselineStream = `default/monitoring/baseline/${monitorDefinition.baselineId}`;
+    expect(monitoring.routes['DefineMonitor']?.guards?.(command)).toEqual([{ stream: baselineStream, expected: 2n }]);
   });
 
   it('acknowledges open alerts', () => {
