@@ -168,7 +168,7 @@ const report = async (n: number) => {
 };
 
 const route = async (): Promise<RouteEntry | undefined> => {
-  const entry = await routes.get('credit');
+  const entry = await routes.get('default.credit');
   return entry ? routeEntry.parse(entry.json()) : undefined;
 };
 const shares = async () => (await route())?.revisions.map((one) => [one.version.version, one.weightBps]);
@@ -329,7 +329,7 @@ describe('the routes', () => {
     await traffic.stop();
     await routes.purge('credit');
     traffic = start();
-    await eventually(async () => (await routes.get('credit'))?.operation === 'PUT');
+    await eventually(async () => (await routes.get('default.credit'))?.operation === 'PUT');
     expect(await route()).toEqual(before);
   });
 
@@ -337,7 +337,7 @@ describe('the routes', () => {
     const present = await eventually(route);
     const newer = { ...present, streamVersion: present.streamVersion + 1000 };
     await traffic.stop();
-    await routes.put('credit', JSON.stringify(newer));
+    await routes.put('default.credit', JSON.stringify(newer));
     traffic = start();
     await dispatch('SuspendEndpoint', { endpoint: 'credit', reason: 'incident' });
     // A second endpoint's route shows that the publisher has read past the suspension.
@@ -354,7 +354,7 @@ describe('the routes', () => {
         { stream: endpointStream('default', 'other'), expected: 'none', events: [newEvent('EndpointCreated', other)] },
       ],
     });
-    await eventually(async () => (await routes.get('other'))?.operation === 'PUT');
+    await eventually(async () => (await routes.get('default.other'))?.operation === 'PUT');
     expect((await route())?.streamVersion).toBe(newer.streamVersion);
   });
 });

@@ -1,4 +1,4 @@
-import { type RouteEntry, routeEntry, routeOf } from '@kontor/domain/deployment';
+import { type RouteEntry, routeEntry, routeKey, routeOf } from '@kontor/domain/deployment';
 import { ROUTES_BUCKET } from '@kontor/messaging';
 import { type KV, Kvm } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/nats-core';
@@ -31,14 +31,15 @@ export const publishRoutes = async (pool: pg.Pool, nats: NatsConnection, signal:
 /** Writes the entry unless the bucket has one that is as new. */
 const writeRoute = async (bucket: KV, entry: RouteEntry): Promise<void> => {
   const payload = JSON.stringify(entry);
+  const key = routeKey(entry);
   for (let tries = 1; ; tries += 1) {
-    const present = await bucket.get(entry.endpoint);
+    const present = await bucket.get(key);
     // A deleted key has an entry too: its marker carries the revision that the next write must name.
     const written = present?.operation === 'PUT' ? routeEntry.safeParse(parseJson(present.string())) : undefined;
     if (written?.success && written.data.streamVersion >= entry.streamVersion) return;
     try {
-      if (present) await bucket.update(entry.endpoint, payload, present.revision);
-      else await bucket.create(entry.endpoint, payload);
+      if (present) await bucket.update(key, payload, present.revision);
+      else await bucket.create(key, payload);
       return;
     } catch (error) {
       // Lost a race against another publisher, or NATS is away: after the last try the supervisor begins anew.

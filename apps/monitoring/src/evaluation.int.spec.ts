@@ -55,8 +55,8 @@ const perform = async (kind: string, request: unknown, position: number): Promis
     },
     artifactsDir: directory,
     servingUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    routeOf: async (endpoint) => ({
-      workspace: 'default',
+    routeOf: async (workspace, endpoint) => ({
+      workspace,
       endpoint,
       environment: 'staging',
       streamVersion: 1,

@@ -22,11 +22,12 @@ export interface EvaluationOptions {
   readonly artifactsDir: string;
   readonly servingUrl: string;
   /** The route of an endpoint, or undefined if there is none. */
-  readonly routeOf: (endpoint: string) => Promise<RouteEntry | undefined>;
+  readonly routeOf: (workspace: string, endpoint: string) => Promise<RouteEntry | undefined>;
   readonly signal: AbortSignal;
 }
 
 interface Work extends EvaluationOptions {
+  readonly workspace: string;
   readonly serving: ServingClient;
 }
 
@@ -73,8 +74,8 @@ const labelledRows = (
   }));
 
 /** What the route says of the asked version. Waiting is done by the serving client, so the route is read after it. */
-const servedAt = async ({ routeOf }: Work, endpoint: string, version: EvaluationRequest['version']) => {
-  const route = await routeOf(endpoint);
+const servedAt = async ({ routeOf, workspace }: Work, endpoint: string, version: EvaluationRequest['version']) => {
+  const route = await routeOf(workspace, endpoint);
   const revision = route?.revisions.find((held) => held.version.manifestDigest === version.manifestDigest);
   if (route && revision) return { environment: route.environment, goldenDigest: revision.servable.goldenDigest };
   throw new UnusableInput(`the endpoint ${endpoint} does not serve ${version.modelName} ${version.manifestDigest}`);
@@ -223,9 +224,10 @@ export const performNextTask = async (options: EvaluationOptions): Promise<boole
   );
   const [task] = rows;
   if (!task) return false;
-  const work = { ...options, serving: new ServingClient(options.servingUrl, options.signal) };
+  const { workspace } = task;
+  const work = { ...options, workspace, serving: new ServingClient(options.servingUrl, options.signal) };
   const { type, data } = await perform(work, task.kind, task.request);
-  const answer = await options.dispatch(task.workspace, type, data);
+  const answer = await options.dispatch(workspace, type, data);
   const ended = ['EVALUATION_NOT_REQUESTED', 'BASELINE_NOT_REQUESTED'];
   if (answer.outcome === 'rejected' && !ended.includes(answer.code)) throw new Error(`${type}: ${answer.code}`);
   await options.pool.query('UPDATE monitoring.task SET done = true WHERE pos = $1', [task.pos]);

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { routeEntry } from '@kontor/domain/deployment';
+import { routeEntry, routeKey } from '@kontor/domain/deployment';
 import { ROUTES_BUCKET, TELEMETRY_STREAM } from '@kontor/messaging';
 import { jetstream } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
@@ -84,8 +84,8 @@ export const startPipeline = async (options: PipelineOptions): Promise<{ readonl
       await pause(RESTART_MS, signal);
     }
   };
-  const routeOf = async (endpoint: string) => {
-    const entry = await (await new Kvm(nats).open(ROUTES_BUCKET)).get(endpoint);
+  const routeOf = async (workspace: string, endpoint: string) => {
+    const entry = await (await new Kvm(nats).open(ROUTES_BUCKET)).get(routeKey({ workspace, endpoint }));
     return entry?.operation === 'PUT' ? routeEntry.parse(entry.json()) : undefined;
   };
   const running = [

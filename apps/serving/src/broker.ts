@@ -46,12 +46,17 @@ export class Broker {
   }
 
   /**
-   * Follows the routes until the broker is closed. Entries that are no routes are logged, and the last good one
+   * Follows the routes of one workspace until the broker is closed. Entries that are no routes are logged, and the last good one
    * stays in force.
    *
    * @param onSynchronized - called when every route that the bucket held has been applied
    */
-  async followRoutes(onRoute: (entry: RouteEntry) => void, onSynchronized: () => void, log: Log): Promise<void> {
+  async followRoutes(
+    workspace: string,
+    onRoute: (entry: RouteEntry) => void,
+    onSynchronized: () => void,
+    log: Log,
+  ): Promise<void> {
     while (!this.#closed) {
       try {
         // Creating an existing bucket opens it, so the order in which processes start does not matter.
@@ -61,9 +66,11 @@ export class Broker {
         for await (const entry of await bucket.watch()) {
           if (entry.operation === 'PUT') {
             try {
-              onRoute(routeEntry.parse(entry.json()));
+              const route = routeEntry.parse(entry.json());
+              // Another workspace may have an endpoint of the same name; its traffic is not this process's.
+              if (route.workspace === workspace) onRoute(route);
             } catch (error) {
-              log.error('a route is refused', error, { endpoint: entry.key, kvRevision: entry.revision });
+              log.error('a route is refused', error, { key: entry.key, kvRevision: entry.revision });
             }
           }
           if (entry.delta === 0) onSynchronized();

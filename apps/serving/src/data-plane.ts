@@ -103,6 +103,7 @@ export const startDataPlane = async (config: ServingConfig, log: Log): Promise<D
     if (!opened) return;
     broker = opened;
     await opened.followRoutes(
+      config.workspace,
       (entry) => {
         if (apply(entry))
           routeFile.write(routes.all()).catch((error: unknown) => log.error('the routes cannot be saved', error));

@@ -27,7 +27,7 @@ beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'kontor-serving-'));
   const digest = await store(await readFile(new URL('model.onnx', models)));
   const entry: RouteEntry = {
-    workspace: 'main',
+    workspace: 'default',
     endpoint: 'employment',
     environment: 'production',
     streamVersion: 1,

@@ -2,7 +2,7 @@ import { createHash, generateKeyPairSync } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type RouteEntry } from '@kontor/domain/deployment';
+import { type RouteEntry, routeKey } from '@kontor/domain/deployment';
 import { inferenceRecord, type InferenceRecord } from '@kontor/domain/monitoring';
 import { eventually, testNats, type TestNats } from '@kontor/testing';
 import { jetstreamManager } from '@nats-io/jetstream';
@@ -66,7 +66,7 @@ describe('the data plane', () => {
   });
   const put = (streamVersion: number, revisions: RouteEntry['revisions'], change: Partial<RouteEntry> = {}) => {
     const entry: RouteEntry = {
-      workspace: 'main',
+      workspace: 'default',
       endpoint: 'employment',
       environment: 'production',
       streamVersion,
@@ -75,7 +75,7 @@ describe('the data plane', () => {
       revisions,
       ...change,
     };
-    return bucket.put(entry.endpoint, JSON.stringify(entry));
+    return bucket.put(routeKey(entry), JSON.stringify(entry));
   };
   const infer = async (body: unknown, path = 'employment', headers: Record<string, string> = {}) => {
     const response = await fetch(`${plane.url}/v2/models/${path}/infer`, {
@@ -110,6 +110,7 @@ describe('the data plane', () => {
       host: '127.0.0.1',
       port: 0,
       allowedHosts: [],
+      workspace: 'default',
     };
     await mkdir(config.keysDir, { recursive: true });
     const { privateKey } = generateKeyPairSync('ed25519');
@@ -270,6 +271,14 @@ describe('the data plane', () => {
     const response = await fetch(`${plane.url}${path}`, { method, headers: headers as Record<string, string>, ...(method === 'POST' && { body }) }); // prettier-ignore
     expect([response.status, response.headers.get('x-kontor-error-code')]).toEqual([status, code]);
     expect(await response.json()).toEqual({ error: expect.any(String) as string });
+  });
+
+  it('leaves the endpoints of other workspaces alone, whatever their names', async () => {
+    const before = plane.routes.get('employment');
+    await put(99, [], { workspace: 'other' });
+    await put(1, [], { endpoint: 'later' });
+    await eventually(async () => plane.routes.get('later') !== undefined);
+    expect(plane.routes.get('employment')).toBe(before);
   });
 
   it('keeps serving when NATS is killed, also after a restart, and delivers the telemetry later', async () => {

@@ -21,7 +21,7 @@ export {
   scoreBin,
 } from './measurement.js';
 export { type DeploymentRejection, deploymentRejections } from './rejections.js';
-export { type RouteEntry, routeEntry } from './route.js';
+export { type RouteEntry, routeEntry, routeKey } from './route.js';
 export { type ActiveStep, activeStepOf, preparingRolloutOf, routeOf } from './route-fold.js';
 export { ALL_TRAFFIC_BPS, revisionOfBucket, type Sha256, splitBucket } from './split.js';
 export { stagingEndpoint } from './staging-endpoint.js';

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { basisPoints, modelVersionRef, servable, slug } from '../values.js';
 
 /**
- * The route of one endpoint as serving processes see it: one value in the JetStream KV bucket `KONTOR_ROUTES`, key =
- * endpoint. A cache of the endpoint's stream; the bucket can be deleted and written again from the log.
+ * The route of one endpoint as serving processes see it: one value in the JetStream KV bucket `KONTOR_ROUTES` under
+ * {@link routeKey}. A cache of the endpoint's stream; the bucket can be deleted and written again from the log.
  */
 export const routeEntry = z.strictObject({
   workspace: z.string(),
@@ -21,3 +21,7 @@ export const routeEntry = z.strictObject({
   ),
 });
 export type RouteEntry = z.output<typeof routeEntry>;
+
+/** An endpoint's name is unique in its workspace only, so the key has both. */
+export const routeKey = ({ workspace, endpoint }: Pick<RouteEntry, 'workspace' | 'endpoint'>): string =>
+  `${workspace}.${endpoint}`;
