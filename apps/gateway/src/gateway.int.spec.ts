@@ -71,7 +71,7 @@ describe('consistency', () => {
 
   it('answers a past position twice with the same bytes, and two moments in one request', async () => {
     const before = await gateway.append(endpointStream('moments'), 'EndpointCreated', created('moments'));
-    const suspended = { endpoint: 'moments', reason: 'x', by: 'ada', at: '2026-06-01T12:00:00Z' };
+    const suspended = { endpoint: 'moments', reason: 'x', by: 'ada', byUseCase: false, at: '2026-06-01T12:00:00Z' };
     const after = await gateway.append(endpointStream('moments'), 'EndpointSuspended', suspended);
     await gateway.server.gateway.log.wait(after);
     const query = `{

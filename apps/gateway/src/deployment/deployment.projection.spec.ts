@@ -171,14 +171,14 @@ describe('endpoints', () => {
   });
 
   it('name who suspended one and why, until it is resumed', () => {
-    const suspended = { endpoint, reason: 'Numbers look wrong.', by: 'grace', at: '2026-06-01T11:59:59Z' };
+    const suspension = { endpoint, reason: 'Numbers look wrong.', by: 'grace', at: '2026-06-01T11:59:59Z' };
     const events = recorded<DeploymentEvent>([
       { stream, type: 'EndpointCreated', data: created },
-      { stream, type: 'EndpointSuspended', data: suspended },
-      { stream, type: 'EndpointResumed', data: { ...suspended, reason: 'They are right.' } },
+      { stream, type: 'EndpointSuspended', data: { ...suspension, byUseCase: false } },
+      { stream, type: 'EndpointResumed', data: { ...suspension, reason: 'They are right.' } },
     ]);
     const row = { ...endpointRow, routeVersion: 0, revisions: [] };
-    const { reason, by, at } = suspended;
+    const { reason, by, at } = suspension;
     projectionSpec(endpoints)
       .given(events.slice(0, 2))
       .thenRows({ 'default/credit': { ...row, suspension: { reason, by, at } } });

@@ -33,6 +33,7 @@ export const STRATEGY: Strategy = {
 };
 
 const OWN_SERVICE: Partial<CommandMetadata> = { actor: { id: 'service:deployment', kind: 'service', roles: [] } };
+const OPERATOR: Partial<CommandMetadata> = { actor: { id: 'ada', kind: 'person', roles: ['operator'] } };
 const SERVING: Partial<CommandMetadata> = { actor: { id: 'service:serving', kind: 'service', roles: [] } };
 
 const OWN = new Set<DeploymentCommand['type']>(['StageVersion', 'StartRollout', 'RefuseRollout', 'RecordAnalysis']);
@@ -41,7 +42,7 @@ const OWN = new Set<DeploymentCommand['type']>(['StageVersion', 'StartRollout', 
 export const command = <Type extends DeploymentCommand['type']>(
   type: Type,
   data: DataOf<Type>,
-  by: Partial<CommandMetadata> = OWN.has(type) ? OWN_SERVICE : type === 'ReportRevisionState' ? SERVING : {},
+  by: Partial<CommandMetadata> = OWN.has(type) ? OWN_SERVICE : type === 'ReportRevisionState' ? SERVING : OPERATOR,
 ): DeploymentCommand => ({ type, data, metadata: metadata(by) }) as DeploymentCommand;
 
 export const gate = (overrides: Partial<PassedGate> = {}): PassedGate => ({

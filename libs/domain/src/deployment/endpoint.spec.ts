@@ -57,7 +57,7 @@ describe('an endpoint', () => {
   it('is suspended by one person, aborts its rollout, and is suspended only once', () => {
     const suspended = {
       type: 'EndpointSuspended',
-      data: { endpoint: 'credit', reason: 'incident', by: 'ada', at: metadata().now },
+      data: { endpoint: 'credit', reason: 'incident', by: 'ada', byUseCase: false, at: metadata().now },
     } as const;
     given(canary)
       .when(suspend)
@@ -81,6 +81,62 @@ describe('an endpoint', () => {
       ),
     ).toEqual(['EndpointResumed']);
     given(live).when(lift).thenNothing();
+  });
+
+  it('stays suspended as long as its use case is', () => {
+    const own = { actor: { id: 'service:deployment', kind: 'service', roles: [] } } as const;
+    const data = { endpoint: 'credit', reason: 'incident', onBehalfOf: 'eve' };
+    const withUseCase = command('SuspendEndpoint', data, own);
+    const lift = command('ResumeEndpoint', { endpoint: 'credit', reason: 'over' });
+    const liftWithUseCase = command('ResumeEndpoint', data, own);
+    const suspended = given(live).when(suspend).events();
+    const both = given([...live, ...suspended])
+      .when(withUseCase)
+      .events();
+    expect(both).toMatchObject([{ type: 'EndpointSuspended', data: { by: 'eve', byUseCase: true } }]);
+    given([...live, ...suspended, ...both])
+      .when(withUseCase)
+      .thenNothing();
+    given([...live, ...suspended, ...both])
+      .when(lift)
+      .thenRejected('SUSPENDED_BY_USE_CASE', { endpoint: 'credit' });
+    expect(
+      types(
+        given([...live, ...suspended, ...both])
+          .when(liftWithUseCase)
+          .events(),
+      ),
+    ).toEqual(['EndpointResumed']);
+    given([...live, ...suspended])
+      .when(liftWithUseCase)
+      .thenNothing();
+  });
+
+  it('is sent traffic again by an operator, an owner or an admin, and stopped by anybody', () => {
+    const as = (...roles: string[]) => ({ actor: { id: 'max', kind: 'person', roles } }) as const;
+    const anyOf = ['operator', 'owner', 'admin'];
+    const lift = { endpoint: 'credit', reason: 'over' };
+    const suspended = given(live)
+      .when(command('SuspendEndpoint', lift, as()))
+      .events();
+    given([...live, ...suspended])
+      .when(command('ResumeEndpoint', lift, as('data-scientist')))
+      .thenRejected('ROLE_REQUIRED', { actor: 'max', anyOf });
+    given(live)
+      .when(command('RollBack', lift, as()))
+      .thenRejected('ROLE_REQUIRED', { actor: 'max', anyOf });
+    given([...canary, held])
+      .when(command('ResumeRollout', { rolloutId: ROLLOUT, ...lift }, as()))
+      .thenRejected('ROLE_REQUIRED', { actor: 'max', anyOf });
+    for (const role of anyOf) {
+      expect(
+        types(
+          given([...live, ...suspended])
+            .when(command('ResumeEndpoint', lift, as(role)))
+            .events(),
+        ),
+      ).toEqual(['EndpointResumed']);
+    }
   });
 
   it('names who suspended the use case, but believes nobody else about that', () => {

@@ -33,6 +33,8 @@ export interface Endpoint {
   readonly endpoint: string;
   readonly environment: Environment;
   readonly suspended: boolean;
+  /** Whether the use case is suspended; this outlasts what is said of the endpoint alone. */
+  readonly suspendedByUseCase: boolean;
   /** Every revision that the endpoint was ever given, newest first. */
   readonly revisions: readonly Revision[];
   /** The revision that was promoted last; null before the first. */
@@ -84,12 +86,23 @@ type CommandData<Type extends DeploymentCommand['type']> = Extract<DeploymentCom
 const isOwnService = ({ actor }: CommandMetadata): boolean =>
   actor.kind === 'service' && actor.id === 'service:deployment';
 
+/** Who may let a model answer again. Stopping one needs no role: whoever sees the harm comes first. */
+const OPERATING_ROLES = ['operator', 'owner', 'admin'] as const;
+
+// The local user of an installation without sign-in may operate, because nobody else is there.
+const mayOperate = (metadata: CommandMetadata): boolean =>
+  metadata.actor.kind === 'local' ||
+  isOwnService(metadata) ||
+  OPERATING_ROLES.some((role) => metadata.actor.roles.includes(role));
+
 const personOf = ({ actor }: CommandMetadata): string | null => (actor.kind === 'service' ? null : actor.id);
 
-const responsible = ({
-  metadata,
-  data,
-}: Extract<DeploymentCommand, { type: 'SuspendEndpoint' | 'ResumeEndpoint' }>): string =>
+type Suspension = Extract<DeploymentCommand, { type: 'SuspendEndpoint' | 'ResumeEndpoint' }>;
+
+const followsUseCase = ({ metadata, data }: Suspension): boolean =>
+  isOwnService(metadata) && data.onBehalfOf !== undefined;
+
+const responsible = ({ metadata, data }: Suspension): string =>
   (isOwnService(metadata) ? data.onBehalfOf : undefined) ?? metadata.actor.id;
 
 const decide = (command: DeploymentCommand, state: EndpointState): Decided => {
@@ -103,6 +116,13 @@ const decide = (command: DeploymentCommand, state: EndpointState): Decided => {
       break;
     case 'ReportRevisionState':
       if (metadata.actor.kind !== 'service') return reject('SERVICE_ONLY', { actor: metadata.actor.id });
+      break;
+    case 'ResumeEndpoint':
+    case 'ResumeRollout':
+    case 'RollBack':
+      if (!mayOperate(metadata)) {
+        return reject('ROLE_REQUIRED', { actor: metadata.actor.id, anyOf: [...OPERATING_ROLES] });
+      }
   }
   if (command.type === 'CreateEndpoint') {
     if (state.status !== 'None') return reject('ENDPOINT_EXISTS', { endpoint: state.endpoint });
@@ -147,11 +167,12 @@ const decide = (command: DeploymentCommand, state: EndpointState): Decided => {
     case 'RollBack':
       return rollBack(command.data, state, metadata);
     case 'SuspendEndpoint': {
-      if (state.suspended) return [];
+      const byUseCase = followsUseCase(command);
+      if (state.suspended && (state.suspendedByUseCase || !byUseCase)) return [];
       const { endpoint, reason } = command.data;
       const suspended: DeploymentEvent = {
         type: 'EndpointSuspended',
-        data: { endpoint, reason, by: responsible(command), at: metadata.now },
+        data: { endpoint, reason, by: responsible(command), byUseCase, at: metadata.now },
       };
       if (state.rollout === null) return [suspended];
       const because = { reason: `The endpoint was suspended: ${reason}`.slice(0, 5000), by: responsible(command) };
@@ -160,6 +181,10 @@ const decide = (command: DeploymentCommand, state: EndpointState): Decided => {
     case 'ResumeEndpoint': {
       if (!state.suspended) return [];
       const { endpoint, reason } = command.data;
+      const byUseCase = followsUseCase(command);
+      if (state.suspendedByUseCase && !byUseCase) return reject('SUSPENDED_BY_USE_CASE', { endpoint });
+      // A suspension of this endpoint alone is lifted by a person, not by what happens to the use case.
+      if (byUseCase && !state.suspendedByUseCase) return [];
       return [{ type: 'EndpointResumed', data: { endpoint, reason, by: responsible(command), at: metadata.now } }];
     }
     default:
@@ -327,6 +352,7 @@ const evolveCreated = (endpoint: string, environment: Environment): Endpoint => 
   endpoint,
   environment,
   suspended: false,
+  suspendedByUseCase: false,
   revisions: [],
   stable: null,
   previous: null,
@@ -379,9 +405,13 @@ const evolve = (state: EndpointState, event: DeploymentEvent): EndpointState => 
       // Going forward again is a rollout with its own gate: the revision that was left is no target of a rollback.
       return { ...next, stable: event.data.toRevisionId, previous: null };
     case 'EndpointSuspended':
-      return { ...next, suspended: true };
+      return {
+        ...next,
+        suspended: true,
+        suspendedByUseCase: event.data.byUseCase || next.suspendedByUseCase,
+      };
     case 'EndpointResumed':
-      return { ...next, suspended: false };
+      return { ...next, suspended: false, suspendedByUseCase: false };
     default:
       return next;
   }

@@ -100,7 +100,14 @@ export const deploymentEvents = {
     reason: text,
     by: actorId.nullable(),
   }),
-  EndpointSuspended: z.strictObject({ endpoint: slug, reason: text, by: actorId, at: instant }),
+  /** `byUseCase`: it follows from the suspension of the use case, so it ends with that only. */
+  EndpointSuspended: z.strictObject({
+    endpoint: slug,
+    reason: text,
+    by: actorId,
+    byUseCase: z.boolean(),
+    at: instant,
+  }),
   EndpointResumed: z.strictObject({ endpoint: slug, reason: text, by: actorId, at: instant }),
 } as const;
 

@@ -15,10 +15,12 @@ export const deploymentRejections = {
   ROLLOUT_NOT_AWAITING_GATE: 'The rollout does not wait for a gate decision.',
   ROLLOUT_NOT_HELD: 'The rollout is not held.',
   ROLLOUT_UNKNOWN: 'The endpoint has no such rollout.',
+  ROLE_REQUIRED: 'Sending traffic to a model again needs another role.',
   SERVICE_ONLY: 'Only the platform itself sends this command.',
   STAGING_HAS_NO_ROLLOUTS:
     'A staging endpoint loads every registered version by itself; request the rollout on a production endpoint.',
   STEP_MOVED: 'The measurement belongs to a step that the rollout is not in.',
+  SUSPENDED_BY_USE_CASE: 'The use case is suspended; resume that, and the endpoint follows.',
   VERSION_NUMBER_TAKEN: 'The endpoint has another model version with this number; its address would be ambiguous.',
 } as const;
 
