@@ -49,7 +49,7 @@ export interface CliConfig {
   readonly dataDir: string;
   readonly keysDir: string;
   readonly artifactsDir: string;
-  /** Address that gateway and serving listen on. */
+  /** Address that the gateway listens on. */
   readonly host: string;
   readonly gateway: Door;
   readonly serving: Door;

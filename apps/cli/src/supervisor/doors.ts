@@ -8,6 +8,9 @@ export interface Doors {
   readonly serving: number;
 }
 
+/** Serving asks for no token, so it is for this machine only, wherever the gateway listens. */
+export const SERVING_HOST = '127.0.0.1';
+
 /** Where a client on this machine reaches a server that listens on `host`. */
 export const urlOf = (host: string, port: number): string => {
   const reachable = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
@@ -37,6 +40,6 @@ export const openDoors = async (
     );
   return {
     gateway: await open(host, 'KONTOR_PORT', gateway, say),
-    serving: await open(host, 'KONTOR_SERVING_PORT', serving, say),
+    serving: await open(SERVING_HOST, 'KONTOR_SERVING_PORT', serving, say),
   };
 };

@@ -5,7 +5,7 @@ import type { CliConfig } from '../config.js';
 import { type AppName, mainOf, startApp } from './app-process.js';
 import { prepareBroker } from './broker.js';
 import { rolePasswords } from './database-roles.js';
-import { type Doors, openDoors, urlOf } from './doors.js';
+import { type Doors, openDoors, SERVING_HOST, urlOf } from './doors.js';
 import { eventTypes } from './event-types.js';
 import { prepareKeys } from './keys.js';
 import { removeRunFile, type RunFile, writeRunFile } from './run-file.js';
@@ -54,9 +54,9 @@ const environmentOf = (
     KONTOR_DATA_DIR: config.dataDir,
     KONTOR_KEYS_DIR: config.keysDir,
     KONTOR_ARTIFACTS_DIR: config.artifactsDir,
-    KONTOR_HOST: config.host,
+    KONTOR_HOST: app === 'serving' ? SERVING_HOST : config.host,
     KONTOR_HEALTH_PORT: '0',
-    KONTOR_SERVING_URL: urlOf(config.host, doors.serving),
+    KONTOR_SERVING_URL: urlOf(SERVING_HOST, doors.serving),
   };
 };
 
@@ -106,7 +106,7 @@ const startAll = async (
 
   const addresses = {
     gateway: urlOf(config.host, doors.gateway),
-    serving: urlOf(config.host, doors.serving),
+    serving: urlOf(SERVING_HOST, doors.serving),
     postgres: withoutCredentials(urlFor('kontor_gateway')),
     nats: withoutCredentials(nats.url),
   };
