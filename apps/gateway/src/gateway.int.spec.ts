@@ -22,7 +22,9 @@ const answerCommands = async (): Promise<void> => {
   const subscription = nats.subscribe('kontor.cmd.deployment.>');
   void (async () => {
     for await (const message of subscription) {
-      const { type, data } = message.json<{ type: string; data: { endpoint: string; description: string } }>();
+      const { type, data } = message.json<{ type: string; data?: { endpoint: string; description: string } }>();
+      // The page asks whether a service listens with a message that is no command.
+      if (data === undefined) continue;
       if (type === 'RollBack') {
         message.respond(
           JSON.stringify({ outcome: 'rejected', code: 'NOTHING_TO_ROLL_BACK_TO', message: 'No.', details: {} }),
