@@ -1,7 +1,9 @@
+import { claimKey, type PreparedCommand, prepareCommand } from './append-request.js';
+import { outsideWindow } from './command-window.js';
 import type { RecordedEvent } from './event.js';
-import type { Accepted, AppendRequest, AppendResult, EventStore, ExpectedVersion } from './event-store.js';
+import type { Accepted, AppendRequest, AppendResult, EventStore } from './event-store.js';
 import type { Position } from './position.js';
-import { parseStreamId, type StreamId } from './stream-id.js';
+import type { StreamId } from './stream-id.js';
 import { upcast, type Upcasters } from './upcast.js';
 
 interface InMemoryOptions {
@@ -9,6 +11,12 @@ interface InMemoryOptions {
   readonly now: () => string;
   readonly upcasters?: Upcasters;
 }
+
+/** As `prepareCommand` writes it. */
+const ANY = -1n;
+
+/** Nothing is ever dropped here, so only the general window of command ids holds. */
+const OLDEST_KEPT_MS = 0;
 
 /** The event store for specs and the simulation. Passes the same contract as PostgreSQL; holds nothing durably. */
 export class InMemoryEventStore implements EventStore {
@@ -20,54 +28,53 @@ export class InMemoryEventStore implements EventStore {
   constructor(private readonly options: InMemoryOptions) {}
 
   async append(request: AppendRequest): Promise<AppendResult> {
-    const known = this.#commands.get(request.commandId);
+    const command = prepareCommand(request);
+    const recordedAt = this.options.now();
+    const forgotten = outsideWindow(command.id, OLDEST_KEPT_MS, Date.parse(recordedAt));
+    if (forgotten) throw forgotten;
+    const known = this.#commands.get(command.id);
     if (known) {
-      if (!equalBytes(known.requestHash, request.requestHash)) return { outcome: 'key_reused' };
+      if (!equalBytes(known.requestHash, command.requestHash)) return { outcome: 'key_reused' };
       const { requestHash: _, ...accepted } = known;
       return { outcome: 'replayed', ...accepted };
     }
-    const refused = this.#refusal(request);
-    if (refused) return { outcome: refused, versions: request.writes.map(({ stream }) => this.#version(stream)) };
+    const refused = this.#refusal(command);
+    if (refused) return { outcome: refused, versions: command.writes.map(({ stream }) => this.#version(stream)) };
 
-    const recordedAt = this.options.now();
     const firstPosition = BigInt(this.#events.length) + 1n;
-    for (const { stream, events } of request.writes) {
-      const { workspace } = parseStreamId(stream);
-      for (const event of events) {
+    for (const { stream, events } of command.writes) {
+      const [workspace = ''] = stream.split('/');
+      for (const { id: eventId, type, schemaVersion, data, meta } of events) {
         const version = this.#version(stream) + 1n;
         this.#versions.set(stream, version);
-        // A copy through JSON, as PostgreSQL would give it back: no shared objects, no undefined.
-        const copy = JSON.parse(JSON.stringify({ data: event.data, meta: event.meta })) as Pick<
-          RecordedEvent,
-          'data' | 'meta'
-        >;
         this.#events.push({
           position: BigInt(this.#events.length) + 1n,
-          eventId: event.eventId,
+          eventId,
           streamId: stream,
           version,
-          type: event.type,
-          schemaVersion: event.schemaVersion,
+          type,
+          schemaVersion,
           workspace,
-          actor: request.actor,
-          commandId: request.commandId,
+          actor: command.actor,
+          commandId: command.id,
           recordedAt,
-          ...copy,
+          data: JSON.parse(data) as unknown,
+          meta: JSON.parse(meta) as RecordedEvent['meta'],
         });
       }
     }
-    for (const { stream, kind, key, take } of request.claims ?? []) {
-      const claim = claimKey(stream, kind, key);
-      if (take) this.#claims.set(claim, stream);
-      else if (this.#claims.get(claim) === stream) this.#claims.delete(claim);
+    for (const claim of command.claims) {
+      const key = claimKey(claim);
+      if (claim.take) this.#claims.set(key, claim.stream);
+      else if (this.#claims.get(key) === claim.stream) this.#claims.delete(key);
     }
     const accepted: Accepted = {
       firstPosition,
       lastPosition: BigInt(this.#events.length),
-      versions: request.writes.map(({ stream }) => this.#version(stream)),
+      versions: command.writes.map(({ stream }) => this.#version(stream)),
       recordedAt,
     };
-    this.#commands.set(request.commandId, { ...accepted, requestHash: request.requestHash });
+    this.#commands.set(command.id, { ...accepted, requestHash: command.requestHash.slice() });
     return { outcome: 'appended', ...accepted };
   }
 
@@ -99,17 +106,17 @@ export class InMemoryEventStore implements EventStore {
     return this.#versions.get(stream) ?? 0n;
   }
 
-  #refusal({ writes, guards = [], claims = [] }: AppendRequest): 'conflict' | 'guard' | 'claimed' | undefined {
-    const fails = (stream: StreamId, expected: ExpectedVersion) =>
-      expected !== 'any' && (expected === 'none' ? 0n : expected) !== this.#version(stream);
-    // Where several hold, the alphabetically first is named, as the SQL function does (`min`).
-    const foreign = claims.some(({ stream, kind, key, take }) => {
-      const owner = this.#claims.get(claimKey(stream, kind, key));
-      return take && owner !== undefined && owner !== stream;
-    });
-    if (foreign) return 'claimed';
-    if (writes.some(({ stream, expected }) => fails(stream, expected))) return 'conflict';
-    return guards.some(({ stream, expected }) => fails(stream, expected)) ? 'guard' : undefined;
+  #refusal({ writes, guards, claims }: PreparedCommand): 'conflict' | 'guard' | 'claimed' | undefined {
+    const fails = ({ stream, expected }: { stream: StreamId; expected: bigint }) =>
+      expected !== ANY && expected !== this.#version(stream);
+    const isForeign = (claim: PreparedCommand['claims'][number]) => {
+      const owner = this.#claims.get(claimKey(claim));
+      return claim.take && owner !== undefined && owner !== claim.stream;
+    };
+    // Where several hold, the alphabetically first is named, as PostgreSQL does.
+    if (claims.some(isForeign)) return 'claimed';
+    if (writes.some(fails)) return 'conflict';
+    return guards.some(fails) ? 'guard' : undefined;
   }
 
   #lift(event: RecordedEvent): RecordedEvent {
@@ -117,12 +124,6 @@ export class InMemoryEventStore implements EventStore {
     return upcasters ? { ...event, data: upcast(upcasters, event.type, event.schemaVersion, event.data) } : event;
   }
 }
-
-/** A kind of name belongs to a context of a workspace. */
-const claimKey = (stream: StreamId, kind: string, key: string): string => {
-  const { workspace, context } = parseStreamId(stream);
-  return `${workspace}\n${context}\n${kind}\n${key}`;
-};
 
 const equalBytes = (a: Uint8Array, b: Uint8Array): boolean =>
   a.length === b.length && a.every((byte, i) => byte === b[i]);

@@ -1,8 +1,11 @@
+export { claimKey, MAX_BATCH_BYTES, MAX_EVENT_BYTES, type PreparedCommand, prepareCommand } from './append-request.js';
 export type { Actor, Command, CommandMetadata, CommandOf, CommandSchemas } from './command.js';
+export { outsideWindow } from './command-window.js';
 export { type AnyDecider, type Context, type Route, routes } from './context.js';
 export { type Decider, fold, unreachable } from './decider.js';
 export { type Decision, isRejected, reject, type Rejected, type Rejection } from './decision.js';
 export type { DomainEvent, EventMeta, EventOf, EventSchemas, NewEvent, Recorded, RecordedEvent } from './event.js';
+export { CommandIdOutsideWindow, EventStoreError, TooLarge } from './errors.js';
 export type {
   Accepted,
   AppendRequest,
@@ -14,6 +17,7 @@ export type {
   Write,
 } from './event-store.js';
 export { InMemoryEventStore } from './in-memory-event-store.js';
+export { eventJsonSchema } from './json-schema.js';
 export { BEGINNING, latest, parsePosition, type Position } from './position.js';
 export type { Projection } from './projection.js';
 export type { ReactionCommand, Reactions } from './reaction.js';

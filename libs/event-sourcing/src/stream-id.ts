@@ -1,7 +1,7 @@
 /** `<workspace>/<context>/<aggregate>/<id>`, for example `default/registry/run/4f0c…`. */
 export type StreamId = string;
 
-// The same pattern stands as a CHECK on es.stream, so the in-memory store and PostgreSQL accept the same ids.
+// The same pattern stands in the database (es.stream_name), behind this one.
 const PATTERN = /^[a-z0-9][a-z0-9_-]*\/[a-z]+\/[a-z][a-z-]*\/[^/\s]+$/;
 
 export interface StreamParts {
@@ -11,6 +11,11 @@ export interface StreamParts {
   readonly id: string;
 }
 
+/** @throws Error if it is no stream id. */
+export const requireStreamId = (stream: StreamId): void => {
+  if (!PATTERN.test(stream)) throw new Error(`not a stream id: ${stream}`);
+};
+
 /**
  * Joins the parts of a stream id. The id part is percent-encoded, so any text (a model name with a space) may be one.
  *
@@ -18,7 +23,7 @@ export interface StreamParts {
  */
 export const streamId = ({ workspace, context, aggregate, id }: StreamParts): StreamId => {
   const stream = `${workspace}/${context}/${aggregate}/${encodeURIComponent(id)}`;
-  if (!PATTERN.test(stream)) throw new Error(`not a stream id: ${stream}`);
+  requireStreamId(stream);
   return stream;
 };
 
@@ -28,7 +33,7 @@ export const streamId = ({ workspace, context, aggregate, id }: StreamParts): St
  * @throws Error if it is not one.
  */
 export const parseStreamId = (stream: StreamId): StreamParts => {
-  if (!PATTERN.test(stream)) throw new Error(`not a stream id: ${stream}`);
+  requireStreamId(stream);
   const [workspace = '', context = '', aggregate = '', id = ''] = stream.split('/');
   return { workspace, context, aggregate, id: decodeURIComponent(id) };
 };

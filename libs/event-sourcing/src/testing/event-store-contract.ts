@@ -1,4 +1,6 @@
-import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict';
+import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict';
+import { MAX_BATCH_BYTES, MAX_EVENT_BYTES } from '../append-request.js';
+import { CommandIdOutsideWindow, TooLarge } from '../errors.js';
 import type { NewEvent, RecordedEvent } from '../event.js';
 import type { AppendRequest, EventStore } from '../event-store.js';
 
@@ -11,7 +13,11 @@ export interface EventStoreContract {
   readonly create: () => Promise<EventStore>;
   /** A fresh UUIDv7. */
   readonly uuid: () => string;
+  /** What the store takes for the present, in milliseconds since 1970. */
+  readonly nowMs: () => number;
 }
+
+const DAY_MS = 86_400_000;
 
 const collect = async (events: AsyncIterable<RecordedEvent>): Promise<RecordedEvent[]> => {
   const all: RecordedEvent[] = [];
@@ -19,8 +25,11 @@ const collect = async (events: AsyncIterable<RecordedEvent>): Promise<RecordedEv
   return all;
 };
 
-/** The behaviour that every {@link EventStore} has. Run by the in-memory store and by PostgreSQL. */
-export const eventStoreContract = ({ test, create, uuid }: EventStoreContract): void => {
+/**
+ * The behaviour that every {@link EventStore} has. Run by the in-memory store and by PostgreSQL. What a database role may
+ * append is not part of it: there are no roles in memory.
+ */
+export const eventStoreContract = ({ test, create, uuid, nowMs }: EventStoreContract): void => {
   const event = (type: string, data: unknown = {}): NewEvent => ({
     eventId: uuid(),
     type,
@@ -175,5 +184,151 @@ export const eventStoreContract = ({ test, create, uuid }: EventStoreContract): 
     const [read] = await collect(store.readAll(0n));
     deepStrictEqual([read?.data, read?.meta, read?.eventId, read?.actor], [data, sent.meta, sent.eventId, 'ada']);
     deepStrictEqual(Object.keys((read?.data as typeof data).nested), ['b', 'a']);
+  });
+
+  const one = (overrides: Partial<NewEvent> = {}) => [{ ...event('A'), ...overrides }];
+  const write = (events: readonly NewEvent[], stream = run('a')) => ({ stream, expected: 'any' as const, events });
+  const twin = event('A');
+  const cycle: { self?: unknown } = {};
+  cycle.self = cycle;
+  const bytes = (size: number) => 'x'.repeat(size - 2);
+  const claim = { stream: run('a'), kind: 'model', key: 'm', take: true };
+  const at = (ms: number): string => {
+    const hex = ms.toString(16).padStart(12, '0');
+    return `${hex.slice(0, 8)}-${hex.slice(8)}${uuid().slice(13)}`;
+  };
+
+  const refusals: readonly (readonly [string, Partial<AppendRequest>, RegExp | typeof TooLarge | typeof TypeError])[] =
+    [
+      ['no write', { writes: [] }, /^Error: an append needs at least one write/],
+      ['a write of no event', { writes: [write([])] }, /each write at least one event$/],
+      ['two writes to one stream', { writes: [write(one()), write(one())] }, /writes a stream at most once$/],
+      ['a claim twice', { claims: [claim, { ...claim, take: false }] }, /names a claim at most once$/],
+      ['an event id twice', { writes: [write([twin, twin])] }, /names event \S+ twice$/],
+      [
+        'an event id twice, in two streams',
+        { writes: [write([twin]), write([twin], run('b'))] },
+        /names event \S+ twice$/,
+      ],
+      [
+        'an event id that is no UUID',
+        { writes: [write(one({ eventId: 'a' }))] },
+        /an event id must be a UUID.*got "a"$/,
+      ],
+      ['a stream that is none', { writes: [write(one(), 'no stream')] }, /not a stream id: no stream$/],
+      ['a guard on no stream', { guards: [{ stream: 'a', expected: 'none' }] }, /not a stream id: a$/],
+      ['a claim of no stream', { claims: [{ ...claim, stream: 'a/b' }] }, /not a stream id: a\/b$/],
+      [
+        'a claim with NUL',
+        { claims: [{ ...claim, key: 'a\0b' }] },
+        /a claim must be one line.*got "model\/a\\u0000b"$/,
+      ],
+      ['an actor of two lines', { actor: 'a\nb' }, /the actor must be one line of Unicode without NUL, got "a\\nb"$/],
+      ['a type of two lines', { writes: [write(one({ type: 'A\nB' }))] }, /an event type must be one line/],
+      ['half a sign', { actor: 'a\ud83d' }, /the actor must be one line of Unicode/],
+      [
+        'a schema version of 17 bits',
+        { writes: [write(one({ schemaVersion: 40_000 }))] },
+        /from 1 to 32767, got 40000$/,
+      ],
+      ['a version of 64 bits', { writes: [{ ...write(one()), expected: 2n ** 63n }] }, /from 0 to 9223372036854775807/],
+      ['a version below zero', { writes: [{ ...write(one()), expected: -1n }] }, /an expected version must.*got -1$/],
+      [
+        'a time that is none',
+        { writes: [write(one({ meta: { ...twin.meta, occurredAt: '2026-02-30T00:00:00Z' } }))] },
+        /meta\.occurredAt must be a time of RFC 3339, got "2026-02-30T00:00:00Z"$/,
+      ],
+      [
+        'a correlation that is no UUID',
+        { writes: [write(one({ meta: { ...twin.meta, correlationId: 'x' } }))] },
+        /meta\.correlationId must be a UUID/,
+      ],
+      ['data that is nothing', { writes: [write(one({ data: undefined }))] }, /must be JSON, got undefined$/],
+      ['data in a circle', { writes: [write(one({ data: cycle }))] }, TypeError],
+      ['one byte too much in an event', { writes: [write(one({ data: bytes(MAX_EVENT_BYTES + 1) }))] }, TooLarge],
+      [
+        'more than a command may hold',
+        { writes: [write(Array.from({ length: 4 }, () => event('A', bytes(MAX_BATCH_BYTES / 4))))] },
+        TooLarge,
+      ],
+    ];
+  let shared: Promise<EventStore> | undefined; // a database for each row would take minutes on a busy machine
+  for (const [what, overrides, refusal] of refusals) {
+    test(`refuses ${what}, and writes nothing`, async () => {
+      const store = await (shared ??= create());
+      const good = request({ writes: [write(one())] });
+      const before = await store.head();
+      await rejects(store.append({ ...good, ...overrides }), refusal);
+      strictEqual(await store.head(), before);
+      strictEqual((await store.append(good)).outcome, 'appended');
+    });
+  }
+
+  test('takes as much as an event may hold', async () => {
+    const store = await create();
+    const full = request({ writes: [write(one({ data: bytes(MAX_EVENT_BYTES) }))] });
+    strictEqual((await store.append(full)).outcome, 'appended');
+  });
+
+  test('refuses a command id that it would not remember or that is no UUIDv7', async () => {
+    const store = await create();
+    const random = uuid().replace(/^(.{14})7/, '$14');
+    for (const commandId of [at(nowMs() - 430 * DAY_MS), at(nowMs() + 2 * DAY_MS), random]) {
+      const refused = store.append(request({ commandId, writes: [write(one())] }));
+      await rejects(refused, CommandIdOutsideWindow);
+      await rejects(refused, /must be a UUIDv7 made between \S+ and \S+; make a new id for a new command$/);
+    }
+    strictEqual(await store.head(), 0n);
+    const recent = request({ commandId: at(nowMs() - DAY_MS), writes: [write(one())] });
+    strictEqual((await store.append(recent)).outcome, 'appended');
+  });
+
+  test('names a foreign claim before a stale version, and that before a moved guard', async () => {
+    const store = await create();
+    await store.append(request({ writes: [write(one())], claims: [claim] }));
+    const stale = { ...write(one(), run('b')), expected: 7n };
+    const guards = [{ stream: run('a'), expected: 7n }];
+    const claims = [{ ...claim, stream: run('b') }];
+    deepStrictEqual(await store.append(request({ writes: [stale], guards, claims })), {
+      outcome: 'claimed',
+      versions: [0n],
+    });
+    deepStrictEqual(await store.append(request({ writes: [stale], guards })), { outcome: 'conflict', versions: [0n] });
+  });
+
+  test('answers a repeated command although its guard has moved and its claim is freed', async () => {
+    const store = await create();
+    const first = request({
+      writes: [write(one(), run('b'))],
+      guards: [{ stream: run('a'), expected: 'none' }],
+      claims: [{ ...claim, stream: run('b') }],
+    });
+    strictEqual((await store.append(first)).outcome, 'appended');
+    await store.append(
+      request({
+        writes: [write(one())],
+        claims: [
+          { ...claim, stream: run('b'), take: false },
+          { ...claim, key: 'n' },
+        ],
+      }),
+    );
+    strictEqual((await store.append(first)).outcome, 'replayed');
+    strictEqual(await store.head(), 2n);
+  });
+
+  test('keeps one name apart by kind, context and workspace, and a stream may take its own again', async () => {
+    const store = await create();
+    const elsewhere = 'other/registry/run/a';
+    const take = (stream: string, kind: string) =>
+      store.append(request({ writes: [write(one(), stream)], claims: [{ stream, kind, key: 'm', take: true }] }));
+    const outcomes = [
+      await take(run('a'), 'model'),
+      await take(run('a'), 'model'),
+      await take(run('b'), 'run'),
+      await take(elsewhere, 'model'),
+      await take(run('b'), 'model'),
+    ].map(({ outcome }) => outcome);
+    deepStrictEqual(outcomes, ['appended', 'appended', 'appended', 'appended', 'claimed']);
   });
 };
