@@ -1,9 +1,15 @@
 import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
-import type { AppendRequest, AppendResult } from '@kontor/event-sourcing';
+import {
+  type AppendRequest,
+  type AppendResult,
+  claimKey,
+  MAX_BATCH_BYTES,
+  outsideWindow,
+  type PreparedCommand,
+  prepareCommand,
+} from '@kontor/event-sourcing';
 import type pg from 'pg';
 import { AppendConnection } from './append-connection.js';
-import { claimKey, MAX_BATCH_BYTES, type PreparedCommand, prepareCommand } from './append-request.js';
-import { outsideWindow } from './command-window.js';
 import { isTransient, QueueFull, StoreUnavailable } from './errors.js';
 
 /** More commands a call gained nothing, and a longer call holds the head row longer. */

@@ -1,7 +1,6 @@
-import type { AppendResult } from '@kontor/event-sourcing';
+import type { AppendResult, PreparedCommand } from '@kontor/event-sourcing';
 import pg from 'pg';
 import { callAppend } from './append-call.js';
-import type { PreparedCommand } from './append-request.js';
 
 // Only this connection. Without statistics the planner chose scans and the function fell to a seventh of its rate;
 // a generic plan with index look-ups is right at any size of the tables. A stuck head row becomes an error after 2 s.

@@ -1,9 +1,9 @@
-import type { AppendResult, RecordedEvent } from '@kontor/event-sourcing';
+import { type AppendRequest, type AppendResult, type RecordedEvent } from '@kontor/event-sourcing';
 import { prng, testDatabase, uuidv7 } from '@kontor/testing';
+import { eventLeaf } from '@kontor/transparency-log';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { MAX_EVENT_BYTES } from './append-request.js';
-import { CommandIdOutsideWindow, QueueFull, TooLarge } from './errors.js';
-import { entryText, leafHash } from './leaf.js';
+import { QueueFull, StoreUnavailable } from './errors.js';
+import { createEventStore } from './event-store.js';
 import { type LogFixture, openLog, ORIGIN, requests } from './log.fixture.js';
 import { readRawPage } from './read-all.js';
 
@@ -66,7 +66,7 @@ describe('append', () => {
     const rows = await readRawPage(log.admin, { after: 0n, limit: 100_000 });
     expect(rows.length).toBeGreaterThan(100);
     for (const row of rows) {
-      expect(Buffer.from(row.leaf).equals(leafHash(entryText(ORIGIN, row))), `leaf of ${row.position}`).toBe(true);
+      expect(Buffer.from(row.leaf).equals(eventLeaf(ORIGIN, row)), `leaf of ${row.position}`).toBe(true);
     }
   });
 
@@ -113,37 +113,126 @@ describe('append', () => {
     expect((await store.head()) - before).toBe(2_000n);
   });
 
-  it('lets one bad command fail alone', async () => {
+  it('lets a bad command fail alone, whatever is wrong with it', async () => {
     const store = log.store();
-    const [good, bad, other] = await Promise.allSettled([
-      store.append(append('default/registry/run/good', [event('A')])),
-      store.append(append('default/registry/run/bad', [event('A\nB')])),
-      store.append(append('default/registry/run/other', [event('A')])),
-    ]);
-    expect([good.status, bad.status, other.status]).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+    const before = await store.head();
+    const bad: AppendRequest[] = [
+      append('default/registry/run/bad', [event('A\nB')]),
+      append('default/registry/run/bad', [event('A')], { actor: 'a\0b' }),
+      append('default/registry/run/bad', [event('A\0')]),
+      append('no stream', [event('A')]),
+      append('default/governance/gate/bad', [event('A')]),
+      append('default/registry/run/bad', [{ ...event('A'), schemaVersion: 40_000 }]),
+      append('default/registry/run/bad', [
+        { ...event('A'), meta: { ...event('A').meta, occurredAt: 'yesterday noon' } },
+      ]),
+      append('default/registry/run/bad', [event('A')], {
+        writes: [{ stream: 'default/registry/run/bad', expected: 2n ** 63n, events: [event('A')] }],
+      }),
+      append('default/registry/run/bad', [event('A')], {
+        claims: [{ stream: 'default/registry/run/bad', kind: 'model', key: 'a\0b', take: true }],
+      }),
+    ];
+    const good = () => store.append(append(`default/registry/run/good-${uuidv7()}`, [event('A')]));
+    const all = await Promise.allSettled(bad.flatMap((request) => [good(), store.append(request), good()]));
+    expect(all.map(({ status }) => status)).toEqual(bad.flatMap(() => ['fulfilled', 'rejected', 'fulfilled']));
+    expect(await store.head()).toBe(before + BigInt(2 * bad.length));
   });
 
-  it('takes 256 KiB of data in an event and refuses one byte more', async () => {
+  it('gives back the exact text of any JSON, and its leaf', async () => {
     const store = log.store();
-    const dataOf = (bytes: number) => 'x'.repeat(bytes - 2);
-    const fits = await store.append(append('default/registry/run/big', [event('A', dataOf(MAX_EVENT_BYTES))]));
-    expect(fits.outcome).toBe('appended');
-    const tooLarge = store.append(append('default/registry/run/big', [event('A', dataOf(MAX_EVENT_BYTES + 1))]));
-    await expect(tooLarge).rejects.toThrow(TooLarge);
+    const before = await store.head();
+    const nested = JSON.parse('['.repeat(1_000) + ']'.repeat(1_000)) as unknown;
+    const payloads: unknown[] = [
+      { text: 'zoë 模型 🙂 \u0000 \u001f \\ " \n \ud83d', 'ключ\u0000': null },
+      { numbers: [1.7976931348623157e308, 5e-324, -0, 9_007_199_254_740_991, 1e21, 0.1] },
+      nested,
+      { z: 1, a: 2, __proto__: null, '10': 3, '9': 4 },
+      [],
+      '',
+      null,
+      false,
+    ];
+    await store.append(
+      append(
+        'default/registry/run/json',
+        payloads.map((data) => event('A', data)),
+      ),
+    );
+    const rows = await readRawPage(log.admin, { after: before, limit: 100 });
+    expect(rows.map(({ data }) => data)).toEqual(payloads.map((data) => JSON.stringify(data)));
+    for (const row of rows) expect(Buffer.from(row.leaf).equals(eventLeaf(ORIGIN, row))).toBe(true);
+    const read: unknown[] = [];
+    for await (const { data } of store.readAll(before)) read.push(data);
+    expect(read).toEqual(payloads.map((data) => JSON.parse(JSON.stringify(data)) as unknown));
   });
 
-  it('refuses a command id from outside the remembered months', async () => {
+  it('refuses what is no JSON', async () => {
     const store = log.store();
-    const at = (ms: number) => {
-      const hex = ms.toString(16).padStart(12, '0');
-      return `${hex.slice(0, 8)}-${hex.slice(8)}${uuidv7().slice(13)}`;
-    };
-    for (const ms of [Date.now() - 400 * 86_400_000, Date.now() + 2 * 86_400_000]) {
-      const late = append('default/registry/run/late', [event('A')], { commandId: at(ms) });
-      await expect(store.append(late)).rejects.toThrow(CommandIdOutsideWindow);
+    const head = await store.head();
+    const cycle: { self?: unknown } = {};
+    cycle.self = cycle;
+    for (const data of [undefined, () => 1, cycle, 1n]) {
+      await expect(store.append(append('default/registry/run/none', [{ ...event('A'), data }]))).rejects.toThrow();
     }
-    const random = append('default/registry/run/late', [event('A')], { commandId: crypto.randomUUID() });
-    await expect(store.append(random)).rejects.toThrow('must be a UUIDv7');
+    expect(await store.head()).toBe(head);
+  });
+
+  it('answers one id that is sent at once with two contents: one is appended, the other refused', async () => {
+    const stores = [log.store(), log.store()];
+    for (let round = 0; round < 20; round += 1) {
+      const commandId = uuidv7();
+      const stream = `default/registry/run/same-${round}`;
+      const answers = await Promise.all(
+        stores.flatMap((store, n) =>
+          [0, 1].map(() =>
+            store.append(append(stream, [event('A')], { commandId, requestHash: new Uint8Array(32).fill(n) })),
+          ),
+        ),
+      );
+      const outcomes = answers.map(({ outcome }) => outcome).toSorted();
+      expect(outcomes).toEqual(['appended', 'key_reused', 'key_reused', 'replayed']);
+      const versions: bigint[] = [];
+      for await (const { version } of stores[0]?.readStream(stream) ?? []) versions.push(version);
+      expect(versions).toEqual([1n]);
+    }
+  });
+
+  it('holds a guarded fact still until the commit, against a writer of another session', async () => {
+    const [one, two] = [log.store(), log.store()];
+    const fact = 'default/registry/run/fact';
+    await one.append(append(fact, [event('A')]));
+    let version = 1n;
+    for (let round = 0; round < 50; round += 1) {
+      const resting = `default/registry/run/resting-${round}`;
+      const guarded = append(resting, [event('A')], { guards: [{ stream: fact, expected: version }] });
+      const [moved, rested] = await Promise.all([two.append(append(fact, [event('A')])), one.append(guarded)]);
+      version += 1n;
+      if (moved.outcome !== 'appended') expect.fail(moved.outcome);
+      // Either it came before the fact moved, or it was refused; never after.
+      if (rested.outcome === 'appended') expect(rested.lastPosition).toBeLessThan(moved.firstPosition);
+      else expect(rested).toEqual({ outcome: 'guard', versions: [0n] });
+    }
+  });
+
+  it('answers in time when a frozen session holds the head, and appends once it is free', async () => {
+    const holder = await log.admin.connect();
+    const store = createEventStore(
+      { connectionString: log.urlFor('kontor_registry') },
+      { upcasters: {}, appendDeadlineMs: 500 },
+    );
+    try {
+      await holder.query('BEGIN; SELECT FROM es.log_head FOR UPDATE');
+      const command = append('default/registry/run/frozen', [event('A')]);
+      await expect(store.append(command)).rejects.toThrow(StoreUnavailable);
+      const late = log.store().append(command);
+      await holder.query('COMMIT');
+      expect((await late).outcome).toBe('appended');
+      expect((await store.append(command)).outcome).toBe('replayed');
+    } finally {
+      holder.release();
+      await store.close();
+    }
   });
 
   it('refuses further commands when too many wait', async () => {

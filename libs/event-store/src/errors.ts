@@ -1,12 +1,5 @@
+import { EventStoreError } from '@kontor/event-sourcing';
 import pg from 'pg';
-
-/** What every infrastructure error of this package says: whether the same call may succeed later. */
-export abstract class EventStoreError extends Error {
-  abstract readonly retryable: boolean;
-  override get name(): string {
-    return this.constructor.name;
-  }
-}
 
 /** The append queue is full: nothing was written. Becomes 503 with Retry-After. */
 export class QueueFull extends EventStoreError {
@@ -21,35 +14,6 @@ export class StoreUnavailable extends EventStoreError {
   readonly retryable = true;
   constructor(message: string, cause: unknown) {
     super(message, { cause });
-  }
-}
-
-/** One event or one command is larger than the log takes. Nothing was written. */
-export class TooLarge extends EventStoreError {
-  readonly retryable = false;
-  constructor(
-    readonly what: 'event' | 'command',
-    readonly sizeBytes: number,
-    readonly maxBytes: number,
-  ) {
-    super(
-      `${what === 'event' ? 'the data of one event' : 'one command'} has ${sizeBytes} bytes; allowed are ${maxBytes}`,
-    );
-  }
-}
-
-/** The time in a command id lies outside the months that the log remembers, so a retry could run twice. */
-export class CommandIdOutsideWindow extends EventStoreError {
-  readonly retryable = false;
-  constructor(
-    readonly commandId: string,
-    readonly oldest: Date,
-    readonly newest: Date,
-  ) {
-    super(
-      `command id ${commandId} must be a UUIDv7 made between ${oldest.toISOString()} and ${newest.toISOString()}; ` +
-        'make a new id for a new command',
-    );
   }
 }
 
@@ -73,17 +37,30 @@ export class TimeInFuture extends EventStoreError {
   }
 }
 
-/** Target and log hold different events at one position: one of them was restored or rewritten. */
+/** Target and log hold different events at one position, or nobody knows: one of them was restored or rewritten. */
 export class LogForked extends EventStoreError {
   readonly retryable = false;
   constructor(
     readonly position: bigint,
     readonly logEventId: string | undefined,
-    readonly targetEventId: string,
+    readonly targetEventId: string | undefined,
   ) {
     super(
-      `position ${position} is event ${targetEventId} at the target and ${logEventId ?? 'missing'} in the log; ` +
+      `position ${position} is event ${targetEventId ?? 'that it dropped and nobody vouches for'} at the target and ${logEventId ?? 'missing'} in the log; ` +
         'make a new generation of the target',
+    );
+  }
+}
+
+/** A checkpoint was signed for a log that this is not any more: the database was restored or rewritten. */
+export class LogRewound extends EventStoreError {
+  readonly retryable = false;
+  constructor(
+    readonly sealedSize: number,
+    problem: string,
+  ) {
+    super(
+      `a checkpoint of ${sealedSize} events was signed, but ${problem}: restore the newest backup, or begin a new epoch`,
     );
   }
 }

@@ -1,23 +1,22 @@
 import { BEGINNING, type Position } from '@kontor/event-sourcing';
-import pg from 'pg';
-import { connectionOf } from './append-connection.js';
+import type pg from 'pg';
 import { LogForked } from './errors.js';
+import { leadUntilAborted } from './leader.js';
 import { Listener } from './listener.js';
 import { HEAD_POLL_MS } from './log-tail.js';
-import { pause } from './pause.js';
 import { PAGE_EVENTS, readRawPage } from './read-all.js';
 import type { RawEvent } from './rows.js';
 
 /** JetStream's default for one message; here it bounds what a broken chain has to send again. */
 const MAX_PUBLISH_BYTES = 1024 * 1024;
-const LEADER_POLL_MS = 1_000;
-const FIRST_BACKOFF_MS = 50;
-const MAX_BACKOFF_MS = 5_000;
 
 /** Where the relay publishes. It is its own cursor: what it holds says where to go on. */
 export interface RelayTarget {
-  /** The last event that the target holds; undefined if it holds none. */
-  tail(): Promise<{ readonly position: Position; readonly eventId: string } | undefined>;
+  /**
+   * The last event that the target got; undefined if it never got one. Without an id if the target has dropped the event
+   * since, by age or size, and only remembers the position.
+   */
+  tail(): Promise<{ readonly position: Position; readonly eventId: string | undefined } | undefined>;
   /**
    * Publishes events that follow each other and the tail. Resolves when all of them are held.
    *
@@ -43,46 +42,20 @@ export interface RelayOptions {
  * of them from doing harm.
  *
  * @throws LogForked if the target holds another event than the log at its tail.
+ * @throws the target's error if that says that waiting does not help (`retryable: false`).
  */
-export const runRelay = async (options: RelayOptions): Promise<void> => {
-  const { signal } = options;
-  let backoffMs = FIRST_BACKOFF_MS;
-  while (!signal.aborted) {
-    try {
-      await lead(options, () => (backoffMs = FIRST_BACKOFF_MS));
-    } catch (error) {
-      if (error instanceof LogForked) throw error;
-      if (signal.aborted) return;
-      options.onRetry?.(error, backoffMs);
-      await pause(backoffMs, signal);
-      backoffMs = Math.min(backoffMs * 2, MAX_BACKOFF_MS);
-    }
-  }
-};
-
-/** Waits for the lock, then publishes until something fails. The lock ends with its session. */
-const lead = async (options: RelayOptions, onProgress: () => void): Promise<void> => {
-  const { pool, signal, name = 'jetstream' } = options;
-  const leader = new pg.Client({ ...connectionOf(pool.options), application_name: 'kontor-relay' });
-  const lost = new AbortController();
-  leader.on('error', () => lost.abort());
-  leader.on('end', () => lost.abort());
-  try {
-    await leader.connect();
-    while (!signal.aborted && !(await tryLock(leader, name))) {
-      await pause(LEADER_POLL_MS, signal);
-    }
-    await publishFromTail(options, name, AbortSignal.any([signal, lost.signal]), onProgress);
-  } finally {
-    await leader.end();
-  }
-};
-
-const tryLock = async (leader: pg.Client, name: string): Promise<boolean> => {
-  const { rows } = await leader.query<{ held: boolean }>('SELECT pg_try_advisory_lock(hashtext($1)) AS held', [
-    `kontor.relay.${name}`,
-  ]);
-  return rows[0]?.held ?? false;
+export const runRelay = (options: RelayOptions): Promise<void> => {
+  const { pool, signal, name = 'jetstream', onRetry } = options;
+  return leadUntilAborted(
+    {
+      pool,
+      lock: `kontor.relay.${name}`,
+      applicationName: 'kontor-relay',
+      signal,
+      onRetry,
+    },
+    (leading, onProgress) => publishFromTail(options, name, leading, onProgress),
+  );
 };
 
 const publishFromTail = async (
@@ -94,7 +67,7 @@ const publishFromTail = async (
   if (signal.aborted) return;
   const listener = new Listener(pool.options, 'es_head');
   try {
-    let position = await resume(pool, target);
+    let position = await resume(pool, name, target);
     while (!signal.aborted) {
       const seen = listener.seen;
       const page = await readRawPage(pool, { after: position, limit: PAGE_EVENTS });
@@ -113,15 +86,26 @@ const publishFromTail = async (
   }
 };
 
-/** The position to go on from. @throws LogForked if log and target disagree about it. */
-const resume = async (pool: pg.Pool, target: RelayTarget): Promise<Position> => {
+/**
+ * The position to go on from. Where the target dropped its last event, our own report of it stands in.
+ *
+ * @throws LogForked if log and target disagree about it.
+ */
+const resume = async (pool: pg.Pool, name: string, target: RelayTarget): Promise<Position> => {
   const tail = await target.tail();
   if (tail === undefined) return BEGINNING;
-  const { rows } = await pool.query<{ event_id: string }>('SELECT event_id FROM es.event WHERE pos = $1', [
-    tail.position,
-  ]);
-  if (rows[0]?.event_id !== tail.eventId) throw new LogForked(tail.position, rows[0]?.event_id, tail.eventId);
-  return tail.position;
+  const { position } = tail;
+  const { rows } = await pool.query<{ event_id: string; is_reported: boolean }>(
+    `SELECT e.event_id, coalesce(r.acked_event = e.event_id, false) AS is_reported
+     FROM es.event e LEFT JOIN es.relay r ON r.name = $2 AND r.acked_pos = e.pos WHERE e.pos = $1`,
+    [position, name],
+  );
+  const [logged] = rows;
+  const isSame = tail.eventId === undefined ? logged?.is_reported : logged?.event_id === tail.eventId;
+  if (logged === undefined || !isSame) throw new LogForked(position, logged?.event_id, tail.eventId);
+  // The report may lag behind by one answer. Once the target has dropped this event, nothing else would vouch for it.
+  await report(pool, name, { position, eventId: logged.event_id });
+  return position;
 };
 
 /** Cuts a page into pieces of at most 1 MiB, each of at least one event. */
@@ -141,7 +125,7 @@ function* pieces(page: readonly RawEvent[]): Generator<readonly RawEvent[], void
   if (piece.length > 0) yield piece;
 }
 
-const report = async (pool: pg.Pool, name: string, last: RawEvent): Promise<void> => {
+const report = async (pool: pg.Pool, name: string, last: Pick<RawEvent, 'position' | 'eventId'>): Promise<void> => {
   await pool.query({
     name: 'es_relay_report',
     text: `INSERT INTO es.relay (name, acked_pos, acked_event, updated_at) VALUES ($1, $2, $3, clock_timestamp())

@@ -7,7 +7,6 @@ import { appliedChannel } from './projection-runner.js';
 import type { ReadModel } from './read-model.js';
 
 export const DEFAULT_WAIT_MS = 1_000;
-export const MAX_WAIT_MS = 5_000;
 // Behind the notifications: they can be lost with the session that listens.
 const POLL_MS = 100;
 const RETRY_AFTER_MS = 500;
@@ -19,7 +18,7 @@ export interface AppliedPosition {
   /**
    * Waits until all read models have applied a position.
    *
-   * @param timeoutMs default 1,000, at most 5,000.
+   * @param timeoutMs default 1,000. Who lets a client choose it bounds it.
    * @returns the position that was reached, at least the wanted one.
    * @throws ConsistencyTimeout with what was reached; never a silently stale answer.
    */
@@ -40,7 +39,7 @@ export const createAppliedPosition = (
   return {
     reached,
     waitUntilProcessed: async (wanted, timeoutMs = DEFAULT_WAIT_MS) => {
-      const deadline = performance.now() + Math.min(timeoutMs, MAX_WAIT_MS);
+      const deadline = performance.now() + timeoutMs;
       for (;;) {
         // Counted before the look, so that a commit between the look and the wait is not missed.
         const seen = listener.seen;

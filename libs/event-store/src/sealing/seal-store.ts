@@ -1,0 +1,80 @@
+import { type ContentOf, type Hash, type Tile, TILE_WIDTH, type TileContent, tilePath } from '@kontor/transparency-log';
+import type pg from 'pg';
+
+/** A signed checkpoint of the log. */
+export interface Seal {
+  readonly size: number;
+  readonly root: Hash;
+  /** The signed note. */
+  readonly note: string;
+}
+
+/** The newest checkpoint, or undefined before the first. */
+export const readSeal = async (pool: pg.Pool): Promise<Seal | undefined> => {
+  const { rows } = await pool.query<{ size: string; root: Buffer; note: string }>({
+    name: 'es_seal',
+    text: 'SELECT size, root, note FROM es.seal ORDER BY size DESC LIMIT 1',
+  });
+  const [row] = rows;
+  return row && { size: Number(row.size), root: row.root, note: row.note };
+};
+
+/**
+ * Reads tiles of trees that were signed, in one round trip. A partial one may have been replaced by the full one at its place.
+ *
+ * @throws Error, when it is asked for, if a tile is not there.
+ */
+export const readTiles = async (pool: pg.Pool, tiles: readonly Tile[]): Promise<ContentOf> => {
+  const { rows } = await pool.query<{ level: number; index: string; content: Buffer }>({
+    name: 'es_tiles',
+    // The widest of a place comes last and stays in the map.
+    text: `SELECT t.level, t.index, t.content FROM unnest($1::smallint[], $2::bigint[], $3::smallint[]) AS n(level, index, width)
+           JOIN es.tile t ON t.level = n.level AND t.index = n.index AND t.width IN (n.width, ${TILE_WIDTH}) ORDER BY t.width`,
+    values: [tiles.map(({ level }) => level), tiles.map(({ index }) => index), tiles.map(({ width }) => width)],
+  });
+  const contents = new Map(rows.map(({ level, index, content }) => [`${level}/${index}`, content]));
+  return (tile) => {
+    const content = contents.get(`${tile.level}/${tile.index}`);
+    if (!content) throw new Error(`the database lacks ${tilePath(tile)}`);
+    return content;
+  };
+};
+
+/** Leaf hashes as the append stored them, of the positions after `size`, at most `limit`. */
+export const readLeaves = async (pool: pg.Pool, size: number, limit: number): Promise<readonly Hash[]> => {
+  const { rows } = await pool.query<{ leaf: Buffer }>({
+    name: 'es_leaves',
+    text: 'SELECT leaf FROM es.event WHERE pos > $1 ORDER BY pos LIMIT $2',
+    values: [size, limit],
+  });
+  return rows.map(({ leaf }) => leaf);
+};
+
+/** Saves a checkpoint that follows the one of `oldSize`. @returns false if another sealer was faster */
+export const saveSeal = async (
+  pool: pg.Pool,
+  oldSize: number,
+  { size, root, note }: Seal,
+  tiles: readonly TileContent[],
+): Promise<boolean> => {
+  const { rows } = await pool.query<{ saved: boolean }>({
+    name: 'es_save_seal',
+    text: 'SELECT es.save_seal($1, $2, $3, $4, $5::smallint[], $6::bigint[], $7::smallint[], $8::bytea[]) AS saved',
+    values: [
+      oldSize,
+      size,
+      root,
+      note,
+      tiles.map(({ tile }) => tile.level),
+      tiles.map(({ tile }) => tile.index),
+      tiles.map(({ tile }) => tile.width),
+      tiles.map(({ content }) => Buffer.from(content)),
+    ],
+  });
+  return rows[0]?.saved ?? false;
+};
+
+/** Replaces the note of a checkpoint by the same one with a witness' signature below. */
+export const saveCosignature = async (pool: pg.Pool, size: number, note: string): Promise<void> => {
+  await pool.query({ name: 'es_cosign', text: 'SELECT es.cosign($1, $2)', values: [size, note] });
+};
