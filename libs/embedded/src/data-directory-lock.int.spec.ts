@@ -21,7 +21,7 @@ describe('the lock of a data directory', () => {
     await lock.announce('http://127.0.0.1:4000');
     const refused = await lockDataDirectory(directory).catch((error: unknown) => error);
     expect(refused).toBeInstanceOf(DataDirectoryInUse);
-    expect((refused as Error).message).toContain(`process ${String(process.pid)}, at http://127.0.0.1:4000`);
+    expect((refused as Error).message).toContain(`process ${process.pid}, at http://127.0.0.1:4000`);
   });
 
   it('is free after its release, and nothing stays behind', async () => {
@@ -36,7 +36,7 @@ describe('the lock of a data directory', () => {
     await once(child, 'spawn');
     const pid = child.pid ?? 0;
     await writeFile(join(directory, 'kontor.lock.7'), JSON.stringify({ pid, startedAt: processStartedAt(pid) }));
-    await expect(lockDataDirectory(directory)).rejects.toThrow(`process ${String(pid)}`);
+    await expect(lockDataDirectory(directory)).rejects.toThrow(`process ${pid}`);
     child.kill('SIGKILL');
     await once(child, 'exit');
     await lockDataDirectory(directory);

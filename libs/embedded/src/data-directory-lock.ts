@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { link, mkdir, readdir, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises';
+import { link, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ensureDirectory, unusable } from './directory.js';
 import { isAlive, processStartedAt } from './process-identity.js';
 import { unlessMissing } from './unless-missing.js';
 
@@ -21,9 +22,7 @@ export class DataDirectoryInUse extends Error {
     readonly holder: LockHolder,
   ) {
     const where = holder.address === undefined ? 'still starting' : `at ${holder.address}`;
-    super(
-      `${directory} is in use by process ${String(holder.pid)}, ${where}: stop it, or set KONTOR_DATA_DIR to another`,
-    );
+    super(`${directory} is in use by process ${holder.pid}, ${where}: stop it, or set KONTOR_DATA_DIR to another`);
   }
 }
 
@@ -37,7 +36,7 @@ export interface DataDirectoryLock {
 /**
  * Whether a lock is held: its process exists and is the one that wrote it. A process id is given out again sooner or later;
  * the time of its start tells the two apart.
- * @param startedAt - of the process that has the id now; undefined if the system does not tell
+ * @param startedAt of the process that has the id now; undefined if the system does not tell
  */
 export const isHeld = (holder: LockHolder, now: { alive: boolean; startedAt: string | undefined }): boolean => {
   if (!now.alive) return false;
@@ -53,7 +52,7 @@ interface Found {
   readonly holder: LockHolder | undefined;
 }
 
-const nameOf = (generation: number): string => `kontor.lock.${String(generation)}`;
+const nameOf = (generation: number): string => `kontor.lock.${generation}`;
 
 /** undefined if the file is gone, or empty after a power failure: in a running system it has its whole content or does not exist. */
 const readHolder = async (file: string): Promise<LockHolder | undefined> => {
@@ -76,9 +75,15 @@ const newest = async (directory: string): Promise<Found | undefined> => {
   return { generation, holder: isRunning ? written : undefined };
 };
 
-/** The holder of a directory's lock; undefined if nobody runs there. */
+/**
+ * The holder of a data directory's lock; undefined if nobody runs there.
+ * @throws SettingRefused if it is no directory or cannot be read
+ */
 export const lockHolder = async (directory: string): Promise<LockHolder | undefined> => {
-  return (await unlessMissing(newest(directory)))?.holder;
+  const found = await unlessMissing(newest(directory)).catch((error: unknown) => {
+    throw unusable('KONTOR_DATA_DIR', directory, error as Error);
+  });
+  return found?.holder;
 };
 
 /** Two starts at the same moment make each other look again; more than a few rounds would be a fault. */
@@ -88,10 +93,10 @@ const ATTEMPTS = 10;
  * Takes the lock of a data directory, which is made if it does not exist. The lock is the file `kontor.lock.<n>` with the highest
  * n. A stale one is not removed but outbid by n + 1, made by link(2): it appears with its content or not at all, and for one of
  * two only. Replacing a stale file would need two steps, and a third process between them.
- * @throws DataDirectoryInUse with process id and address of the holder
+ * @throws DataDirectoryInUse with process id and address of the holder; SettingRefused if nothing can be written there
  */
 export const lockDataDirectory = async (directory: string): Promise<DataDirectoryLock> => {
-  await mkdir(directory, { recursive: true });
+  await ensureDirectory('KONTOR_DATA_DIR', directory);
   const startedAt = processStartedAt(process.pid);
   const self: LockHolder = { pid: process.pid, ...(startedAt !== undefined && { startedAt }) };
   const draft = join(directory, `kontor.lock-${randomBytes(6).toString('hex')}`);
@@ -102,14 +107,14 @@ export const lockDataDirectory = async (directory: string): Promise<DataDirector
     if (found?.holder) throw new DataDirectoryInUse(directory, found.holder);
     const generation = (found?.generation ?? 0) + 1;
     const file = join(directory, nameOf(generation));
-    await write(self);
     try {
+      await write(self);
       await link(draft, file);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'EEXIST') continue;
-      throw error;
+      throw unusable('KONTOR_DATA_DIR', directory, error as Error); // a full disk, or one without links
     } finally {
-      await unlink(draft);
+      await rm(draft, { force: true });
     }
     // Somebody may have outbid a lock that was gone before we looked.
     if ((await newest(directory))?.generation !== generation) {

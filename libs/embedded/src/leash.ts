@@ -56,7 +56,7 @@ const startWatcher = (): void => {
   // A leash must not keep its parent alive. Node types the pipe as a stream; on every platform it is a socket.
   (child.stdin as unknown as { unref(): void }).unref();
   watcher = child;
-  for (const pid of held) tell(`+ ${String(pid)}`);
+  for (const pid of held) tell(`+ ${pid}`);
 };
 
 /**
@@ -66,13 +66,13 @@ const startWatcher = (): void => {
 export const hold = (pid: number): void => {
   if (process.platform === 'win32') return;
   held.add(pid);
-  if (watcher) tell(`+ ${String(pid)}`);
+  if (watcher) tell(`+ ${pid}`);
   else startWatcher();
 };
 
 /** Takes a child off the leash, to be called as soon as it has exited, because its id may be given to another process. */
 export const release = (pid: number): void => {
-  if (held.delete(pid)) tell(`- ${String(pid)}`);
+  if (held.delete(pid)) tell(`- ${pid}`);
 };
 
 /** Calls `notice` whenever a killed watcher has been replaced. One listener: the supervisor. */

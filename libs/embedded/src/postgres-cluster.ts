@@ -1,16 +1,14 @@
-import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rename, rmdir, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { promisify } from 'node:util';
 import type { PostgresBinaries } from './postgres-binaries.js';
 import { canEnter } from './postgres-user.js';
+import { runProgram } from './run-program.js';
 import { newSecret } from './secret.js';
 import type { ProcessUser } from './server-process.js';
 import { unlessMissing } from './unless-missing.js';
 import { ServerRefused } from './server-refused.js';
-
-const run = promisify(execFile);
+import { SettingRefused } from './setting-refused.js';
 
 /** Object ids below this belong to PostgreSQL itself. @source PostgreSQL 18, access/transam.h, FirstNormalObjectId */
 const FIRST_USER_OID = 16_384;
@@ -25,11 +23,19 @@ export interface PostgresCluster {
   readonly user: ProcessUser | undefined;
 }
 
+/**
+ * PostgreSQL cuts a path at 1,023 bytes and goes on with what is left; its longest file below the cluster needs 64.
+ * @source PostgreSQL 18, pg_config_manual.h, MAXPGPATH
+ */
+const MAX_DATA_DIRECTORY_BYTES = 900;
+
 const exists = async (path: string): Promise<boolean> => (await unlessMissing(stat(path))) !== undefined;
 
 /**
  * The directory that holds `postgres/`: the data directory, or, if the user that runs PostgreSQL cannot enter it, one in
  * /var/tmp whose path is written to `<dataDir>/postgres.location` and used from then on.
+ * @throws ServerRefused if the data directory holds data whose owner cannot enter it any more: an empty log elsewhere would
+ * look as if all were lost
  */
 const clusterHome = async (
   dataDir: string,
@@ -39,7 +45,15 @@ const clusterHome = async (
   const record = join(dataDir, 'postgres.location');
   const recorded = await unlessMissing(readFile(record, 'utf8'));
   if (recorded !== undefined) return recorded.trim();
-  if (user === undefined || (await canEnter(user, dataDir))) return dataDir;
+  if (user === undefined) return dataDir;
+  const held = await unlessMissing(stat(join(dataDir, 'postgres')));
+  const { uid, gid } = held ?? user;
+  if (await canEnter({ uid, gid }, dataDir)) return dataDir;
+  if (held)
+    throw new ServerRefused(
+      `${dataDir} holds PostgreSQL's data, and user id ${held.uid}, which owns it, cannot enter it: ` +
+        'let that user pass through it and the directories above (chmod o+x)',
+    );
   const elsewhere = await mkdtemp('/var/tmp/kontor-');
   await chmod(elsewhere, 0o711);
   await writeFile(join(elsewhere, 'belongs-to'), `${dataDir}\n`);
@@ -72,7 +86,11 @@ const initialise = async (home: string, binaries: PostgresBinaries, user: Proces
   const sorting = ['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'];
   const access = [`--username=${SUPERUSER}`, `--pwfile=${secret}`, '--auth=scram-sha-256'];
   const args = [`--pgdata=${cluster}`, ...access, ...sorting, '--data-checksums', '--no-instructions'];
-  await run(binaries.initdb, args, { ...user, cwd: '/' });
+  await runProgram(binaries.initdb, args, { ...user, cwd: '/' }).catch((error: Error & { stderr?: string }) => {
+    throw new ServerRefused(`initdb cannot make ${cluster}:\n${error.stderr?.trim() || error.message}`, {
+      cause: error,
+    });
+  });
   await rename(draft, join(home, 'postgres'));
 };
 
@@ -83,7 +101,7 @@ const refuseForeign = async (directory: string): Promise<void> => {
   if (!owner || self === undefined) return;
   if (self !== 0 && owner.uid !== self)
     throw new ServerRefused(
-      `${directory} belongs to user id ${String(owner.uid)}, this process runs as ${String(self)}: ` +
+      `${directory} belongs to user id ${owner.uid}, this process runs as ${self}: ` +
         'start as that user, or choose another KONTOR_DATA_DIR',
     );
 };
@@ -91,7 +109,7 @@ const refuseForeign = async (directory: string): Promise<void> => {
 /**
  * The cluster of a data directory, initialised if there is none. Data checksums are on; text sorts by code point (the built-in
  * C.UTF-8), the same on every machine.
- * @throws if the cluster is damaged or belongs to another user, with what to do
+ * @throws SettingRefused if the path is too long; ServerRefused if the cluster is damaged or belongs to another user, with what to do
  */
 export const openCluster = async (options: {
   dataDir: string;
@@ -101,6 +119,13 @@ export const openCluster = async (options: {
 }): Promise<PostgresCluster> => {
   const dataDir = resolve(options.dataDir);
   const { user, binaries, log } = options;
+  if (Buffer.byteLength(dataDir) > MAX_DATA_DIRECTORY_BYTES)
+    throw new SettingRefused(
+      'KONTOR_DATA_DIR',
+      dataDir,
+      'is too long for PostgreSQL',
+      `a path of at most ${MAX_DATA_DIRECTORY_BYTES} bytes`,
+    );
   await mkdir(dataDir, { recursive: true });
   const home = await clusterHome(dataDir, user, log);
   const directory = join(home, 'postgres');

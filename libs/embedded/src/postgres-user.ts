@@ -8,13 +8,22 @@ const run = promisify(execFile);
 /** Users that PostgreSQL may run as: the customary one, then our own. */
 const CANDIDATES = ['postgres', 'kontor'] as const;
 
-const lookUp = async (name: string): Promise<ProcessUser | undefined> => {
+/**
+ * What a program answered; undefined if it ended with exit code 1, which says no. Anything else is no answer: Ctrl-C in the
+ * terminal ends it too, and must not be taken for one.
+ */
+const unlessNo = async <T>(answer: Promise<T>): Promise<T | undefined> => {
   try {
-    const [uid, gid] = await Promise.all([run('id', ['-u', name]), run('id', ['-g', name])]);
-    return { uid: Number(uid.stdout), gid: Number(gid.stdout) };
-  } catch {
-    return undefined; // `id` answers 1 for an unknown user
+    return await answer;
+  } catch (error) {
+    if ((error as { code?: unknown }).code === 1) return undefined;
+    throw error;
   }
+};
+
+const lookUp = async (name: string): Promise<ProcessUser | undefined> => {
+  const ids = await unlessNo(Promise.all([run('id', ['-u', name]), run('id', ['-g', name])]));
+  return ids && { uid: Number(ids[0].stdout), gid: Number(ids[1].stdout) };
 };
 
 /**
@@ -47,10 +56,5 @@ export const postgresUser = async (log: (line: string) => void): Promise<Process
 
 /** Whether `user` may enter `directory`, asked from the system itself, so that access lists and mounts count. */
 export const canEnter = async (user: ProcessUser, directory: string): Promise<boolean> => {
-  try {
-    await run('/bin/sh', ['-c', 'test -x "$0"', directory], { ...user, cwd: '/' });
-    return true;
-  } catch {
-    return false;
-  }
+  return (await unlessNo(run('/bin/sh', ['-c', 'test -x "$0"', directory], { ...user, cwd: '/' }))) !== undefined;
 };

@@ -54,7 +54,7 @@ describe('the embedded PostgreSQL', () => {
     await query(orphan.url, 'CREATE TABLE fact ()');
     const next = await start();
     expect(await orphan.exited).toEqual({ code: 0, signal: null });
-    expect(lines.join('\n')).toContain(`ending PostgreSQL ${String(orphan.pid)}`);
+    expect(lines.join('\n')).toContain(`ending PostgreSQL ${orphan.pid}`);
     expect(await query(next.url, 'SELECT FROM fact')).toEqual([]);
   });
 
@@ -124,6 +124,27 @@ describe('the embedded PostgreSQL', () => {
       }
     },
   );
+
+  it.runIf(process.getuid?.() === 0)(
+    'as root, refuses to begin an empty log elsewhere when the owner of the data cannot enter it any more',
+    async () => {
+      const server = await start();
+      await server.stop();
+      await chmod(dataDir, 0o700);
+      await expect(start()).rejects.toThrow(/holds PostgreSQL's data, and user id \d+, which owns it, cannot enter it/);
+      expect(await siblings('location')).toEqual([]);
+      await chmod(dataDir, 0o711);
+      await start();
+    },
+  );
+
+  it('refuses a path that PostgreSQL would cut', async () => {
+    const long = [dataDir, ...Array<string>(5).fill('d'.repeat(200))].join('/');
+    await expect(startPostgres({ dataDir: long, log: () => undefined })).rejects.toThrow(
+      'is too long for PostgreSQL; allowed is a path of at most 900 bytes',
+    );
+    expect(await readdir(dataDir)).toEqual([]);
+  });
 
   it('creates a database once', async () => {
     const server = await start();

@@ -54,11 +54,11 @@ const endPredecessor = async (cluster: string, log: (line: string) => void): Pro
   const commandLine = commandLineOf(pid);
   if (commandLine === undefined) return;
   if (commandLine.includes('postgres') && ` ${commandLine} `.includes(` -D ${cluster} `)) {
-    log(`ending PostgreSQL ${String(pid)}, which an earlier start left behind on ${cluster}`);
+    log(`ending PostgreSQL ${pid}, which an earlier start left behind on ${cluster}`);
     await endProcess(pid, 'SIGINT', PREDECESSOR_TIMEOUT_MS);
     return;
   }
-  await rename(join(cluster, 'postmaster.pid'), join(cluster, `postmaster.pid.stale-${String(pid)}`));
+  await rename(join(cluster, 'postmaster.pid'), join(cluster, `postmaster.pid.stale-${pid}`));
 };
 
 const start = async (
@@ -74,7 +74,7 @@ const start = async (
     const lines = await pidFileOf(cluster);
     return Number(lines[PID_LINE]) === server.pid && lines[STATUS_LINE] === 'ready';
   }, READY_TIMEOUT_MS);
-  const url = `postgresql://${SUPERUSER}:${password}@127.0.0.1:${String(port)}/postgres`;
+  const url = `postgresql://${SUPERUSER}:${password}@127.0.0.1:${port}/postgres`;
   return { url, port, pid: server.pid, exited: server.exited, stop: () => server.stop() };
 };
 
@@ -89,9 +89,9 @@ const start = async (
  * The caller holds the data directory's lock (see data-directory-lock.ts): a postmaster that is found there is taken for
  * a leftover and ended.
  *
- * @param log - the server's own lines
- * @param notice - what a person should know: a user that was made, data that had to go elsewhere; default: `log`
- * @param port - the one to listen on, for a restart under the same address; default: any free one
+ * @param log the server's own lines
+ * @param notice what a person should know: a user that was made, data that had to go elsewhere; default: `log`
+ * @param port the one to listen on, for a restart under the same address; default: any free one
  * @returns the superuser's URL of the database `postgres`
  * @throws ServerStartError with PostgreSQL's own last lines
  */

@@ -9,7 +9,7 @@ const STAT_START_TIME = 19;
 /** @returns undefined if there is no such process */
 const procStat = (pid: number): string[] | undefined => {
   try {
-    const stat = readFileSync(`/proc/${String(pid)}/stat`, 'utf8');
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   } catch {
     return undefined;
@@ -54,11 +54,7 @@ export const commandLineOf = (pid: number): string | undefined => {
   if (platform() === 'win32') return undefined;
   if (platform() !== 'linux') return ps(pid, 'command');
   try {
-    return (
-      readFileSync(`/proc/${String(pid)}/cmdline`, 'utf8')
-        .replaceAll('\0', ' ')
-        .trim() || undefined
-    );
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim() || undefined;
   } catch {
     return undefined;
   }
@@ -83,5 +79,5 @@ export const endProcess = async (pid: number, signal: NodeJS.Signals, graceMs: n
   process.kill(pid, signal);
   if (await gone(graceMs)) return;
   process.kill(pid, 'SIGKILL');
-  if (!(await gone(graceMs))) throw new Error(`process ${String(pid)} does not end, not even by SIGKILL`);
+  if (!(await gone(graceMs))) throw new Error(`process ${pid} does not end, not even by SIGKILL`);
 };

@@ -106,12 +106,12 @@ export const spawnServer = async (options: {
     const deadline = performance.now() + timeoutMs;
     while (!(await isReady())) {
       if (ended) {
-        const how = ended.signal ?? `exit code ${String(ended.code)}`;
+        const how = ended.signal ?? `exit code ${ended.code}`;
         throw new ServerStartError(`${name} ended while starting (${how})`, tail.join('\n'));
       }
       if (performance.now() > deadline) {
         await stop();
-        throw new ServerStartError(`${name} was not ready within ${String(timeoutMs)} ms`, tail.join('\n'));
+        throw new ServerStartError(`${name} was not ready within ${timeoutMs} ms`, tail.join('\n'));
       }
       await new Promise((resolve) => setTimeout(resolve, READY_POLL_MS));
     }
