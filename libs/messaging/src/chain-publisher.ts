@@ -2,19 +2,20 @@ import type { Position } from '@kontor/event-sourcing';
 import { jetstream, JetStreamApiError, jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { fromMessage, type StoredEvent, toMessage } from './envelope.js';
-import { ChainBroken, TailRemoved } from './errors.js';
-import { EVENTS_STREAM, type LogIdentity } from './streams.js';
+import { ChainBroken } from './errors.js';
+import { ensureStreams, EVENTS_STREAM, type LogIdentity } from './streams.js';
 import { eventSubject } from './subjects.js';
 
 const WRONG_LAST_SEQUENCE = 10071; // @source nats-server, server/errors.json
-const MESSAGE_NOT_FOUND = 10037;
+const STREAM_NOT_FOUND = 10059;
 const EXPECTED_LAST = 'Nats-Expected-Last-Sequence';
 // One stalled answer must not hold the relay for long; sending again is harmless.
 const ACK_TIMEOUT_MS = 5_000;
 
 /** A target for the relay: the event stream, in which each message names its predecessor. */
 export interface ChainPublisher {
-  tail(): Promise<{ readonly position: Position; readonly eventId: string } | undefined>;
+  /** The last event that the stream got, without its id if the stream has dropped it since; undefined if it is new. */
+  tail(): Promise<{ readonly position: Position; readonly eventId: string | undefined } | undefined>;
   publish(events: readonly StoredEvent[]): Promise<void>;
 }
 
@@ -22,23 +23,26 @@ export interface ChainPublisher {
  * Publishes the log to JetStream as a chain: sequence = position - base. A lost, doubled or reordered message makes all
  * later ones fail and the last one, which is a request, tells. Two publishers at once do no harm.
  */
-export const chainPublisher = (nc: NatsConnection, { origin, base }: LogIdentity): ChainPublisher => {
+export const chainPublisher = (nc: NatsConnection, identity: LogIdentity): ChainPublisher => {
+  const { origin, base } = identity;
   const js = jetstream(nc, { timeout: ACK_TIMEOUT_MS });
 
   const tail: ChainPublisher['tail'] = async () => {
     const jsm = await jetstreamManager(nc, { timeout: ACK_TIMEOUT_MS });
-    const { state } = await jsm.streams.info(EVENTS_STREAM);
-    if (state.last_seq === 0) return undefined;
-    const last = await jsm.streams.getMessage(EVENTS_STREAM, { seq: state.last_seq }).catch((error: unknown) => {
-      if (error instanceof JetStreamApiError && error.code === MESSAGE_NOT_FOUND) return null;
+    const info = await jsm.streams.info(EVENTS_STREAM).catch((error: unknown) => {
+      if (error instanceof JetStreamApiError && error.code === STREAM_NOT_FOUND) return undefined;
       throw error;
     });
-    if (last === null)
-      throw new TailRemoved(`message ${state.last_seq} of ${EVENTS_STREAM} is gone; delete the stream`);
-    return {
-      position: BigInt(state.last_seq) + base,
-      eventId: fromMessage({ headers: last.header, data: last.data }).eventId,
-    };
+    if (info === undefined) {
+      // A server that lost its files, or somebody who deleted the stream. It is a cache: made again, it is filled again.
+      await ensureStreams(nc, identity);
+      return undefined;
+    }
+    const { last_seq: seq } = info.state;
+    if (seq === 0) return undefined;
+    const last = await jsm.streams.getMessage(EVENTS_STREAM, { seq });
+    const eventId = last ? fromMessage({ headers: last.header, data: last.data }).eventId : undefined;
+    return { position: BigInt(seq) + base, eventId };
   };
 
   const publish: ChainPublisher['publish'] = async (events) => {

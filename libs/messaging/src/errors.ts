@@ -11,11 +11,6 @@ export class ChainBroken extends MessagingError {
   readonly retryable = true;
 }
 
-/** The newest message of the stream was removed, so nobody can tell whether the stream still equals the log. */
-export class TailRemoved extends MessagingError {
-  readonly retryable = false;
-}
-
 /** A stream exists with another origin or base than this program expects. */
 export class StreamRefused extends MessagingError {
   readonly retryable = false;

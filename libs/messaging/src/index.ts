@@ -1,8 +1,9 @@
 export { type ChainPublisher, chainPublisher } from './chain-publisher.js';
 export { connectNats } from './connect.js';
 export { fromMessage, type StoredEvent, toMessage } from './envelope.js';
-export { BadMessage, ChainBroken, FeedRefused, MessagingError, StreamRefused, TailRemoved } from './errors.js';
+export { BadMessage, ChainBroken, FeedRefused, MessagingError, StreamRefused } from './errors.js';
 export { eventFeed, type EventFeedOptions } from './event-feed.js';
+export { type NatsPermissions, natsPermissions } from './permissions.js';
 export {
   ASSERTION_HEADER,
   type CommandReply,
@@ -13,4 +14,4 @@ export {
   type ServeOptions,
 } from './request-reply.js';
 export { ensureStreams, EVENTS_STREAM, type LogIdentity, ROUTES_BUCKET, TELEMETRY_STREAM } from './streams.js';
-export { inferenceSubject, labelSubject } from './subjects.js';
+export { inferenceSubject, isInference, isLabel, labelSubject } from './subjects.js';

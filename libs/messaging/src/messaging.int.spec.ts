@@ -1,17 +1,18 @@
 import { InMemoryEventStore, type NewEvent } from '@kontor/event-sourcing';
 import { eventually, testNats, type TestNats, uuidv7 } from '@kontor/testing';
+import { jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { chainPublisher } from './chain-publisher.js';
 import { connectNats } from './connect.js';
 import type { StoredEvent } from './envelope.js';
-import { ChainBroken } from './errors.js';
+import { ChainBroken, StreamRefused } from './errors.js';
 import { eventFeed } from './event-feed.js';
 import { sendCommand, serveCommands } from './request-reply.js';
 import { ensureStreams } from './streams.js';
 
 const identity = { origin: 'kontor.example/log/0', base: 0n };
-const log = new InMemoryEventStore({ now: () => '2026-06-01T12:00:00.000000Z' });
+const log = new InMemoryEventStore({ now: () => new Date().toISOString().replace('Z', '000Z') });
 const meta = { correlationId: uuidv7(), actorKind: 'person' as const };
 const record = async (count: number): Promise<void> => {
   const events: NewEvent[] = Array.from({ length: count }, (_, n) => ({
@@ -45,6 +46,20 @@ describe('messaging', () => {
   afterAll(async () => {
     await nc.close();
     await server.stop();
+  });
+
+  it('says which stream a server does not make, and why', async () => {
+    const other = await testNats();
+    const connection = await connectNats(other.url, 'spec');
+    const { streams } = await jetstreamManager(connection);
+    await streams.add({ name: 'SQUATTER', subjects: ['kontor.>'] });
+    const refused = ensureStreams(connection, identity);
+    await expect(refused).rejects.toThrow(StreamRefused);
+    await expect(refused).rejects.toThrow(
+      /^NATS does not make stream KONTOR_EVENTS of at most 4 GiB: subjects overlap/,
+    );
+    await connection.close();
+    await other.stop();
   });
 
   it('breaks the chain at a lost message and recovers from the tail, with two publishers at once', async () => {

@@ -14,6 +14,8 @@ import { commandSubject, commandSubjects } from './subjects.js';
 export const ASSERTION_HEADER = 'Kontor-Assertion';
 /** Half of an assertion's life: a caller may send once more with the same one. */
 export const COMMAND_TIMEOUT_MS = 5_000;
+/** The protocol's own line, the header's name and line ends. */
+const HEADER_ROOM_BYTES = 64;
 const RETRY_AFTER_MS = 1_000; // a service restarts in about this time
 
 /** The answer to a command. Positions and versions are decimal strings. */
@@ -51,7 +53,7 @@ export interface CommandRequest {
 }
 
 /**
- * Sends a command and waits for the answer. Nobody there, and no answer in time, become UNAVAILABLE; then the command may
+ * Sends a command and waits for the answer. A command larger than a message of the server is INVALID. Nobody there, and no answer in time, become UNAVAILABLE; then the command may
  * have happened, and sending the same id again is safe.
  *
  * @throws BadMessage if the answer has another form; the client's error if the connection is closed.
@@ -67,6 +69,13 @@ export const sendCommand = async (nc: NatsConnection, request: CommandRequest): 
     correlationId,
     retryAfterMs: RETRY_AFTER_MS,
   });
+  // Headers count as well: the assertion is the one that has a size of its own.
+  const sizeBytes = payload.length + assertion.length + HEADER_ROOM_BYTES;
+  const maxBytes = nc.info?.max_payload ?? Infinity;
+  if (sizeBytes > maxBytes) {
+    const message = `the command has ${payload.length} bytes; allowed are ${maxBytes - assertion.length - HEADER_ROOM_BYTES}`;
+    return { outcome: 'failed', code: 'INVALID', message, correlationId };
+  }
   let answer: Msg;
   try {
     answer = await nc.request(commandSubject(context, type), payload, { timeout: timeoutMs, headers: head });

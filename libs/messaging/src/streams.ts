@@ -1,4 +1,10 @@
-import { jetstreamManager, RetentionPolicy, StorageType, type StreamConfig } from '@nats-io/jetstream';
+import {
+  JetStreamApiError,
+  jetstreamManager,
+  RetentionPolicy,
+  StorageType,
+  type StreamConfig,
+} from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { StreamRefused } from './errors.js';
@@ -45,12 +51,10 @@ export const telemetryStream: Definition = {
 /**
  * Makes the streams and the bucket of routes where they are missing. Idempotent.
  *
- * @throws StreamRefused if the event stream caches another log.
+ * @throws StreamRefused if the event stream caches another log, or the server does not make a stream: it lacks storage, or
+ * its streams have other subjects.
  */
-export const ensureStreams = async (
-  nc: NatsConnection,
-  identity: LogIdentity = { origin: 'kontor.example/log/0', base: 0n },
-): Promise<void> => {
+export const ensureStreams = async (nc: NatsConnection, identity: LogIdentity): Promise<void> => {
   const jsm = await jetstreamManager(nc);
   const existing = new Set<string>();
   for await (const { config } of jsm.streams.list()) {
@@ -64,7 +68,14 @@ export const ensureStreams = async (
     }
   }
   for (const definition of [eventsStream(identity), telemetryStream]) {
-    if (!existing.has(definition.name)) await jsm.streams.add(definition);
+    if (existing.has(definition.name)) continue;
+    await jsm.streams.add(definition).catch((cause: unknown) => {
+      if (!(cause instanceof JetStreamApiError)) throw cause;
+      const size = `${(definition.max_bytes ?? 0) / GIB} GiB`;
+      throw new StreamRefused(`NATS does not make stream ${definition.name} of at most ${size}: ${cause.message}`, {
+        cause,
+      });
+    });
   }
   await new Kvm(nc).create(ROUTES_BUCKET, { history: 1 });
 };
