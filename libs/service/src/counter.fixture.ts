@@ -13,13 +13,18 @@ import { z } from 'zod';
 const id = z.string().min(1);
 const commands = {
   /** `then` says what the reaction to it does. */
-  Count: z.object({ counter: id, then: z.enum(['echo', 'refuse', 'throw']).optional() }),
+  Count: z.object({
+    counter: id,
+    then: z.enum(['echo', 'refuse', 'throw', 'invalid', 'crash', 'unfounded']).optional(),
+  }),
   /** Counts if the guarded counter has this version. */
   CountIf: z.object({ counter: id, guarded: id, version: z.string().regex(/^\d+$/) }),
   TakeName: z.object({ counter: id, name: id }),
   ReportRevisionState: z.object({ counter: id }),
   Echo: z.object({ counter: id, of: z.string() }),
   Refuse: z.object({ counter: id }),
+  /** An echo that is `invalid`, makes the decider `crash` or has no facts (`unfounded`) while the context is broken. */
+  EchoIfWhole: z.object({ counter: id, of: z.string(), defect: z.enum(['invalid', 'crash', 'unfounded']) }),
 };
 
 const counted = z.object({ counter: id, n: z.number(), then: z.string().optional(), of: z.string().optional() });
@@ -34,6 +39,7 @@ const counter: Decider<number, CommandOf<typeof commands>, DomainEvent<'Counted'
       case 'Count':
         return [{ type: 'Counted', data: { ...data, ...(command.data.then && { then: command.data.then }) } }];
       case 'Echo':
+      case 'EchoIfWhole':
         return [{ type: 'Counted', data: { ...data, of: command.data.of } }];
       default:
         return [{ type: 'Counted', data }];
@@ -41,6 +47,15 @@ const counter: Decider<number, CommandOf<typeof commands>, DomainEvent<'Counted'
   },
   evolve: (n) => n + 1,
 };
+
+const crashing = (isBroken: () => boolean): typeof counter => ({
+  ...counter,
+  decide: (command, n) => {
+    const isCrash = command.type === 'EchoIfWhole' && command.data.defect === 'crash';
+    if (isCrash && isBroken()) throw new Error('this decider is broken');
+    return counter.decide(command, n);
+  },
+});
 
 /** The stream of a counter. */
 export const counterStream = (name: string, workspace = 'default'): string =>
@@ -53,13 +68,17 @@ const stream = ({ data, metadata }: Command<string, { readonly counter: string }
  * The least context that has every way out: counters, for specs of the service. A count with `then: 'echo'` is echoed
  * once on the counter `<name>-echo`.
  *
- * @param isBroken whether the reaction to `then: 'throw'` throws; if not, it echoes.
+ * @param isBroken whether the reaction to `then: 'throw'` throws, and the command after `invalid` and `crash` fails; if
+ *   not, they echo.
  */
 export const counterContext = (isBroken: () => boolean): Context => ({
   name: 'governance',
   events: { Counted: counted },
-  commands,
-  routes: routes<typeof commands>()(counter, {
+  commands: {
+    ...commands,
+    EchoIfWhole: commands.EchoIfWhole.refine(({ defect }) => defect !== 'invalid' || !isBroken(), 'must be whole'),
+  },
+  routes: routes<typeof commands>()(crashing(isBroken), {
     Count: { stream },
     CountIf: {
       stream,
@@ -74,6 +93,7 @@ export const counterContext = (isBroken: () => boolean): Context => ({
     ReportRevisionState: { stream },
     Echo: { stream },
     Refuse: { stream },
+    EchoIfWhole: { stream },
   }),
   upcasters: {},
   rejections: { NOT_WANTED: 'Nobody wants that.' },
@@ -84,7 +104,9 @@ export const counterContext = (isBroken: () => boolean): Context => ({
       if (then === undefined) return [];
       if (then === 'throw' && isBroken()) throw new Error('this reaction is broken');
       if (then === 'refuse') return [{ type: 'Refuse', data: { counter: name } }];
-      return [{ type: 'Echo', data: { counter: `${name}-echo`, of: event.eventId } }];
+      const echo = { counter: `${name}-echo`, of: event.eventId };
+      if (then !== 'echo' && then !== 'throw') return [{ type: 'EchoIfWhole', data: { ...echo, defect: then } }];
+      return [{ type: 'Echo', data: echo }];
     },
   },
 });

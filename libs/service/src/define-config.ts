@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { witnessVariable } from './witness-variable.js';
 
 /** A wrong setting: the process must not start. */
 export class ConfigError extends Error {
@@ -42,7 +43,8 @@ export const defineConfig =
 
 const url = (protocol: RegExp, example: string) => z.url({ protocol, error: `must be an address such as ${example}` });
 const PORT = 'must be a port from 0 to 65535';
-const port = z.coerce.number({ error: PORT }).int(PORT).min(0, PORT).max(65_535, PORT);
+/** A port to listen on; 0 takes any free one. */
+export const portVariable = z.coerce.number({ error: PORT }).int(PORT).min(0, PORT).max(65_535, PORT);
 
 /** Variables that every service reads. */
 export const serviceVariables = {
@@ -57,5 +59,7 @@ export const serviceVariables = {
   /** Files by content. Default: `artifacts` in the data directory. */
   KONTOR_ARTIFACTS_DIR: z.string().optional(),
   /** Where /health/live and /health/ready listen, on loopback; 0 takes any free port. */
-  KONTOR_HEALTH_PORT: port.default(0),
+  KONTOR_HEALTH_PORT: portVariable.default(0),
+  /** Who co-signs the checkpoints of the log. Default: nobody. */
+  KONTOR_WITNESS: witnessVariable,
 } as const;

@@ -19,6 +19,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { Dispatch, type DispatchRequest } from './dispatch.js';
 import { type Log } from './log.js';
 import { requestHash } from './canonical.js';
+import { findUnstorable } from './storable.js';
 import { StreamStates, unavailable } from './stream-states.js';
 import { Turns } from './turns.js';
 
@@ -79,17 +80,20 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
       const message = `type: ${this.context.name} has no command ${JSON.stringify(type.slice(0, 100))}`;
       return { outcome: 'failed', code: 'INVALID', message, path: 'type', correlationId };
     }
+    const invalid = (path: string, problem: string): CommandReply => ({
+      outcome: 'failed',
+      code: 'INVALID',
+      message: `${path || 'data'}: ${problem}`,
+      path,
+      correlationId,
+    });
+    // Before the schema: what it does not know it drops, and the hash covers everything that was sent.
+    const unstorable = findUnstorable(data);
+    if (unstorable) return invalid(unstorable.path, unstorable.problem);
     const parsed = schema.safeParse(data);
     if (!parsed.success) {
       const [issue] = parsed.error.issues;
-      const path = issue?.path.join('.') ?? '';
-      return {
-        outcome: 'failed',
-        code: 'INVALID',
-        message: `${path || 'data'}: ${issue?.message ?? ''}`,
-        path,
-        correlationId,
-      };
+      return invalid(issue?.path.join('.') ?? '', issue?.message ?? '');
     }
     const hash = requestHash({ workspace, type, data });
     const known = await this.store.findCommand(commandId).catch((error: unknown) => {

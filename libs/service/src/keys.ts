@@ -1,6 +1,9 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto';
 import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+
+/** The key pair that signs checkpoints of the log. */
+export const LOG_KEY = 'log';
 
 /** The private key of an issuer. @throws if the file is missing. */
 export const loadPrivateKey = async (directory: string, name: string): Promise<KeyObject> =>
@@ -17,7 +20,7 @@ export const loadPublicKey = async (directory: string, name: string): Promise<Ke
 export const ensureKeyPair = async (directory: string, name: string): Promise<void> => {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const file = join(directory, `${name}.pem`);
-  const fresh = `${file}.${process.pid}`;
+  const fresh = `${file}.${randomUUID()}`;
   const { privateKey } = generateKeyPairSync('ed25519');
   await writeFile(fresh, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
   try {

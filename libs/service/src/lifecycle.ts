@@ -10,7 +10,16 @@ export interface Running {
   readonly addresses?: Readonly<Record<string, string>>;
   /** Takes nothing new, finishes what was begun. */
   stop(): Promise<void>;
+  /** Rejects when the process cannot go on: a restart is better then. */
+  readonly failed?: Promise<never>;
 }
+
+/** Never returns. */
+const fail = (error: unknown): never => {
+  const isUsage = error instanceof ConfigError;
+  process.stderr.write(`${isUsage ? error.message : error instanceof Error ? error.stack : String(error)}\n`);
+  process.exit(isUsage ? USAGE_EXIT_CODE : 1);
+};
 
 /**
  * Starts a process and tells its parent, then waits for SIGTERM, SIGINT or the end of the channel to the parent, so
@@ -19,27 +28,14 @@ export interface Running {
  * A wrong setting ends the process with exit code 2 and one line per variable; any other failure with its stack.
  */
 export const runProcess = async (start: () => Promise<Running>): Promise<void> => {
-  let running: Running;
-  try {
-    running = await start();
-  } catch (error) {
-    process.stderr.write(
-      `${error instanceof ConfigError ? error.message : error instanceof Error ? error.stack : String(error)}\n`,
-    );
-    process.exit(error instanceof ConfigError ? USAGE_EXIT_CODE : 1);
-  }
+  const running = await start().catch(fail);
+  running.failed?.catch(fail);
   let stopping = false;
   const stop = (): void => {
     if (stopping) return;
     stopping = true;
     setTimeout(() => process.exit(1), DRAIN_MS).unref();
-    running.stop().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
-        process.exit(1);
-      },
-    );
+    running.stop().then(() => process.exit(0), fail);
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);

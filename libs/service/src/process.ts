@@ -1,10 +1,23 @@
 export { artifactFile } from './artifact-file.js';
 export { type AssertionContent, signAssertion, Unauthenticated, verifyAssertion } from './assertion.js';
 export { canonicalize, requestHash } from './canonical.js';
-export { ConfigError, defineConfig, serviceVariables } from './define-config.js';
+export { ConfigError, defineConfig, portVariable, serviceVariables } from './define-config.js';
 export { type Cause, derivedId } from './derived-id.js';
+export { type DoorConfig, doorVariables, isLoopback, refuseOpenDoor, toDoorConfig } from './door.js';
 export { type Problems, startHealthServer } from './health-server.js';
-export { ensureKeyPair, loadPrivateKey, loadPublicKey } from './keys.js';
+export { keepRunning, type KeepRunningOptions, pause } from './keep-running.js';
+export { ensureKeyPair, loadPrivateKey, loadPublicKey, LOG_KEY } from './keys.js';
 export { type Running, runProcess } from './lifecycle.js';
 export { refuseForeign } from './local-host.js';
 export { createLog, type Log, type LogFields } from './log.js';
+export {
+  Authenticator,
+  DEFAULT_WORKSPACE,
+  LOCAL_ACTOR_ID,
+  mayCommand,
+  type Principal,
+  signToken,
+  TOKEN_ISSUER,
+  type TokenSubject,
+} from './sign-in.js';
+export { type WitnessAddress, witnessVariable } from './witness-variable.js';

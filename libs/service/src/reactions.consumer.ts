@@ -16,12 +16,19 @@ import { type CommandReply, MessagingError } from '@kontor/messaging';
 import pg from 'pg';
 import type { Dispatcher } from './dispatcher.js';
 import { derivedId } from './derived-id.js';
+import { pause } from './keep-running.js';
 import type { Log } from './log.js';
 
 const CONSUMER = { name: 'reactions', version: 1 } as const;
 const RETRY_MS = 500;
 /** How many waiting commands are read at once. */
 const PAGE = 100;
+/**
+ * How often a command that fails for no known reason is tried, RETRY_MS apart, before it is parked. What is known to pass
+ * by itself is UNAVAILABLE and is tried without end, so this is a bug and all tries may be the same: two seconds are for
+ * what nobody thought of, and no longer, because all later commands of the context wait meanwhile.
+ */
+const TRIES = 5;
 
 /** Facts that a command needs and its event does not hold, added right before it is dispatched. */
 export type Enrich = (command: WaitingCommand) => Promise<unknown>;
@@ -34,6 +41,7 @@ export interface WaitingCommand {
   readonly commandId: string;
   readonly type: string;
   readonly data: unknown;
+  /** When it is dispatched, RFC 3339. */
   readonly now: string;
   readonly correlationId: string;
   readonly causationId: string;
@@ -46,17 +54,28 @@ interface ReactionsConsumerOptions {
   readonly dispatcher: Dispatcher;
   /** The log from a position on, without end. */
   readonly feed: (after: bigint, signal: AbortSignal) => AsyncIterable<readonly RecordedEvent[]>;
+  /** The event at a position, from the log itself; undefined if there is none. */
+  readonly recorded: (position: bigint) => Promise<RecordedEvent | undefined>;
   /** By command type. */
   readonly enrich?: Readonly<Record<string, Enrich>>;
   readonly log: Log;
 }
 
-/** A reaction threw: a bug. The checkpoint stays before the event, so that nothing is skipped. */
-class ReactionFailed extends EventStoreError {
-  readonly retryable = false;
+type Failed = Extract<CommandReply, { readonly outcome: 'failed' }>;
+
+/** A reaction threw: a bug. */
+class ReactionFailed extends Error {
   constructor({ position, type, streamId }: RecordedEvent, cause: unknown) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     super(`the reaction to position ${position} (${type} of ${streamId}) failed: ${reason}`, { cause });
+  }
+}
+
+/** Somebody else than the relay has written to the event stream. The relay finds that out too and says what to do. */
+class NotInLog extends EventStoreError {
+  readonly retryable = true;
+  constructor(position: bigint) {
+    super(`JetStream has an event at position ${position} that the log does not have`);
   }
 }
 
@@ -68,18 +87,25 @@ const passesByItself = (error: unknown): boolean =>
  *
  * What follows from a batch of events and the checkpoint are written in one transaction. A worker then dispatches the
  * commands in order; their ids derive from the events, so a restart in between doubles nothing. A rejection is an
- * answer and is kept with the command.
+ * answer and is kept with the command. A command that is invalid, or that still fails after some tries, is parked with
+ * its reply; later commands go on.
+ *
+ * An event whose reaction throws is parked with the reason, and so is every later event of its stream; other streams go
+ * on. A service that starts takes the parked events and commands up again, in order: nothing is skipped, and readiness
+ * is red until all of them are through.
  */
 export class ReactionsConsumer {
   readonly #stopping = new AbortController();
   readonly #outbox: string;
+  readonly #parked: string;
   /** By part: why it does not move. What passes by itself is taken out again by the next step that succeeds. */
-  readonly #problems = new Map<'reactions' | 'outbox', string>();
+  readonly #problems = new Map<'reactions' | 'parked' | 'outbox' | 'parkedCommands', string>();
   #running: Promise<unknown> = Promise.resolve();
   #wake: (() => void) | undefined;
 
   constructor(private readonly options: ReactionsConsumerOptions) {
     this.#outbox = `${pg.escapeIdentifier(options.schema)}.outbox`;
+    this.#parked = `${pg.escapeIdentifier(options.schema)}.parked`;
   }
 
   /** Why nothing moves any more, for readiness; undefined if all is well. */
@@ -93,9 +119,16 @@ export class ReactionsConsumer {
     await pool.query(`
       CREATE TABLE IF NOT EXISTS ${this.#outbox} (
         position bigint, ordinal int, workspace text NOT NULL, command_id uuid NOT NULL, type text NOT NULL, data json NOT NULL,
-        now text NOT NULL, correlation_id uuid NOT NULL, causation_id uuid NOT NULL, reply json, done_at timestamptz,
+        correlation_id uuid NOT NULL, causation_id uuid NOT NULL, reply json, done_at timestamptz,
         PRIMARY KEY (position, ordinal));
-      CREATE INDEX IF NOT EXISTS outbox_waiting ON ${this.#outbox} (position, ordinal) WHERE done_at IS NULL`);
+      ALTER TABLE ${this.#outbox} DROP COLUMN IF EXISTS now, ADD COLUMN IF NOT EXISTS parked_at timestamptz;
+      CREATE INDEX IF NOT EXISTS outbox_waiting ON ${this.#outbox} (position, ordinal) WHERE done_at IS NULL;
+      CREATE INDEX IF NOT EXISTS outbox_parked ON ${this.#outbox} (position, ordinal) WHERE parked_at IS NOT NULL;
+      CREATE TABLE IF NOT EXISTS ${this.#parked} (
+        position bigint PRIMARY KEY, event_id uuid NOT NULL, stream_id text NOT NULL, reason text NOT NULL,
+        parked_at timestamptz NOT NULL DEFAULT clock_timestamp(), resolved_at timestamptz);
+      CREATE INDEX IF NOT EXISTS parked_waiting ON ${this.#parked} (position) WHERE resolved_at IS NULL;
+      UPDATE ${this.#outbox} SET parked_at = NULL WHERE parked_at IS NOT NULL`);
     this.#running = Promise.all([
       this.#supervise('reactions', () => this.#consume()),
       this.#supervise('outbox', () => this.#work()),
@@ -134,6 +167,8 @@ export class ReactionsConsumer {
     const { signal } = this.#stopping;
     const claim = await claimCheckpoint(pool, { ...CONSUMER, schema, owner: hostname() });
     this.#problems.delete('reactions');
+    await this.#takeUpParked(claim);
+    this.#wake?.();
     for await (const batch of feed(claim.position, signal)) {
       if (signal.aborted) return;
       await this.#take(claim, batch);
@@ -141,25 +176,97 @@ export class ReactionsConsumer {
     }
   }
 
-  /** One transaction: what follows from the batch, and the checkpoint. */
+  /** One transaction: what follows from the batch, what is parked of it, and the checkpoint. */
   async #take(claim: CheckpointClaim, batch: readonly RecordedEvent[]): Promise<void> {
     const { canHandle } = this.options.context.reactions;
     await inTransaction(this.options.pool, async (client) => {
       const done = await lockCheckpoint(client, claim);
-      for (const event of batch) {
-        if (event.position > done && canHandle.includes(event.type)) await this.#react(client, event);
+      const waiting = new Set((await this.#readParked(client)).map(({ streamId }) => streamId));
+      for (const received of batch) {
+        if (received.position <= done || !canHandle.includes(received.type)) continue;
+        const event = await this.#inLog(received);
+        const { position, eventId, streamId } = event;
+        const reason = waiting.has(streamId)
+          ? 'an earlier event of the stream is parked'
+          : await this.#reactUnlessBroken(client, event);
+        if (reason === undefined) continue;
+        waiting.add(streamId);
+        await client.query(
+          `INSERT INTO ${this.#parked} (position, event_id, stream_id, reason) VALUES ($1, $2, $3, $4)`,
+          [position, eventId, streamId, reason],
+        );
       }
       const last = batch.at(-1)?.position ?? done;
       if (last > done) await advanceCheckpoint(client, claim, last);
+      await this.#reportParked(client);
     });
+  }
+
+  /**
+   * The event as the log has it. JetStream only says that there is something: whoever can write to NATS starts nothing.
+   *
+   * @throws NotInLog if the log has no such event.
+   */
+  async #inLog({ position, eventId }: Pick<RecordedEvent, 'position' | 'eventId'>): Promise<RecordedEvent> {
+    const event = await this.options.recorded(position);
+    if (event?.eventId !== eventId) throw new NotInLog(position);
+    return event;
+  }
+
+  /** One transaction: reacts to parked events in order. A stream whose next event still fails waits on. */
+  async #takeUpParked(claim: CheckpointClaim): Promise<void> {
+    await inTransaction(this.options.pool, async (client) => {
+      await lockCheckpoint(client, claim);
+      const waiting = new Set<string>();
+      for (const { position, eventId, streamId } of await this.#readParked(client)) {
+        if (waiting.has(streamId)) continue;
+        const event = await this.#inLog({ position: BigInt(position), eventId });
+        const reason = await this.#reactUnlessBroken(client, event);
+        if (reason !== undefined) waiting.add(streamId);
+        await client.query(
+          reason === undefined
+            ? `UPDATE ${this.#parked} SET resolved_at = clock_timestamp() WHERE position = $1`
+            : `UPDATE ${this.#parked} SET reason = $2 WHERE position = $1`,
+          reason === undefined ? [position] : [position, reason],
+        );
+      }
+      await this.#reportParked(client);
+    });
+  }
+
+  /** @returns why the reaction failed; undefined if what follows from the event is written. */
+  async #reactUnlessBroken(client: pg.PoolClient, event: RecordedEvent): Promise<string | undefined> {
+    try {
+      await this.#react(client, event);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof ReactionFailed)) throw error;
+      this.options.log.error('an event is parked', error);
+      return error.message;
+    }
+  }
+
+  async #readParked(client: pg.PoolClient) {
+    const { rows } = await client.query<{ position: string; eventId: string; streamId: string; reason: string }>(
+      `SELECT position, event_id AS "eventId", stream_id AS "streamId", reason
+       FROM ${this.#parked} WHERE resolved_at IS NULL ORDER BY position`,
+    );
+    return rows;
+  }
+
+  async #reportParked(client: pg.PoolClient): Promise<void> {
+    const rows = await this.#readParked(client);
+    const [first] = rows;
+    if (first) this.#problems.set('parked', `reactions: ${rows.length} events are parked, first: ${first.reason}`);
+    else this.#problems.delete('parked');
   }
 
   async #react(client: pg.PoolClient, event: RecordedEvent): Promise<void> {
     const { context } = this.options;
     for (const [ordinal, { type, data }] of this.#commandsAfter(event).entries()) {
       await client.query(
-        `INSERT INTO ${this.#outbox} (position, ordinal, workspace, command_id, type, data, now, correlation_id, causation_id)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+        `INSERT INTO ${this.#outbox} (position, ordinal, workspace, command_id, type, data, correlation_id, causation_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
         [
           event.position,
           ordinal,
@@ -167,7 +274,6 @@ export class ReactionsConsumer {
           derivedId({ process: context.name, step: ordinal, eventId: event.eventId, recordedAt: event.recordedAt }),
           type,
           JSON.stringify(data),
-          new Date(event.recordedAt).toISOString(),
           event.meta.correlationId,
           event.eventId,
         ],
@@ -186,10 +292,10 @@ export class ReactionsConsumer {
   async #work(): Promise<void> {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
-      const { rows } = await this.options.pool.query<WaitingCommand>(
-        `SELECT position, ordinal, workspace, command_id AS "commandId", type, data, now,
+      const { rows } = await this.options.pool.query<Omit<WaitingCommand, 'now'>>(
+        `SELECT position, ordinal, workspace, command_id AS "commandId", type, data,
                 correlation_id AS "correlationId", causation_id AS "causationId"
-         FROM ${this.#outbox} WHERE done_at IS NULL ORDER BY position, ordinal LIMIT ${PAGE}`,
+         FROM ${this.#outbox} WHERE done_at IS NULL AND parked_at IS NULL ORDER BY position, ordinal LIMIT ${PAGE}`,
       );
       this.#problems.delete('outbox');
       for (const command of rows) {
@@ -200,24 +306,71 @@ export class ReactionsConsumer {
     }
   }
 
-  async #carryOut(command: WaitingCommand): Promise<void> {
-    const { dispatcher, enrich } = this.options;
+  async #carryOut(command: Omit<WaitingCommand, 'now'>): Promise<void> {
     const { signal } = this.#stopping;
-    while (!signal.aborted) {
-      const data = (await enrich?.[command.type]?.(command)) ?? command.data;
-      const reply = await dispatcher.dispatch({ ...command, data });
+    for (let tries = 1; !signal.aborted;) {
+      const reply = await this.#dispatch(command);
+      // Others were faster on a busy stream. Nobody waits for this answer, so the command does: a suspension is not dropped.
+      if (reply.outcome === 'rejected' && reply.code === 'CONFLICT') continue;
       if (reply.outcome !== 'failed') return this.#settle(command, reply);
-      if (reply.code === 'INVALID') throw new TypeError(`a reaction made an invalid ${command.type}: ${reply.message}`);
-      this.#problems.set('outbox', `outbox: ${command.type} after position ${command.position}: ${reply.message}`);
-      await this.#pause(reply.retryAfterMs ?? RETRY_MS);
+      const { type, position } = command;
+      if (reply.code === 'INVALID' || (reply.code === 'INTERNAL' && tries === TRIES)) return this.#park(command, reply);
+      if (reply.code === 'INTERNAL') tries += 1;
+      this.#problems.set('outbox', `outbox: ${type} after position ${position}: ${reply.message}`);
+      await pause(reply.retryAfterMs ?? RETRY_MS, signal);
     }
   }
 
-  async #settle({ position, ordinal }: WaitingCommand, reply: CommandReply): Promise<void> {
+  /** @throws the driver's error if facts cannot be added because PostgreSQL is away; another failure there is a reply. */
+  async #dispatch(command: Omit<WaitingCommand, 'now'>): Promise<CommandReply> {
+    const { pool, dispatcher, enrich, log } = this.options;
+    const { type, correlationId } = command;
+    // The moment of the decision, not of its cause: what has expired since must not count.
+    const waiting = { ...command, now: new Date().toISOString() };
+    let data: unknown;
+    try {
+      data = (await enrich?.[type]?.(waiting)) ?? command.data;
+    } catch (error) {
+      // A broken connection looks like any other error. If PostgreSQL answers, the failure is this command's own.
+      await pool.query('SELECT');
+      log.error('facts for a command could not be added', error, { type, correlationId });
+      const reason = error instanceof Error ? error.message : String(error);
+      return { outcome: 'failed', code: 'INTERNAL', message: `adding its facts failed: ${reason}`, correlationId };
+    }
+    return dispatcher.dispatch({ ...waiting, data });
+  }
+
+  async #settle(
+    { position, ordinal }: Pick<WaitingCommand, 'position' | 'ordinal'>,
+    reply: CommandReply,
+  ): Promise<void> {
     this.#problems.delete('outbox');
     await this.options.pool.query(
-      `UPDATE ${this.#outbox} SET reply = $3, done_at = clock_timestamp() WHERE position = $1 AND ordinal = $2`,
+      `UPDATE ${this.#outbox} SET reply = $3, done_at = clock_timestamp(), parked_at = NULL
+       WHERE position = $1 AND ordinal = $2`,
       [position, ordinal, JSON.stringify(reply)],
+    );
+  }
+
+  async #park({ position, ordinal, type }: Omit<WaitingCommand, 'now'>, reply: Failed): Promise<void> {
+    const { pool, log } = this.options;
+    log.error('a command is parked', reply.message, { type, position });
+    await pool.query(
+      `UPDATE ${this.#outbox} SET reply = $3, parked_at = clock_timestamp()
+       WHERE position = $1 AND ordinal = $2 AND done_at IS NULL`,
+      [position, ordinal, JSON.stringify(reply)],
+    );
+    this.#problems.delete('outbox');
+    const { rows } = await pool.query<{ type: string; position: string; message: string }>(
+      `SELECT type, position, reply->>'message' AS message
+       FROM ${this.#outbox} WHERE parked_at IS NOT NULL ORDER BY position, ordinal`,
+    );
+    const [first] = rows;
+    if (!first) return;
+    const where = `${first.type} after position ${first.position}`;
+    this.#problems.set(
+      'parkedCommands',
+      `outbox: ${rows.length} commands are parked, first: ${where}: ${first.message}`,
     );
   }
 

@@ -10,6 +10,7 @@ export const toServiceConfig = (set: z.output<z.ZodObject<typeof serviceVariable
   keysDir: resolve(set.KONTOR_KEYS_DIR ?? join(set.KONTOR_DATA_DIR, 'keys')),
   artifactsDir: resolve(set.KONTOR_ARTIFACTS_DIR ?? join(set.KONTOR_DATA_DIR, 'artifacts')),
   healthPort: set.KONTOR_HEALTH_PORT,
+  witness: set.KONTOR_WITNESS,
 });
 
 /** Reads what every service needs from the environment. @throws ConfigError */

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { RecordedEvent } from '@kontor/event-sourcing';
+import type { Actor, RecordedEvent } from '@kontor/event-sourcing';
 import {
   createEventStore,
   createPool,
@@ -11,7 +11,7 @@ import {
   type PostgresEventStore,
   prepareDatabase,
 } from '@kontor/event-store';
-import { type CommandReply, connectNats, sendCommand } from '@kontor/messaging';
+import { type CommandReply, connectNats, sendCommand, toMessage } from '@kontor/messaging';
 import { eventually, testDatabase, type TestDatabase, testNats, type TestNats, uuidv7 } from '@kontor/testing';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type pg from 'pg';
@@ -31,6 +31,7 @@ let nats: TestNats;
 let nc: NatsConnection;
 let admin: pg.Pool;
 let pgUrl: string;
+let urlFor: (role: string) => string;
 let store: PostgresEventStore;
 let isBroken = false;
 const started: Running[] = [];
@@ -38,6 +39,13 @@ const started: Running[] = [];
 const start = async (log: Log = silent): Promise<Running> => {
   const running = await startService({
     context: counterContext(() => isBroken),
+    upcasters: { Moved: [(data) => data] },
+    enrich: () => ({
+      EchoIfWhole: ({ data }) =>
+        isBroken && (data as { defect: string }).defect === 'unfounded'
+          ? Promise.reject(new Error('no facts'))
+          : Promise.resolve(data),
+    }),
     config: { pgUrl, natsUrl: nats.url, keysDir: directory, artifactsDir: directory, healthPort: 0 },
     log,
   });
@@ -54,6 +62,7 @@ interface Sending {
   readonly commandId?: string;
   readonly issuer?: string;
   readonly roles?: readonly string[];
+  readonly actor?: Actor;
   readonly workspace?: string;
   readonly timeoutMs?: number;
   /** Replaces the assertion. */
@@ -63,6 +72,8 @@ interface Sending {
   readonly assertedAtMs?: number;
   /** Sends other bytes than were signed. */
   readonly tamper?: (text: string) => string;
+  /** Signs the other bytes, as a client of our own that speaks such JSON. */
+  readonly signTampered?: boolean;
 }
 
 /** As the gateway does it, unless told otherwise. */
@@ -71,13 +82,14 @@ const send = async (type: string, data: unknown, sending: Sending = {}): Promise
   const correlationId = uuidv7();
   const metadata = { commandId, workspace: 'of-the-client', now: new Date().toISOString(), correlationId };
   const text = JSON.stringify({ type, data, metadata });
-  const actor = { id: 'ada', kind: 'person' as const, roles };
-  const signed = { issuer, actor, workspace, commandId: sending.assertedId ?? commandId, payload: Buffer.from(text) };
+  const { actor = { id: 'ada', kind: 'person', roles } } = sending;
+  const payload = Buffer.from(tamper ? tamper(text) : text);
+  const signedPayload = sending.signTampered ? payload : Buffer.from(text);
+  const signed = { issuer, actor, workspace, commandId: sending.assertedId ?? commandId, payload: signedPayload };
   const key = await loadPrivateKey(directory, issuer);
   if (sending.assertedAtMs !== undefined) vi.useFakeTimers({ now: sending.assertedAtMs, toFake: ['Date'] });
   const assertion = sending.assertion ?? (await signAssertion(key, signed));
   vi.useRealTimers();
-  const payload = Buffer.from(tamper ? tamper(text) : text);
   const { timeoutMs = 10_000 } = sending;
   return sendCommand(nc, { context: 'governance', type, payload, assertion, correlationId, timeoutMs });
 };
@@ -119,9 +131,10 @@ beforeAll(async () => {
     passwords,
     origin: 'kontor.example/log/0',
   });
-  pgUrl = prepared.urlFor('kontor_governance');
+  ({ urlFor } = prepared);
+  pgUrl = urlFor('kontor_governance');
   admin = createPool({ connectionString: database.url });
-  store = createEventStore(admin, { upcasters: {} });
+  store = createEventStore(admin, { upcasters: { Moved: [(data) => data] } });
 });
 
 afterAll(async () => {
@@ -165,16 +178,40 @@ describe('a command over NATS', () => {
     ['a payload that was changed', { tamper: (text) => text.replace('ada-counter', 'bob-counter') }],
     ['the role auditor, beside others', { roles: ['admin', 'auditor'] }],
     ["serving's key, which may only report", { issuer: 'serving' }],
+    [
+      "the gateway's key in the name of the service",
+      { actor: { id: 'service:governance', kind: 'service', roles: [] } },
+    ],
+    ["the gateway's key in the name of serving", { actor: { id: 'service:serving', kind: 'service', roles: [] } }],
   ])('with %s is UNAUTHENTICATED and appends nothing', async (_, sending) => {
     const reply = await send('Count', { counter: 'ada-counter' }, sending);
     expect(reply).toMatchObject({ outcome: 'failed', code: 'UNAUTHENTICATED' });
     expect([...(await eventsOf('ada-counter')), ...(await eventsOf('bob-counter'))]).toEqual([]);
   });
 
-  it("is accepted from serving's key if it reports a revision", async () => {
-    expect(await send('ReportRevisionState', { counter: 'report' }, { issuer: 'serving' })).toMatchObject({
-      outcome: 'accepted',
+  it("is accepted from serving's key if it reports a revision in serving's name", async () => {
+    const report = (id: string) =>
+      send(
+        'ReportRevisionState',
+        { counter: 'report' },
+        { issuer: 'serving', actor: { id, kind: 'service', roles: [] } },
+      );
+    expect(await report('service:serving')).toMatchObject({ outcome: 'accepted' });
+    expect(await report('service:governance')).toMatchObject({ outcome: 'failed', code: 'UNAUTHENTICATED' });
+  });
+
+  it('that is refused at the door leaves its reason in the log of the process', async () => {
+    const lines: unknown[] = [];
+    await start({ info: (message, fields) => lines.push([message, fields]), error: () => undefined });
+    await eventually(async () => {
+      // Both processes answer; sooner or later the one with this log does.
+      await send('Count', { counter: 'logged' }, { assertion: '' });
+      return lines.some((line) => JSON.stringify(line).includes('the assertion is missing'));
     });
+    expect(lines).toContainEqual([
+      'a command was refused at the door',
+      expect.objectContaining({ type: 'Count', reason: 'the assertion is missing' }),
+    ]);
   });
 
   it.each([
@@ -183,6 +220,9 @@ describe('a command over NATS', () => {
     ['Count', 'no object', ''],
     ['Uncount', { counter: 'bad' }, 'type'],
     ['constructor', { counter: 'bad' }, 'type'],
+    ['Count', { counter: 'b\0d' }, 'counter'],
+    ['Count', { counter: 'b\ud800d' }, 'counter'],
+    ['Count', { counter: 'bad', unknown: { a: ['\0'] } }, 'unknown.a.0'],
   ])('%s of %j is INVALID and names the path', async (type, data, path) => {
     const reply = await send(type, data);
     expect(reply).toMatchObject({ outcome: 'failed', code: 'INVALID', path });
@@ -199,6 +239,32 @@ describe('a command over NATS', () => {
     ],
   ])('that is %s is INVALID', async (_, text, path) => {
     expect(await send('Count', {}, { tamper: () => text })).toMatchObject({ code: 'INVALID', path });
+  });
+
+  it.each([
+    ['infinite', '1e999', 'more'],
+    ['nested too deep', '['.repeat(100_000) + ']'.repeat(100_000), ''],
+  ])('with a value that is %s is INVALID', async (_, text, path) => {
+    const tamper = (sent: string): string => sent.replace('"here"', text);
+    const sending = { tamper, signTampered: true };
+    expect(await send('Count', { counter: 'bad', more: 'here' }, sending)).toMatchObject({ code: 'INVALID', path });
+    expect(await eventsOf('bad')).toEqual([]);
+  });
+
+  it('that is larger than a message of NATS is INVALID, and says how large it may be', async () => {
+    expect(await send('Count', { counter: 'bad', more: 'x'.repeat(1024 * 1024) })).toMatchObject({
+      code: 'INVALID',
+      message: expect.stringMatching(/has 1048\d+ bytes; allowed are 104\d+/) as string,
+    });
+  });
+
+  it('takes the last of duplicate keys, and counts as the same command without them', async () => {
+    const commandId = uuidv7();
+    const tamper = (sent: string): string => sent.replace('"counter":', '"counter":"bad","counter":');
+    const first = await send('Count', { counter: 'last' }, { commandId, tamper, signTampered: true });
+    expect(first).toMatchObject({ outcome: 'accepted' });
+    expect(await send('Count', { counter: 'last' }, { commandId })).toEqual(first);
+    expect([...(await eventsOf('bad')), ...(await eventsOf('last'))]).toHaveLength(1);
   });
 
   it('whose id is older than the log remembers is INVALID', async () => {
@@ -360,6 +426,70 @@ describe('a reaction', () => {
     });
   });
 
+  it('comes although an event of another context was written by a newer release', async () => {
+    await start();
+    const foreign = createEventStore({ connectionString: urlFor('kontor_registry') }, { upcasters: {} });
+    await foreign.append({
+      commandId: uuidv7(),
+      requestHash: new Uint8Array(32),
+      actor: 'ada',
+      writes: [
+        {
+          stream: 'default/registry/run/moved',
+          expected: 'any',
+          events: [
+            {
+              eventId: uuidv7(),
+              type: 'Moved',
+              schemaVersion: 2,
+              data: {},
+              meta: { correlationId: uuidv7(), actorKind: 'person' },
+            },
+          ],
+        },
+      ],
+    });
+    await foreign.close();
+    await send('Count', { counter: 'after', then: 'echo' });
+    await eventually(async () => (await eventsOf('after-echo')).length === 1);
+  });
+
+  it('answers what the log holds, and nothing that only JetStream says', async () => {
+    const running = await start();
+    await send('Count', { counter: 'true', then: 'echo' });
+    const [cause] = await eventsOf('true');
+    if (!cause) throw new Error('nothing was counted');
+    await eventually(async () => (await eventsOf('true-echo')).length === 1);
+    const forgedId = uuidv7();
+    const position = (await store.head()) + 1n;
+    const forged = {
+      ...cause,
+      eventId: forgedId,
+      position,
+      data: JSON.stringify(cause.data),
+      meta: JSON.stringify(cause.meta),
+    };
+    const { headers, data } = toMessage(forged, 'kontor.example/log/0');
+    await eventually(async () => {
+      const answer = await nc.request('$JS.API.STREAM.INFO.KONTOR_EVENTS');
+      return BigInt(answer.json<{ state: { last_seq: number } }>().state.last_seq) === position - 1n;
+    });
+    nc.publish('kontor.evt.default.governance.counter.Counted', data, { headers });
+    const { body } = await eventually(async () => {
+      const answer = await readiness(running);
+      return answer.status === 503 && answer;
+    });
+    expect(body).toMatchObject({
+      problems: expect.arrayContaining([
+        `reactions: JetStream has an event at position ${position} that the log does not have`,
+      ]) as unknown,
+    });
+    expect(await outboxOf(forgedId)).toEqual([]);
+    await stop(running);
+    // What the relay asks for when the stream is no copy of the log: the next start makes a new one and fills it.
+    await nc.request('$JS.API.STREAM.DELETE.KONTOR_EVENTS');
+  });
+
   it('that is rejected stays in the outbox with its reply', async () => {
     await start();
     await send('Count', { counter: 'unwanted', then: 'refuse' });
@@ -371,31 +501,94 @@ describe('a reaction', () => {
     expect(rows).toMatchObject([{ reply: { outcome: 'rejected', code: 'NOT_WANTED' } }]);
   });
 
-  it('that throws turns readiness red, and nothing is skipped once it is mended', async () => {
+  it('that throws is parked with its reason; its stream waits, others go on, and once it is mended nothing is skipped', async () => {
     isBroken = true;
     const broken = await start();
     expect(await readiness(broken)).toEqual({ status: 200, body: { ok: true, problems: [] } });
     await send('Count', { counter: 'thrown', then: 'throw' });
-    await send('Count', { counter: 'behind', then: 'echo' });
-    const [cause] = await eventsOf('thrown');
-    const { body } = await eventually(async () => {
-      const answer = await readiness(broken);
-      return answer.status === 503 && answer;
-    });
+    await send('Count', { counter: 'thrown', then: 'echo' });
+    await send('Count', { counter: 'beside', then: 'echo' });
+    const [cause, behind] = await eventsOf('thrown');
+    await eventually(async () => (await eventsOf('beside-echo')).length === 1);
+    expect(await checkpoint()).toBeGreaterThan(behind?.position ?? 0n);
+    expect(await eventsOf('thrown-echo')).toEqual([]);
     const where = `position ${cause?.position} (Counted of default/governance/counter/thrown)`;
-    expect(body).toEqual({
-      ok: false,
-      problems: [`reactions: the reaction to ${where} failed: this reaction is broken`],
+    const reason = `the reaction to ${where} failed: this reaction is broken`;
+    expect(await readiness(broken)).toEqual({
+      status: 503,
+      body: { ok: false, problems: [`reactions: 2 events are parked, first: ${reason}`] },
     });
-    expect(await checkpoint()).toBeLessThan(cause?.position ?? 0n);
+    const parked = async () =>
+      (await admin.query('SELECT position, reason FROM governance.parked WHERE resolved_at IS NULL ORDER BY 1')).rows;
+    const waiting = [
+      { position: `${cause?.position}`, reason },
+      { position: `${behind?.position}`, reason: 'an earlier event of the stream is parked' },
+    ];
+    expect(await parked()).toEqual(waiting);
+
     await stop(broken);
-    expect(await eventsOf('behind-echo')).toEqual([]);
+    const stillBroken = await start();
+    await eventually(async () => (await readiness(stillBroken)).status === 503);
+    expect(await parked()).toEqual(waiting);
+    await stop(stillBroken);
+
     isBroken = false;
     const mended = await start();
-    await eventually(async () => (await eventsOf('behind-echo')).length === 1);
-    expect(await eventsOf('thrown-echo')).toHaveLength(1);
+    await eventually(async () => (await eventsOf('thrown-echo')).length === 2);
+    expect((await eventsOf('thrown-echo')).map(({ meta }) => meta.causationId)).toEqual([
+      cause?.eventId,
+      behind?.eventId,
+    ]);
+    expect(await parked()).toEqual([]);
     expect(await readiness(mended)).toMatchObject({ status: 200 });
   });
+
+  it.each([
+    ['is invalid', 'invalid', { outcome: 'failed', code: 'INVALID', message: 'data: must be whole' }],
+    ['fails again and again', 'crash', { outcome: 'failed', code: 'INTERNAL' }],
+    ['has no facts', 'unfounded', { code: 'INTERNAL', message: 'adding its facts failed: no facts' }],
+  ])(
+    'whose command %s has it parked with its reply; later ones go on, and once it is mended none is skipped',
+    async (_, then, reply) => {
+      isBroken = true;
+      const broken = await start();
+      await send('Count', { counter: then, then });
+      await send('Count', { counter: then, then });
+      await send('Count', { counter: `beside-${then}`, then: 'echo' });
+      const causes = await eventsOf(then);
+      await eventually(async () => (await eventsOf(`beside-${then}-echo`)).length === 1);
+      expect(await eventsOf(`${then}-echo`)).toEqual([]);
+      const replies = await Promise.all(causes.map(({ eventId }) => outboxOf(eventId)));
+      expect(replies).toMatchObject([[{ reply }], [{ reply }]]);
+      const where = `EchoIfWhole after position ${causes[0]?.position}`;
+      const first = replies[0]?.[0]?.reply;
+      const message = first?.outcome === 'failed' && first.message;
+      const problems = [`outbox: 2 commands are parked, first: ${where}: ${message}`];
+      expect(await readiness(broken)).toEqual({ status: 503, body: { ok: false, problems } });
+      await stop(broken);
+
+      const stillBroken = await start();
+      await eventually(async () => {
+        const { body } = await readiness(stillBroken);
+        return JSON.stringify(body).includes('2 commands are parked');
+      });
+      await stop(stillBroken);
+
+      isBroken = false;
+      const mended = await start();
+      await eventually(async () => (await eventsOf(`${then}-echo`)).length === 2);
+      expect((await eventsOf(`${then}-echo`)).map(({ meta }) => meta.causationId)).toEqual(
+        causes.map(({ eventId }) => eventId),
+      );
+      await eventually(async () => {
+        const { rowCount } = await admin.query(
+          'SELECT FROM governance.outbox WHERE parked_at IS NOT NULL OR done_at IS NULL',
+        );
+        return rowCount === 0;
+      });
+      expect(await readiness(mended)).toMatchObject({ status: 200 });
+    },
+  );
 });
 
 describe('stop', () => {
@@ -429,7 +622,7 @@ describe('runProcess', () => {
   // Node runs the source itself; only the endings of relative imports need help.
   const hook = `import { registerHooks } from 'node:module';
     registerHooks({ resolve: (name, context, next) =>
-      next(name.startsWith('.') && !context.parentURL?.includes('node_modules') ? name.replace(/\\.js$/, '.ts') : name, context) });`;
+      next(name.startsWith('.') && context.parentURL?.endsWith('.ts') ? name.replace(/\\.js$/, '.ts') : name, context) });`;
   const run = (environment: Record<string, string>): { child: ChildProcess; output: () => string } => {
     const child = fork(join(import.meta.dirname, 'process.fixture.ts'), {
       execArgv: ['--no-warnings', '--import', `data:text/javascript,${encodeURIComponent(hook)}`],

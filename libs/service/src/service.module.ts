@@ -1,6 +1,14 @@
-import type { Context } from '@kontor/event-sourcing';
-import { createEventStore, createPool, type PostgresEventStore, runRelay } from '@kontor/event-store';
+import type { Context, Upcasters } from '@kontor/event-sourcing';
+import {
+  createEventStore,
+  createPool,
+  type PostgresEventStore,
+  runCosigner,
+  runRelay,
+  runSealer,
+} from '@kontor/event-store';
 import { chainPublisher, connectNats, ensureStreams, eventFeed, type LogIdentity } from '@kontor/messaging';
+import { logSigner } from '@kontor/transparency-log';
 import type { NatsConnection } from '@nats-io/transport-node';
 import {
   type DynamicModule,
@@ -14,8 +22,11 @@ import type pg from 'pg';
 import { CommandController } from './command.controller.js';
 import { Dispatcher } from './dispatcher.js';
 import { DispatchHandler } from './dispatch.handler.js';
+import { ensureKeyPair, loadPrivateKey, LOG_KEY } from './keys.js';
 import { type Log } from './log.js';
 import { type Enrich, ReactionsConsumer } from './reactions.consumer.js';
+import { askWitness } from './witness-client.js';
+import type { WitnessAddress } from './witness-variable.js';
 
 /** What every service reads from the environment. */
 export interface ServiceConfig {
@@ -24,6 +35,8 @@ export interface ServiceConfig {
   readonly keysDir: string;
   readonly artifactsDir: string;
   readonly healthPort: number;
+  /** Who co-signs the checkpoints of the log; undefined if nobody does. */
+  readonly witness?: WitnessAddress | undefined;
 }
 
 /** What a service hands to the parts that only it has. */
@@ -45,6 +58,8 @@ export interface Worker {
 
 export interface ServiceOptions<Config extends ServiceConfig = ServiceConfig> {
   readonly context: Context;
+  /** Of all contexts: the log that passes by holds the events of every one. */
+  readonly upcasters: Upcasters;
   readonly config: Config;
   readonly log: Log;
   /** Facts for commands of reactions, by command type. */
@@ -61,10 +76,17 @@ interface RunningParts {
   readonly commands: CommandController;
   readonly reactions: ReactionsConsumer;
   readonly workers: readonly Worker[];
-  readonly relay: { readonly stopping: AbortController; readonly ended: Promise<void>; problem: string | undefined };
+  /** What this process does for the whole log, in its turn. */
+  readonly duties: readonly Duty[];
 }
 
-/** One bounded context as a server: its commands, its reactions, and its turn at the relay. */
+interface Duty {
+  readonly stopping: AbortController;
+  readonly ended: Promise<void>;
+  problem: string | undefined;
+}
+
+/** One bounded context as a server: its commands, its reactions, and its turn at relaying and sealing the log. */
 @Module({})
 export class ServiceModule implements OnApplicationBootstrap, OnApplicationShutdown {
   #running: RunningParts | undefined;
@@ -102,8 +124,8 @@ export class ServiceModule implements OnApplicationBootstrap, OnApplicationShutd
   /** Why the service is not ready; empty if it is. */
   get problems(): readonly string[] {
     if (!this.#running) return ['the service is starting'];
-    const { reactions, workers, relay } = this.#running;
-    const found = [reactions.problem, relay.problem, ...workers.map(({ problem }) => problem)];
+    const { reactions, workers, duties } = this.#running;
+    const found = [reactions, ...duties, ...workers].map(({ problem }) => problem);
     if (this.parts.connection.isClosed()) found.push('nats: the connection is closed');
     return found.filter((problem) => problem !== undefined);
   }
@@ -111,11 +133,11 @@ export class ServiceModule implements OnApplicationBootstrap, OnApplicationShutd
   /** Takes no more commands, finishes what was taken, then lets the servers go. */
   async onApplicationShutdown(): Promise<void> {
     if (this.#running) {
-      const { commands, reactions, workers, relay } = this.#running;
+      const { commands, reactions, workers, duties } = this.#running;
       await commands.stop();
       await Promise.all([reactions.stop(), ...workers.map((worker) => worker.stop())]);
-      relay.stopping.abort();
-      await relay.ended;
+      for (const { stopping } of duties) stopping.abort();
+      await Promise.all(duties.map(({ ended }) => ended));
     }
     await this.parts.store.close();
     await this.parts.connection.drain();
@@ -124,15 +146,15 @@ export class ServiceModule implements OnApplicationBootstrap, OnApplicationShutd
 }
 
 const openParts = async (
-  options: Pick<ServiceOptions, 'config' | 'context' | 'log'>,
+  options: Pick<ServiceOptions, 'config' | 'context' | 'upcasters' | 'log'>,
   bus: CommandBus,
 ): Promise<ServiceParts> => {
-  const { config, context, log } = options;
+  const { config, context, upcasters, log } = options;
   const pool = createPool({ connectionString: config.pgUrl, application_name: `kontor-${context.name}` });
   const connection = await connectNats(config.natsUrl, `kontor-${context.name}`);
   const identity = await readIdentity(pool);
   await ensureStreams(connection, identity);
-  const store = createEventStore(pool, { upcasters: context.upcasters });
+  const store = createEventStore(pool, { upcasters });
   return { pool, connection, identity, store, dispatcher: new Dispatcher(bus, context.name), log };
 };
 
@@ -156,18 +178,33 @@ const startParts = async <Config extends ServiceConfig>(
         base: identity.base,
         after,
         readAll: (from) => store.readAll(from),
-        upcasters: context.upcasters,
+        upcasters: options.upcasters,
         signal,
       }),
+    recorded: async (position) => {
+      for await (const event of store.readAll(position - 1n, { upTo: position })) return event;
+      return undefined;
+    },
   });
   await reactions.start();
   const workers = (await options.workers?.(parts, config)) ?? [];
-  const relay = startRelay(parts, log);
+  const target = chainPublisher(connection, identity);
+  await ensureKeyPair(config.keysDir, LOG_KEY);
+  const signer = logSigner(identity.origin, await loadPrivateKey(config.keysDir, LOG_KEY));
+  const duties = [
+    startDuty('relay', log, (signal, onRetry) => runRelay({ pool, target, signal, onRetry })),
+    startDuty('sealer', log, (signal, onRetry) => runSealer({ pool, signer, signal, onRetry })),
+  ];
+  const { witness } = config;
+  if (witness) {
+    const cosigner = { pool, witness: witness.verifier, ask: askWitness(witness) };
+    duties.push(startDuty('cosigner', log, (signal, onRetry) => runCosigner({ ...cosigner, signal, onRetry })));
+  }
   // Last, so that no command is taken before everything that follows from it runs.
   const commands = new CommandController({ connection, context, bus, keysDir: config.keysDir, log });
   // Ready means that a command sent now finds the subscription.
   await connection.flush();
-  return { commands, reactions, workers, relay };
+  return { commands, reactions, workers, duties };
 };
 
 const readIdentity = async (pool: pg.Pool): Promise<LogIdentity> => {
@@ -177,18 +214,17 @@ const readIdentity = async (pool: pg.Pool): Promise<LogIdentity> => {
   return { origin, base: 0n };
 };
 
-const startRelay = ({ pool, connection, identity }: ServiceParts, log: Log): RunningParts['relay'] => {
-  const target = chainPublisher(connection, identity);
+const startDuty = (
+  name: string,
+  log: Log,
+  run: (signal: AbortSignal, onRetry: (error: unknown, delayMs: number) => void) => Promise<void>,
+): Duty => {
   const stopping = new AbortController();
-  const relay: { problem: string | undefined } = { problem: undefined };
-  const ended = runRelay({
-    pool,
-    target,
-    signal: stopping.signal,
-    onRetry: (error, delayMs) => log.error('the relay tries again', error, { delayMs }),
-  }).catch((error: unknown) => {
-    relay.problem = `relay: ${error instanceof Error ? error.message : String(error)}`;
-    log.error('the relay stopped', error);
+  const duty: { problem: string | undefined } = { problem: undefined };
+  const onRetry = (error: unknown, delayMs: number): void => log.error(`the ${name} tries again`, error, { delayMs });
+  const ended = run(stopping.signal, onRetry).catch((error: unknown) => {
+    duty.problem = `${name}: ${error instanceof Error ? error.message : String(error)}`;
+    log.error(`the ${name} stopped`, error);
   });
-  return Object.assign(relay, { stopping, ended });
+  return Object.assign(duty, { stopping, ended });
 };

@@ -1,0 +1,34 @@
+/** Deeper than any command of ours; a recursive reader anywhere behind us survives it. */
+const MAX_DEPTH = 64;
+
+/** What the log, its hashes or a read model could not hold, and where it stands. */
+export interface Unstorable {
+  readonly path: string;
+  readonly problem: string;
+}
+
+/**
+ * Whether parsed JSON can be hashed, stored and read back as it is.
+ *
+ * PostgreSQL's text holds no U+0000, UTF-8 no half of a surrogate pair, and `1e999` is read as infinity, which JSON cannot
+ * write again. Such a value would be refused late as our own failure, or come back as another one.
+ *
+ * @returns the first thing that cannot, in order of the document; undefined if there is none.
+ */
+export const findUnstorable = (value: unknown, path: readonly string[] = []): Unstorable | undefined => {
+  const at = (problem: string): Unstorable => ({ path: path.join('.'), problem });
+  if (typeof value === 'string') return isStorable(value) ? undefined : at(TEXT);
+  if (typeof value === 'number' && !Number.isFinite(value)) return at('must be a number between -1.8e308 and 1.8e308');
+  if (typeof value !== 'object' || value === null) return undefined;
+  if (path.length === MAX_DEPTH) return { path: '', problem: `must be nested at most ${MAX_DEPTH} deep` };
+  for (const [key, member] of Object.entries(value)) {
+    if (!isStorable(key)) return at(`a name in it ${TEXT}`);
+    const found = findUnstorable(member, [...path, key]);
+    if (found) return found;
+  }
+  return undefined;
+};
+
+const TEXT = 'must hold no U+0000 and no half of a surrogate pair';
+
+const isStorable = (text: string): boolean => !text.includes('\0') && text.isWellFormed();
