@@ -14,21 +14,22 @@ export interface Bins {
   readonly hasOther: boolean;
 }
 
-/** Bins for PSI and for display. @source monitoring reference, section 4.1. */
+/** Bins for PSI and for display: deciles of the reference. */
 const BIN_COUNT = 10;
 
-/** Up to this many distinct values are categories. @source monitoring reference, section 4.4. */
+/** Up to this many distinct values are categories: quantiles of so few would mostly repeat. */
 const MAX_DISTINCT_CATEGORICAL = 20;
 
-/** Categories that get a bin of their own; the rest share `other`. @source monitoring reference, section 4.4. */
+/** Categories that get a bin of their own; the rest share `other`, which bounds the size of a profile. */
 const MAX_CATEGORIES = 100;
 
 /**
  * Cut points of a numeric reference: inner type-7 quantiles; a value that repeats among them or holds 1/B of the mass
- * becomes a point bin.
+ * becomes a point bin. Without point bins a constant reference has deciles that no change of its value crosses.
  *
  * @param values finite; may be empty (then there is one bin).
- * @source monitoring reference, section 4: `bins@1`.
+ * @source type-7 quantiles: R. Hyndman, Y. Fan, "Sample Quantiles in Statistical Packages", 1996. The point bins of
+ * `bins@1` are this project's own.
  */
 export const numericEdges = (values: ArrayLike<number>, binCount = BIN_COUNT): number[] => {
   const sorted = Float64Array.from(values).sort();
@@ -67,7 +68,6 @@ const categoryOf = (value: number | string | boolean): string => String(value);
  * Bins of one reference column. Numeric if all values are numbers (or booleans) and more than 20 are distinct.
  *
  * @param categorical true for a column whose numbers are names.
- * @source monitoring reference, section 4: `bins@1`.
  */
 export const binsOf = (values: readonly FeatureValue[], categorical = false, binCount = BIN_COUNT): Bins => {
   const present = values.filter((value) => value !== null);

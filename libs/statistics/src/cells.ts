@@ -1,8 +1,11 @@
-/** A logarithmic histogram, `cells@1`: [cell, count, sum] by rising cell. Merging is addition, so it is exact. */
-export type Cells = readonly (readonly [cell: number, count: number, sum: number])[];
+/**
+ * A logarithmic histogram, `cells@1`: [cell, count, sum] by rising cell, and whatever else a caller sums up per cell.
+ * Merging is addition, so it is exact.
+ */
+export type Cells = readonly (readonly [cell: number, count: number, sum: number, ...more: number[]])[];
 
 /** Width of a cell, relative to its value. The quantiles below are within it. */
-const RELATIVE_WIDTH = 0.02;
+export const RELATIVE_WIDTH = 0.02;
 const LOG_BASE = Math.log1p(RELATIVE_WIDTH);
 
 /** Magnitudes outside are put into the outermost cells, which bounds a histogram to about 5,600 cells. */

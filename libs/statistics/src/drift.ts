@@ -21,7 +21,8 @@ export interface Psi {
  *
  * @param reference counts per bin; `current` counts of the same bins.
  * @returns null if a side is empty.
- * @source monitoring reference, sections 3.1 and 5.
+ * @source index: N. Siddiqi, "Credit Risk Scorecards", 2006; law: B. Yurdakul, "Statistical Properties of Population
+ * Stability Index", 2018. Half a count is added to each bin, as Jeffreys' prior does, so that an empty one has a logarithm.
  */
 export const psi = (reference: Counts, current: Counts): Psi | null => {
   sameBins(reference, current);
@@ -42,7 +43,7 @@ export const psi = (reference: Counts, current: Counts): Psi | null => {
  * Largest difference of the two cumulative distributions on shared bins: a lower bound of the exact statistic.
  *
  * @returns null if a side is empty.
- * @source monitoring reference, section 3.1.
+ * @source N. Smirnov, Annals of Mathematical Statistics 19, 1948.
  */
 export const kolmogorovSmirnovBinned = (reference: Counts, current: Counts): number | null => {
   sameBins(reference, current);

@@ -1,8 +1,9 @@
 import { type Interval, newcombeInterval } from './intervals.js';
 import { type Confusion } from './performance.js';
-import type { Proportion } from './tests.js';
+import { normalSurvival } from './special-functions.js';
+import { type Proportion, twoProportionZ } from './tests.js';
 
-/** A group below either limit is "insufficient", never 0 or 1. @source monitoring reference, section 9. */
+/** A group below either limit is "insufficient", never 0 or 1: the rate of a few rows is chance. The limits are our own. */
 const MIN_GROUP_ROWS = 30;
 const MIN_GROUP_POSITIVES = 10;
 
@@ -18,6 +19,7 @@ export interface GroupValue {
   readonly group: string;
   readonly n: number;
   readonly positives: number;
+  /** The group's rate; of the two rates of equalised odds, the one in which the groups differ more. */
   readonly value: number | null;
 }
 
@@ -48,14 +50,23 @@ const RATES: Readonly<Record<FairnessMetric, readonly Rate[]>> = {
   accuracyDifference: [correct],
 };
 
-const spread = (rate: Rate, groups: readonly Confusion[]): { difference: number; interval: Interval } | null => {
+const enough = (counts: Confusion): boolean =>
+  size(counts) >= MIN_GROUP_ROWS && positivesOf(counts) >= MIN_GROUP_POSITIVES;
+
+interface Spread {
+  readonly rate: Rate;
+  readonly difference: number;
+  readonly interval: Interval;
+}
+
+const spread = (rate: Rate, groups: readonly Confusion[]): Spread | null => {
   const rates = groups.map(rate);
   if (rates.some(({ n }) => n === 0)) return null;
   const sorted = [...rates].sort((a, b) => a.hits / a.n - b.hits / b.n);
   const [least, greatest] = [sorted[0], sorted.at(-1)];
   if (!least || !greatest) return null;
   const difference = greatest.hits / greatest.n - least.hits / least.n;
-  return { difference, interval: newcombeInterval(greatest, least) };
+  return { rate, difference, interval: newcombeInterval(greatest, least) };
 };
 
 /**
@@ -67,23 +78,68 @@ const spread = (rate: Rate, groups: readonly Confusion[]): { difference: number;
  */
 export const groupDifference = (metric: FairnessMetric, groups: ReadonlyMap<string, Confusion>): FairnessResult => {
   const rates = RATES[metric];
-  const enough = (counts: Confusion) => size(counts) >= MIN_GROUP_ROWS && positivesOf(counts) >= MIN_GROUP_POSITIVES;
-  const values = [...groups].map(([group, counts]): GroupValue => {
-    const [rate] = rates;
-    const { hits, n } = rate ? rate(counts) : { hits: 0, n: 0 };
-    const value = enough(counts) && n > 0 ? hits / n : null;
-    return { group, n: size(counts), positives: positivesOf(counts), value };
+  const valuesBy = (rate: Rate | undefined): GroupValue[] =>
+    [...groups].map(([group, counts]) => {
+      const { hits, n } = rate ? rate(counts) : { hits: 0, n: 0 };
+      const value = enough(counts) && n > 0 ? hits / n : null;
+      return { group, n: size(counts), positives: positivesOf(counts), value };
+    });
+  const unknown = (reason: string): FairnessResult => ({
+    metric,
+    difference: null,
+    interval: null,
+    reason,
+    groups: valuesBy(rates[0]),
   });
   const sufficient = [...groups.values()].filter(enough);
-  const shared = { metric, groups: values };
   if (sufficient.length < 2) {
-    const limits = `${MIN_GROUP_ROWS} rows and ${MIN_GROUP_POSITIVES} positives`;
-    return { ...shared, difference: null, interval: null, reason: `fewer than two groups with at least ${limits}` };
+    return unknown(`fewer than two groups with at least ${MIN_GROUP_ROWS} rows and ${MIN_GROUP_POSITIVES} positives`);
   }
   const spreads = rates.map((rate) => spread(rate, sufficient)).filter((value) => value !== null);
   const worst = spreads.sort((a, b) => b.difference - a.difference)[0];
-  if (!worst || spreads.length < rates.length) {
-    return { ...shared, difference: null, interval: null, reason: 'a group has no row that the rate is over' };
-  }
-  return { ...shared, ...worst, reason: null };
+  if (!worst || spreads.length < rates.length) return unknown('a group has no row that the rate is over');
+  const { rate, difference, interval } = worst;
+  return { metric, difference, interval, reason: null, groups: valuesBy(rate) };
+};
+
+/** Two groups whose error rates are compared. */
+export interface OddsDifference {
+  readonly rate: 'true positive rate' | 'false positive rate';
+  readonly higher: string;
+  readonly lower: string;
+  readonly difference: number;
+  /** Two-sided, times the number of comparisons, at most 1. */
+  readonly p: number;
+}
+
+/**
+ * Both rates of equalised odds between every two sufficient groups, greatest difference first.
+ *
+ * With many groups the greatest difference is large by chance alone. So each comparison carries a p that is corrected
+ * for all of them, and a difference counts only with its own p.
+ *
+ * @returns none for fewer than two groups with {@link MIN_GROUP_ROWS} rows and {@link MIN_GROUP_POSITIVES} positives.
+ * @source two-proportion z test; C. E. Bonferroni, 1936, for the correction.
+ */
+export const oddsDifferences = (groups: ReadonlyMap<string, Confusion>): OddsDifference[] => {
+  const sufficient = [...groups].filter(([, counts]) => enough(counts));
+  const rates = [
+    ['true positive rate', truePositiveRate],
+    ['false positive rate', falsePositiveRate],
+  ] as const;
+  const comparisons = sufficient.length * (sufficient.length - 1); // pairs, times two rates
+  return rates
+    .flatMap(([name, rate]) =>
+      sufficient.flatMap(([group, counts], i) =>
+        sufficient.slice(i + 1).flatMap(([other, otherCounts]): OddsDifference[] => {
+          const [a, b] = [rate(counts), rate(otherCounts)];
+          if (a.n === 0 || b.n === 0) return [];
+          const difference = a.hits / a.n - b.hits / b.n;
+          const [higher, lower] = difference >= 0 ? [group, other] : [other, group];
+          const p = Math.min(1, 2 * normalSurvival(Math.abs(twoProportionZ(a, b))) * comparisons);
+          return [{ rate: name, higher, lower, difference: Math.abs(difference), p }];
+        }),
+      ),
+    )
+    .sort((a, b) => b.difference - a.difference);
 };

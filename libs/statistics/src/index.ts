@@ -8,9 +8,16 @@ export {
   numericEdges,
   ordinaryBins,
 } from './bins.js';
-export { cellOf, cellQuantile, type Cells } from './cells.js';
+export { cellOf, cellQuantile, type Cells, RELATIVE_WIDTH } from './cells.js';
 export { jensenShannonDistance, kolmogorovSmirnovBinned, psi } from './drift.js';
-export { fairnessMetrics, type FairnessMetric, groupDifference, type GroupValue } from './fairness.js';
+export {
+  fairnessMetrics,
+  type FairnessMetric,
+  groupDifference,
+  type GroupValue,
+  type OddsDifference,
+  oddsDifferences,
+} from './fairness.js';
 export { hanleyMcNeilInterval, type Interval, meanInterval, newcombeInterval, wilsonInterval } from './intervals.js';
 export { accuracy, type Confusion, confusionOf, DECISION_THRESHOLD, logLossOf, rocAuc } from './performance.js';
 export { quantile } from './quantiles.js';

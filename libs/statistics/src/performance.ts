@@ -12,7 +12,7 @@ export const DECISION_THRESHOLD = 0.5;
 /**
  * Probabilities are kept this far from 0 and 1 before the logarithm, so that one certain error is not infinite.
  *
- * @source monitoring reference, section 7: ε = 1e-15.
+ * @source scikit-learn 1.2, `log_loss`: the default of `eps`.
  */
 const LOG_LOSS_EPSILON = 1e-15;
 
