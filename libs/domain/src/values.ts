@@ -19,6 +19,9 @@ export const actorId = z.string().min(1).max(200);
 /** Text for people: a purpose, a reason, a description. */
 export const text = z.string().max(5000);
 
+/** Why a person does something. Blanks are no reason. */
+export const reason = text.regex(/\S/, 'must say why');
+
 /** Shares of traffic are basis points: 10,000 are all of it. */
 export const basisPoints = z.int().min(0).max(10_000);
 

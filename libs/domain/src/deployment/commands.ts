@@ -1,13 +1,13 @@
 import type { CommandOf } from '@kontor/event-sourcing';
 import { z } from 'zod';
 import { ruleOutcome } from '../governance/events.js';
-import { actorId, digest, modelVersionRef, servable, slug, text } from '../values.js';
+import { actorId, digest, instant, modelVersionRef, reason, servable, slug, text } from '../values.js';
+import { versionFiles } from '../version-artifacts.js';
 import { strategy } from './events.js';
 import { revisionMeasurement } from './measurement.js';
 
 const rolloutId = z.uuid();
 const revisionId = z.string().min(1).max(100);
-const reason = text.min(1);
 const environment = z.enum(['staging', 'production']);
 
 /** The O'Brien-Fleming boundaries of the guards are tabulated for this many looks, and each step is one. */
@@ -21,13 +21,17 @@ const risingStrategy = strategy
     error: 'weightBps must rise from step to step',
   });
 
-/** The gate decision as governance recorded it, with the streams that must not have moved since. */
+/** The gate decision as governance recorded it, with the streams that must not have moved since: the artifact's, its use case's and its policy's. */
 export const passedGate = z.strictObject({
   gateId: z.uuid(),
   rolloutId,
+  endpoint: slug,
   environment,
   subject: modelVersionRef,
   outcome: ruleOutcome,
+  /** The gate table that it applied; null where none was active. */
+  policy: z.strictObject({ policyId: slug, version: z.int().min(1), digest }).nullable(),
+  at: instant,
   restsOn: z.array(z.strictObject({ stream: z.string(), version: z.string().regex(/^\d+$/) })).min(1),
 });
 export type PassedGate = z.output<typeof passedGate>;
@@ -42,6 +46,8 @@ export const deploymentCommands = {
     endpoint: slug,
     version: modelVersionRef,
     servable,
+    /** All files of the version: they prove that the served one belongs to the digest that is approved. */
+    files: versionFiles,
     strategy: risingStrategy,
   }),
   /** From a passed gate. */
@@ -80,8 +86,8 @@ export const deploymentCommands = {
   /** Back to the revision that was promoted before the present one; its gate has passed, so none is asked. */
   RollBack: z.strictObject({ endpoint: slug, reason }),
   /** `onBehalfOf`: who suspended the use case, where this follows from that. Believed from this service only. */
-  SuspendEndpoint: z.strictObject({ endpoint: slug, reason: text, onBehalfOf: actorId.optional() }),
-  ResumeEndpoint: z.strictObject({ endpoint: slug, reason: text, onBehalfOf: actorId.optional() }),
+  SuspendEndpoint: z.strictObject({ endpoint: slug, reason, onBehalfOf: actorId.optional() }),
+  ResumeEndpoint: z.strictObject({ endpoint: slug, reason, onBehalfOf: actorId.optional() }),
 } as const;
 
 export type DeploymentCommand = CommandOf<typeof deploymentCommands>;

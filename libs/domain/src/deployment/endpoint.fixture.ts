@@ -1,6 +1,7 @@
 import type { CommandMetadata } from '@kontor/event-sourcing';
 import { metadata } from '@kontor/event-sourcing/testing';
 import type { ModelVersionRef, Servable } from '../values.js';
+import { manifestDigestOf, type VersionArtifacts } from '../version-artifacts.js';
 import type { DeploymentCommand, PassedGate } from './commands.js';
 import type { DeploymentEvent, Strategy } from './events.js';
 import { emptyMeasurement, latencyBin, type RevisionMeasurement, scoreBin } from './measurement.js';
@@ -12,18 +13,27 @@ type DataOf<Type extends DeploymentCommand['type']> = Extract<DeploymentCommand,
 export const uuid = (n: number): string => `01975b00-0000-7000-8000-${n.toString().padStart(12, '0')}`;
 export const ROLLOUT = uuid(100);
 export const GATE = uuid(200);
-export const SUBJECT = 'default/governance/subject/1111';
+const subjectOf = ({ manifestDigest }: ModelVersionRef) => `default/governance/subject/${manifestDigest.slice(7)}`;
+export const POLICY = 'default/governance/policy/production-high';
 
 const hex = (digit: number): string => `sha256:${String(digit).repeat(64)}`;
 
-export const version = (n: number): ModelVersionRef => ({ modelName: 'credit', version: n, manifestDigest: hex(n) });
+export const files = (n: number): VersionArtifacts['files'] => [
+  { path: 'model.onnx', sizeBytes: 1000, digest: hex(n + 3) },
+];
+export const version = (n: number): ModelVersionRef => ({
+  modelName: 'credit',
+  version: n,
+  manifestDigest: manifestDigestOf(files(n)),
+});
+export const SUBJECT = subjectOf(version(2));
 export const servable = (n: number): Servable => ({
   flavor: 'onnx',
   digest: hex(n + 3),
   sizeBytes: 1000,
   goldenDigest: null,
 });
-export const revisionId = (n: number): string => `v${n}-${String(n).repeat(12)}`;
+export const revisionId = (n: number): string => `v${n}-${version(n).manifestDigest.slice(7, 19)}`;
 
 export const STRATEGY: Strategy = {
   steps: [
@@ -48,15 +58,28 @@ export const command = <Type extends DeploymentCommand['type']>(
 export const gate = (overrides: Partial<PassedGate> = {}): PassedGate => ({
   gateId: GATE,
   rolloutId: ROLLOUT,
+  endpoint: 'credit',
   environment: 'production',
   subject: version(2),
   outcome: 'PASS',
-  restsOn: [{ stream: SUBJECT, version: '7' }],
+  policy: { policyId: 'production-high', version: 3, digest: hex(9) },
+  at: metadata().now,
+  restsOn: [
+    { stream: subjectOf(overrides.subject ?? version(2)), version: '7' },
+    { stream: POLICY, version: '3' },
+  ],
   ...overrides,
 });
 
 export const request = (n = 2, rolloutId = ROLLOUT, strategy = STRATEGY): DeploymentCommand =>
-  command('RequestRollout', { rolloutId, endpoint: 'credit', version: version(n), servable: servable(n), strategy });
+  command('RequestRollout', {
+    rolloutId,
+    endpoint: 'credit',
+    version: version(n),
+    servable: servable(n),
+    files: files(n),
+    strategy,
+  });
 
 export const start = (overrides: Partial<PassedGate> = {}): DeploymentCommand => {
   const passed = gate(overrides);
@@ -138,7 +161,7 @@ export const started = (n: number, rolloutId = ROLLOUT): DeploymentEvent => ({
     rolloutId,
     endpoint: 'credit',
     version: version(n),
-    gate: { gateId: GATE, restsOn: [{ stream: SUBJECT, version: '7' }] },
+    gate: { gateId: GATE, restsOn: gate().restsOn },
   },
 });
 export const weightSet = (

@@ -1,3 +1,4 @@
+import { fold } from '@kontor/event-sourcing';
 import { deciderSpec, metadata } from '@kontor/event-sourcing/testing';
 import { describe, expect, it } from 'vitest';
 import { endpoint } from './endpoint.js';
@@ -8,10 +9,12 @@ import {
   canary,
   command,
   created,
+  files,
   gate,
   GATE,
   live,
   loaded,
+  POLICY,
   promotedEvent,
   reportFailed,
   reportLoaded,
@@ -27,7 +30,11 @@ import {
   version,
   weightSet,
 } from './endpoint.fixture.js';
+import { type DeploymentCommand, deploymentCommands } from './commands.js';
+import type { DeploymentEvent } from './events.js';
 import { emptyMeasurement } from './measurement.js';
+import { manifestDigestOf } from '../version-artifacts.js';
+import { routeOf } from './route-fold.js';
 
 const { given } = deciderSpec(endpoint);
 const create = command('CreateEndpoint', { endpoint: 'credit', environment: 'production', description: '' });
@@ -106,10 +113,50 @@ describe('an endpoint', () => {
           .when(liftWithUseCase)
           .events(),
       ),
+    ).toEqual(['UseCaseSuspensionLifted']);
+    expect(
+      types(
+        given([...live, ...both])
+          .when(liftWithUseCase)
+          .events(),
+      ),
     ).toEqual(['EndpointResumed']);
     given([...live, ...suspended])
       .when(liftWithUseCase)
       .thenNothing();
+  });
+
+  it('stays suspended by one person, whatever becomes of its use case, and in whatever order', () => {
+    const own = { actor: { id: 'service:deployment', kind: 'service', roles: [] } } as const;
+    const data = { endpoint: 'credit', reason: 'complaints', onBehalfOf: 'eve' };
+    const steps = {
+      person: suspend,
+      useCase: command('SuspendEndpoint', data, own),
+    };
+    for (const order of [
+      ['person', 'useCase'],
+      ['useCase', 'person'],
+    ] as const) {
+      let events = live;
+      for (const step of order) events = [...events, ...given(events).when(steps[step]).events()];
+      expect(events.slice(live.length).map(({ type }) => type)).toEqual(['EndpointSuspended', 'EndpointSuspended']);
+      events = [
+        ...events,
+        ...given(events)
+          .when(command('ResumeEndpoint', data, own))
+          .events(),
+      ];
+      expect(events.at(-1)).toMatchObject({
+        type: 'UseCaseSuspensionLifted',
+        data: { by: 'eve', suspension: { by: 'ada', reason: 'incident' } },
+      });
+      given(events).when(request()).thenRejected('ENDPOINT_SUSPENDED');
+      expect(routeOf(fold(endpoint, events), { workspace: 'default', streamVersion: 1n })?.suspended).toBe(true);
+      const lift = command('ResumeEndpoint', { endpoint: 'credit', reason: 'over' });
+      events = [...events, ...given(events).when(lift).events()];
+      expect(events.at(-1)?.type).toBe('EndpointResumed');
+      expect(routeOf(fold(endpoint, events), { workspace: 'default', streamVersion: 1n })?.suspended).toBe(false);
+    }
   });
 
   it('is sent traffic again by an operator, an owner or an admin, and stopped by anybody', () => {
@@ -210,6 +257,26 @@ describe('a rollout request', () => {
   it('is refused for the version that has all traffic', () =>
     given(live).when(request(1)).thenRejected('ALREADY_STABLE'));
 
+  it('is refused for a file that is not of the digest, which is all that is approved', () => {
+    const { data } = request() as Extract<DeploymentCommand, { type: 'RequestRollout' }>;
+    const other = servable(3);
+    const waiting = given(live);
+    const refused = (change: object) => waiting.when(command('RequestRollout', { ...data, ...change }));
+    refused({ servable: other }).thenRejected('DIGEST_MISMATCH', {
+      version: version(2),
+      problem: `no model.onnx of 1000 bytes with the digest ${other.digest} is among the files`,
+    });
+    refused({ servable: { ...data.servable, flavor: 'decision-table' } }).thenRejected('DIGEST_MISMATCH');
+    refused({ servable: other, files: files(3) }).thenRejected('DIGEST_MISMATCH');
+    refused({ files: [] }).thenRejected('DIGEST_MISMATCH');
+    const golden = [...data.files, { path: 'golden.json', sizeBytes: 1, digest: version(1).manifestDigest }];
+    // Golden outputs that exist cannot be left out: they would not be compared.
+    refused({
+      files: golden,
+      version: { ...version(2), manifestDigest: manifestDigestOf(golden) },
+    }).thenRejected('DIGEST_MISMATCH');
+  });
+
   it('needs a new id for a retry, and gets a new revision id', () => {
     const ended = [...canary, abortedEvent('too slow', 'ada'), weightSet(3, { [revisionId(1)]: 10_000 })];
     given(ended).when(request()).thenRejected('ROLLOUT_ID_USED', { rolloutId: ROLLOUT, outcome: 'aborted' });
@@ -232,10 +299,39 @@ describe('a gate decision', () => {
     waiting.when(start({ rolloutId: uuid(8) })).thenRejected('GATE_MISMATCH');
     waiting.when(start({ subject: version(3) })).thenRejected('GATE_MISMATCH');
     waiting.when(start({ environment: 'staging' })).thenRejected('GATE_MISMATCH');
+    // Another endpoint has another use case, so another tier and another gate table.
+    waiting.when(start({ endpoint: 'loans' })).thenRejected('GATE_MISMATCH');
     waiting.when(start({ outcome: 'NEEDS' })).thenRejected('GATE_MISMATCH', {
       gateId: GATE,
       mismatch: 'outcome is NEEDS, not PASS',
     });
+  });
+
+  it('must have applied a policy, and rest on that and on these bytes as they stood', () => {
+    const waiting = given([...live, requested(2)]);
+    const [bytes, policy] = gate().restsOn;
+    if (!bytes || !policy) throw new Error('the fixture rests on both');
+    waiting.when(start({ policy: null })).thenRejected('GATE_MISMATCH', {
+      gateId: GATE,
+      mismatch: 'it applied no policy',
+    });
+    waiting.when(start({ restsOn: [policy] })).thenRejected('GATE_MISMATCH');
+    waiting.when(start({ restsOn: [bytes] })).thenRejected('GATE_MISMATCH');
+    waiting.when(start({ restsOn: [bytes, { ...policy, version: '2' }] })).thenRejected('GATE_MISMATCH', {
+      gateId: GATE,
+      mismatch: `it does not rest on version 3 of ${POLICY}`,
+    });
+    waiting
+      .when(start({ restsOn: [{ ...bytes, stream: 'default/governance/subject/1' }, policy] }))
+      .thenRejected('GATE_MISMATCH');
+  });
+
+  it('that was not used within an hour starts nothing: approvals expire by time alone', () => {
+    const waiting = given([...live, requested(2)]);
+    expect(types(waiting.when(start({ at: '2026-06-01T11:00:00.001Z' })).events())[0]).toBe('RolloutStarted');
+    expect(waiting.when(start({ at: '2026-06-01T11:00:00.000Z' })).events()).toMatchObject([
+      { type: 'RolloutRefused', data: { gateId: GATE, reasons: [expect.stringContaining('within an hour')] } },
+    ]);
   });
 
   it('comes too late for an aborted or a running rollout', () => {
@@ -296,10 +392,43 @@ describe('a revision report', () => {
       ),
     ).toEqual(['RolloutAborted', 'WeightSet', 'RevisionFailed']));
 
-  it('cannot take the stable revision out of service', () =>
+  it('cannot take the stable revision out of service, and is recorded: also that of other bytes', () => {
+    const reason = 'protobuf parsing failed';
+    const reported = {
+      type: 'LoadFailureReported',
+      data: { endpoint: 'credit', revisionId: revisionId(1), reason },
+    } as const;
     given(canary)
       .when(reportFailed(revisionId(1)))
-      .thenRejected('REVISION_IN_SERVICE'));
+      .then([reported]);
+    const otherBytes = given([...canary, reported])
+      .when(reportLoaded(revisionId(1), 3))
+      .events();
+    expect(otherBytes).toMatchObject([
+      {
+        type: 'LoadFailureReported',
+        data: {
+          reason: `the digest of the loaded file is ${servable(3).digest}, registered was ${servable(1).digest}`,
+        },
+      },
+    ]);
+    // The route is what it was.
+    const routeAfter = (events: readonly DeploymentEvent[]) =>
+      routeOf(fold(endpoint, events), { workspace: 'default', streamVersion: 1n });
+    expect(routeAfter([...canary, reported, ...otherBytes])).toEqual(routeAfter(canary));
+  });
+
+  it('comes from the data plane, not from any other service or person', () => {
+    const { data } = reportFailed(revisionId(2)) as Extract<DeploymentCommand, { type: 'ReportRevisionState' }>;
+    for (const actor of [
+      { id: 'service:monitoring', kind: 'service', roles: [] },
+      { id: 'service:serving', kind: 'person', roles: [] },
+    ] as const) {
+      given(canary)
+        .when(command('ReportRevisionState', data, { actor }))
+        .thenRejected('SERVICE_ONLY');
+    }
+  });
 
   it('names a revision of the endpoint', () =>
     given(live).when(reportLoaded('v9', 2)).thenRejected('REVISION_UNKNOWN', { revisionId: 'v9' }));
@@ -433,8 +562,28 @@ describe('a resumption', () => {
       .then([
         { type: 'RolloutResumed', data: { rolloutId: ROLLOUT, endpoint: 'credit', by: 'ada', reason: 'intended' } },
       ]);
+    const robot = { actor: { id: 'service:deployment', kind: 'service', roles: ['operator'] } } as const;
+    given([...canary, held])
+      .when(command('ResumeRollout', { rolloutId: ROLLOUT, endpoint: 'credit', reason: 'go on' }, robot))
+      .thenRejected('ROLE_REQUIRED');
     given(canary).when(resume).thenRejected('ROLLOUT_NOT_HELD', { phase: 'Stepping' });
     given(live).when(resume).thenRejected('ROLLOUT_UNKNOWN');
+  });
+});
+
+describe('a reason', () => {
+  it('says something wherever a person stops, resumes or takes back', () => {
+    const said = (reason: string) => ({ endpoint: 'credit', reason });
+    const { ResumeRollout, AbortRollout, RollBack, SuspendEndpoint, ResumeEndpoint } = deploymentCommands;
+    for (const blank of ['', ' \n']) {
+      for (const schema of [RollBack, SuspendEndpoint, ResumeEndpoint]) {
+        expect(schema.safeParse(said(blank)).success).toBe(false);
+      }
+      for (const schema of [ResumeRollout, AbortRollout]) {
+        expect(schema.safeParse({ rolloutId: ROLLOUT, ...said(blank) }).success).toBe(false);
+      }
+    }
+    expect(SuspendEndpoint.safeParse(said('fumes')).success).toBe(true);
   });
 });
 

@@ -1,5 +1,6 @@
 import { type CommandMetadata, type Decider, type Decision, reject, unreachable } from '@kontor/event-sourcing';
 import type { ModelVersionRef, Servable } from '../values.js';
+import { artifactsProblem } from '../version-artifacts.js';
 import type { DeploymentCommand } from './commands.js';
 import type { DeploymentEvent } from './events.js';
 import type { DeploymentRejection } from './rejections.js';
@@ -12,6 +13,7 @@ import {
   evolveRollout,
   gateMismatch,
   isMeasured,
+  isOutdated,
   type Rollout,
   type Weights,
 } from './rollout.js';
@@ -28,12 +30,19 @@ const STAGED_REVISIONS = 10;
 
 export type Environment = 'staging' | 'production';
 
+interface Suspension {
+  readonly reason: string;
+  readonly by: string;
+  readonly at: string;
+}
+
 export interface Endpoint {
   readonly status: 'Created';
   readonly endpoint: string;
   readonly environment: Environment;
-  readonly suspended: boolean;
-  /** Whether the use case is suspended; this outlasts what is said of the endpoint alone. */
+  /** What was said of the endpoint alone: it holds whatever happens to the use case. */
+  readonly suspension: Suspension | null;
+  /** Whether the use case is suspended: this holds whatever is said of the endpoint alone. */
   readonly suspendedByUseCase: boolean;
   /** Every revision that the endpoint was ever given, newest first. */
   readonly revisions: readonly Revision[];
@@ -46,6 +55,10 @@ export interface Endpoint {
   readonly rollout: Rollout | null;
   readonly ended: Readonly<Record<string, 'refused' | 'aborted' | 'promoted'>>;
 }
+
+/** Whether the endpoint answers nothing, for either reason. */
+export const isSuspended = ({ suspension, suspendedByUseCase }: Endpoint): boolean =>
+  suspension !== null || suspendedByUseCase;
 
 export type EndpointState = { readonly status: 'None' } | Endpoint;
 
@@ -86,23 +99,27 @@ type CommandData<Type extends DeploymentCommand['type']> = Extract<DeploymentCom
 const isOwnService = ({ actor }: CommandMetadata): boolean =>
   actor.kind === 'service' && actor.id === 'service:deployment';
 
+const isDataPlane = ({ actor }: CommandMetadata): boolean => actor.kind === 'service' && actor.id === 'service:serving';
+
 /** Who may let a model answer again. Stopping one needs no role: whoever sees the harm comes first. */
 const OPERATING_ROLES = ['operator', 'owner', 'admin'] as const;
 
-// The local user of an installation without sign-in may operate, because nobody else is there.
-const mayOperate = (metadata: CommandMetadata): boolean =>
-  metadata.actor.kind === 'local' ||
-  isOwnService(metadata) ||
-  OPERATING_ROLES.some((role) => metadata.actor.roles.includes(role));
+// A hold asks a person, and only a person answers. The local user of an installation without sign-in may operate, because
+// nobody else is there.
+const mayOperate = ({ actor }: CommandMetadata): boolean =>
+  actor.kind === 'local' || (actor.kind === 'person' && OPERATING_ROLES.some((role) => actor.roles.includes(role)));
+
+const rolesRequired = ({ actor }: CommandMetadata): Decided =>
+  reject('ROLE_REQUIRED', { actor: actor.id, anyOf: [...OPERATING_ROLES] });
 
 const personOf = ({ actor }: CommandMetadata): string | null => (actor.kind === 'service' ? null : actor.id);
 
-type Suspension = Extract<DeploymentCommand, { type: 'SuspendEndpoint' | 'ResumeEndpoint' }>;
+type SuspensionCommand = Extract<DeploymentCommand, { type: 'SuspendEndpoint' | 'ResumeEndpoint' }>;
 
-const followsUseCase = ({ metadata, data }: Suspension): boolean =>
+const followsUseCase = ({ metadata, data }: SuspensionCommand): boolean =>
   isOwnService(metadata) && data.onBehalfOf !== undefined;
 
-const responsible = ({ metadata, data }: Suspension): string =>
+const responsible = ({ metadata, data }: SuspensionCommand): string =>
   (isOwnService(metadata) ? data.onBehalfOf : undefined) ?? metadata.actor.id;
 
 const decide = (command: DeploymentCommand, state: EndpointState): Decided => {
@@ -115,14 +132,14 @@ const decide = (command: DeploymentCommand, state: EndpointState): Decided => {
       if (!isOwnService(metadata)) return reject('SERVICE_ONLY', { actor: metadata.actor.id });
       break;
     case 'ReportRevisionState':
-      if (metadata.actor.kind !== 'service') return reject('SERVICE_ONLY', { actor: metadata.actor.id });
+      if (!isDataPlane(metadata)) return reject('SERVICE_ONLY', { actor: metadata.actor.id });
       break;
     case 'ResumeEndpoint':
+      if (!followsUseCase(command) && !mayOperate(metadata)) return rolesRequired(metadata);
+      break;
     case 'ResumeRollout':
     case 'RollBack':
-      if (!mayOperate(metadata)) {
-        return reject('ROLE_REQUIRED', { actor: metadata.actor.id, anyOf: [...OPERATING_ROLES] });
-      }
+      if (!mayOperate(metadata)) return rolesRequired(metadata);
   }
   if (command.type === 'CreateEndpoint') {
     if (state.status !== 'None') return reject('ENDPOINT_EXISTS', { endpoint: state.endpoint });
@@ -135,7 +152,7 @@ const decide = (command: DeploymentCommand, state: EndpointState): Decided => {
     case 'RequestRollout':
       return requestRollout(command.data, state, metadata);
     case 'StartRollout':
-      return startRollout(command.data, state);
+      return startRollout(command.data, state, metadata);
     case 'RefuseRollout': {
       const { rolloutId, endpoint, gateId, reasons } = command.data;
       if (state.ended[rolloutId] === 'refused') return [];
@@ -168,7 +185,7 @@ const decide = (command: DeploymentCommand, state: EndpointState): Decided => {
       return rollBack(command.data, state, metadata);
     case 'SuspendEndpoint': {
       const byUseCase = followsUseCase(command);
-      if (state.suspended && (state.suspendedByUseCase || !byUseCase)) return [];
+      if (byUseCase ? state.suspendedByUseCase : state.suspension !== null) return [];
       const { endpoint, reason } = command.data;
       const suspended: DeploymentEvent = {
         type: 'EndpointSuspended',
@@ -179,13 +196,17 @@ const decide = (command: DeploymentCommand, state: EndpointState): Decided => {
       return [suspended, ...aborted(state.rollout, state, because)];
     }
     case 'ResumeEndpoint': {
-      if (!state.suspended) return [];
       const { endpoint, reason } = command.data;
-      const byUseCase = followsUseCase(command);
-      if (state.suspendedByUseCase && !byUseCase) return reject('SUSPENDED_BY_USE_CASE', { endpoint });
+      const { suspension, suspendedByUseCase } = state;
+      const data = { endpoint, reason, by: responsible(command), at: metadata.now };
+      if (!followsUseCase(command)) {
+        if (suspendedByUseCase) return reject('SUSPENDED_BY_USE_CASE', { endpoint });
+        return suspension === null ? [] : [{ type: 'EndpointResumed', data }];
+      }
+      if (!suspendedByUseCase) return [];
       // A suspension of this endpoint alone is lifted by a person, not by what happens to the use case.
-      if (byUseCase && !state.suspendedByUseCase) return [];
-      return [{ type: 'EndpointResumed', data: { endpoint, reason, by: responsible(command), at: metadata.now } }];
+      if (suspension) return [{ type: 'UseCaseSuspensionLifted', data: { ...data, suspension } }];
+      return [{ type: 'EndpointResumed', data }];
     }
     default:
       return unreachable(command);
@@ -231,13 +252,13 @@ const notActive = (rolloutId: string, { rollout, ended }: Endpoint) => {
 };
 
 const requestRollout = (
-  { rolloutId, endpoint, version, servable, strategy }: CommandData<'RequestRollout'>,
+  { rolloutId, endpoint, version, servable, files, strategy }: CommandData<'RequestRollout'>,
   state: Endpoint,
   { actor }: CommandMetadata,
 ): Decided => {
   // Governance judges production only: a rollout on staging would wait for its gate for ever.
   if (state.environment === 'staging') return reject('STAGING_HAS_NO_ROLLOUTS', { endpoint });
-  if (state.suspended) return reject('ENDPOINT_SUSPENDED', { endpoint });
+  if (isSuspended(state)) return reject('ENDPOINT_SUSPENDED', { endpoint });
   if (state.rollout) {
     return reject('ROLLOUT_ACTIVE', { rolloutId: state.rollout.plan.rolloutId, phase: state.rollout.phase });
   }
@@ -246,21 +267,31 @@ const requestRollout = (
   if (stable && sameVersion(stable.version, version)) return reject('ALREADY_STABLE', { version });
   const taken = numberTaken(state, version);
   if (taken) return taken;
+  const problem = artifactsProblem({ manifestDigest: version.manifestDigest, files, servable });
+  if (problem) return reject('DIGEST_MISMATCH', { version, problem });
   const { environment } = state;
   const revisionId = revisionIdOf(state, version);
   const data = { rolloutId, endpoint, environment, revisionId, version, servable, strategy, requestedBy: actor.id };
   return [{ type: 'RolloutRequested', data }];
 };
 
-const startRollout = ({ rolloutId, endpoint, gate }: CommandData<'StartRollout'>, state: Endpoint): Decided => {
+const startRollout = (
+  { rolloutId, endpoint, gate }: CommandData<'StartRollout'>,
+  state: Endpoint,
+  { workspace, now }: CommandMetadata,
+): Decided => {
   const { rollout } = state;
   if (rollout?.plan.rolloutId !== rolloutId || rollout.phase !== 'AwaitingGate') {
     return reject('ROLLOUT_NOT_AWAITING_GATE', { rolloutId, phase: rollout?.phase ?? state.ended[rolloutId] ?? null });
   }
-  const mismatch = gateMismatch(rollout.plan, state.environment, gate);
-  if (mismatch) return reject('GATE_MISMATCH', { gateId: gate.gateId, mismatch });
-  const { version, servable, revisionId } = rollout.plan;
   const { gateId, restsOn } = gate;
+  const mismatch = gateMismatch(rollout.plan, { workspace, endpoint, environment: state.environment }, gate);
+  if (mismatch) return reject('GATE_MISMATCH', { gateId, mismatch });
+  if (isOutdated(gate, now)) {
+    const outdated = `The gate decision of ${gate.at} was not used within an hour; ask again with a new rollout.`;
+    return [{ type: 'RolloutRefused', data: { rolloutId, endpoint, gateId, reasons: [outdated] } }];
+  }
+  const { version, servable, revisionId } = rollout.plan;
   const started: DeploymentEvent = {
     type: 'RolloutStarted',
     data: { rolloutId, endpoint, version, gate: { gateId, restsOn } },
@@ -286,7 +317,10 @@ const reportRevisionState = (report: CommandData<'ReportRevisionState'>, state: 
     if (revision.state === 'failed') return [];
     // Stable too where a last step has taken its traffic: an abort must find it ready.
     const inService = revisionId === state.stable || weightOf(state, revisionId) > 0;
-    if (inService && !isCandidate) return reject('REVISION_IN_SERVICE', { revisionId, reason: failure });
+    if (inService && !isCandidate) {
+      // One process with a broken disk must not take the model from all; but somebody must look at that disk.
+      return [{ type: 'LoadFailureReported', data: { endpoint, revisionId, reason: failure } }];
+    }
     const failed: DeploymentEvent = { type: 'RevisionFailed', data: { endpoint, revisionId, reason: failure } };
     if (!isCandidate) return [failed];
     // The traffic goes first: at no version of the stream has a failed revision a share.
@@ -351,7 +385,7 @@ const evolveCreated = (endpoint: string, environment: Environment): Endpoint => 
   status: 'Created',
   endpoint,
   environment,
-  suspended: false,
+  suspension: null,
   suspendedByUseCase: false,
   revisions: [],
   stable: null,
@@ -404,14 +438,14 @@ const evolve = (state: EndpointState, event: DeploymentEvent): EndpointState => 
     case 'RolledBack':
       // Going forward again is a rollout with its own gate: the revision that was left is no target of a rollback.
       return { ...next, stable: event.data.toRevisionId, previous: null };
-    case 'EndpointSuspended':
-      return {
-        ...next,
-        suspended: true,
-        suspendedByUseCase: event.data.byUseCase || next.suspendedByUseCase,
-      };
+    case 'EndpointSuspended': {
+      const { reason, by, at, byUseCase } = event.data;
+      return byUseCase ? { ...next, suspendedByUseCase: true } : { ...next, suspension: { reason, by, at } };
+    }
+    case 'UseCaseSuspensionLifted':
+      return { ...next, suspendedByUseCase: false };
     case 'EndpointResumed':
-      return { ...next, suspended: false, suspendedByUseCase: false };
+      return { ...next, suspension: null, suspendedByUseCase: false };
     default:
       return next;
   }

@@ -54,10 +54,16 @@ export const deploymentEvents = {
     digest,
     goldenRows: z.int().min(0),
     /** Largest absolute difference between a golden output and what the model answered here; null without golden rows. */
+    /** Largest `goldenDifference` of an output; null without golden rows. */
     goldenMaxDifference: z.number().nullable(),
     loadMs: z.number(),
   }),
   RevisionFailed: z.strictObject({ endpoint: slug, revisionId, reason: text }),
+  /**
+   * A serving process could not load a revision that is in service, or loaded other bytes. The revision stays, since other
+   * processes answer with it; this one does not become ready.
+   */
+  LoadFailureReported: z.strictObject({ endpoint: slug, revisionId, reason: text }),
   RolloutRequested: z.strictObject({
     rolloutId,
     endpoint: slug,
@@ -100,13 +106,22 @@ export const deploymentEvents = {
     reason: text,
     by: actorId.nullable(),
   }),
-  /** `byUseCase`: it follows from the suspension of the use case, so it ends with that only. */
+  /** `byUseCase`: it follows from the suspension of the use case, so it ends with that only. Both kinds may hold at once. */
   EndpointSuspended: z.strictObject({
     endpoint: slug,
     reason: text,
     by: actorId,
     byUseCase: z.boolean(),
     at: instant,
+  }),
+  /** The use case was resumed, and the endpoint stays suspended for what was said of it alone. */
+  UseCaseSuspensionLifted: z.strictObject({
+    endpoint: slug,
+    reason: text,
+    by: actorId,
+    at: instant,
+    /** What still holds. */
+    suspension: z.strictObject({ reason: text, by: actorId, at: instant }),
   }),
   EndpointResumed: z.strictObject({ endpoint: slug, reason: text, by: actorId, at: instant }),
 } as const;

@@ -3,7 +3,8 @@ import type { z } from 'zod';
 import type { guardResult, Strategy } from './events.js';
 import { latencyQuantileMs, type RevisionMeasurement } from './measurement.js';
 
-// The rules of the default canary policy: serving reference, section 10. Every comparison is with stable in the same time.
+// The rules of the default canary policy. Every comparison is with stable in the same time, so that the canary is not
+// blamed for what stable suffers as well.
 
 export type GuardResult = z.output<typeof guardResult>;
 

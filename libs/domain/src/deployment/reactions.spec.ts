@@ -34,6 +34,8 @@ const evaluated = {
   environment: 'production',
   subject: version(2),
   outcome: 'PASS',
+  policy: { policyId: 'production-high', version: 1, digest: version(9).manifestDigest },
+  at: '2026-06-01T12:00:00.000Z',
   rules: [
     { id: 'G1', title: 'Approved by two', outcome: 'NEEDS', sentence: '1 of 2 approvals' },
     { id: 'G2', title: 'Accurate', outcome: 'PASS', sentence: '0.8 is at least 0.75' },
@@ -59,7 +61,13 @@ describe('the deployment context', () => {
         type: 'StartRollout',
         data: {
           rolloutId: ROLLOUT,
-          gate: { gateId: GATE, restsOn: [{ stream: SUBJECT, version: '7' }, ...evaluated.restsOn] },
+          gate: {
+            gateId: GATE,
+            endpoint: 'credit',
+            policy: evaluated.policy,
+            at: evaluated.at,
+            restsOn: [{ stream: SUBJECT, version: '7' }, ...evaluated.restsOn],
+          },
         },
       },
     ]);

@@ -28,12 +28,12 @@ const react = (event: Recorded<Known>): readonly ReactionCommand[] => {
       return [command('StageVersion', { endpoint, version: { modelName: name, version, manifestDigest }, servable })];
     }
     case 'GateEvaluated': {
-      const { gateId, rolloutId, endpoint, environment, subject, outcome, rules } = event.data;
+      const { gateId, rolloutId, endpoint, environment, subject, outcome, rules, policy, at } = event.data;
       if (outcome === 'PASS') {
         // The decision holds only as long as nothing was added to the subject after it.
         const own = { stream: event.streamId, version: event.version.toString() };
         const restsOn = [own, ...event.data.restsOn.filter(({ stream }) => stream !== own.stream)];
-        const gate = { gateId, rolloutId, environment, subject, outcome, restsOn };
+        const gate = { gateId, rolloutId, endpoint, environment, subject, outcome, policy, at, restsOn };
         return [command('StartRollout', { rolloutId, endpoint, gate })];
       }
       const failed = rules.filter((rule) => rule.outcome !== 'PASS');

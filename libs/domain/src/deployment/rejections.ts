@@ -1,13 +1,13 @@
 /** Why a command of the deployment context is refused: one sentence for a person per code. */
 export const deploymentRejections = {
   ALREADY_STABLE: 'This version already has all the traffic of the endpoint.',
+  DIGEST_MISMATCH: 'The files, the served file and the digest of the version do not belong together.',
   ENDPOINT_EXISTS: 'An endpoint with this name exists.',
   ENDPOINT_NOT_STAGING: 'Versions are staged on staging endpoints only; production needs a rollout and its gate.',
   ENDPOINT_SUSPENDED: 'The endpoint is suspended; resume it first.',
   ENDPOINT_UNKNOWN: 'There is no endpoint with this name.',
   GATE_MISMATCH: 'The gate decision is not a pass for this rollout, version and environment.',
   NOTHING_TO_ROLL_BACK_TO: 'No revision that was promoted before is still loaded.',
-  REVISION_IN_SERVICE: 'The revision has traffic; a process that cannot load it must not become ready.',
   REVISION_UNKNOWN: 'The endpoint has no such revision.',
   ROLLOUT_ACTIVE: 'The endpoint has an active rollout; it must end or be aborted first.',
   ROLLOUT_ID_USED: 'A rollout with this id has ended; a retry needs a new id.',

@@ -1,7 +1,5 @@
+import { GOLDEN_TOLERANCE } from '../golden.js';
 import type { Servable } from '../values.js';
-
-/** Golden outputs in other arithmetic (a vendor's kernel, another library version) differ by less; a wrong model by more. */
-const GOLDEN_TOLERANCE = 1e-5;
 
 /** Why a revision that was reported as loaded is not the version that was registered; undefined if it is. */
 export const loadFailure = (

@@ -1,3 +1,4 @@
+import { streamId } from '@kontor/event-sourcing';
 import type { z } from 'zod';
 import type { ModelVersionRef, Servable } from '../values.js';
 import type { PassedGate } from './commands.js';
@@ -78,16 +79,50 @@ export const evolveRollout = (rollout: Rollout | null, event: DeploymentEvent): 
   }
 };
 
-/** Why a gate decision is none for this rollout; undefined if it is. */
-export const gateMismatch = (plan: RolloutPlan, environment: string, gate: PassedGate): string | undefined => {
+interface Place {
+  readonly workspace: string;
+  readonly endpoint: string;
+  readonly environment: string;
+}
+
+/**
+ * Why a gate decision is none for this rollout; undefined if it is. The append that follows finds the streams that the
+ * decision rests on unmoved, so it must name those of these bytes and of its policy, as they stood.
+ */
+export const gateMismatch = (
+  plan: RolloutPlan,
+  { workspace, endpoint, environment }: Place,
+  gate: PassedGate,
+): string | undefined => {
   if (gate.outcome !== 'PASS') return `outcome is ${gate.outcome}, not PASS`;
   if (gate.rolloutId !== plan.rolloutId) return `rolloutId is ${gate.rolloutId}, not ${plan.rolloutId}`;
+  if (gate.endpoint !== endpoint) return `endpoint is ${gate.endpoint}, not ${endpoint}`;
   if (gate.environment !== environment) return `environment is ${gate.environment}, not ${environment}`;
   if (gate.subject.manifestDigest !== plan.version.manifestDigest) {
     return `manifestDigest is ${gate.subject.manifestDigest}, not ${plan.version.manifestDigest}`;
   }
+  if (gate.policy === null) return 'it applied no policy';
+  const inGovernance = (aggregate: string, id: string) => streamId({ workspace, context: 'governance', aggregate, id });
+  const versions = new Map(gate.restsOn.map(({ stream, version }) => [stream, version]));
+  const bytes = inGovernance('subject', plan.version.manifestDigest.slice('sha256:'.length));
+  if (!versions.has(bytes)) return `it does not rest on ${bytes}`;
+  // A policy's stream holds its versions and nothing else, so both count alike.
+  const policy = inGovernance('policy', gate.policy.policyId);
+  if (versions.get(policy) !== String(gate.policy.version)) {
+    return `it does not rest on version ${gate.policy.version} of ${policy}`;
+  }
   return undefined;
 };
+
+/**
+ * Approvals and evidence expire by time alone, which moves no stream: a decision is good for as long as governance keeps
+ * it open, and no longer.
+ */
+const GATE_LIFETIME_MS = 3_600_000;
+
+/** Whether a decision is too old to start anything at `now`. */
+export const isOutdated = ({ at }: PassedGate, now: string): boolean =>
+  Date.parse(now) - Date.parse(at) >= GATE_LIFETIME_MS;
 
 /** The shares in a step, newest first. Without a stable revision the new one has all from the first step. */
 export const weightsOfStep = ({ strategy, revisionId }: RolloutPlan, step: number, stable: string | null): Weights => {

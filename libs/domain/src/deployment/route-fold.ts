@@ -1,6 +1,6 @@
 import type { ModelVersionRef } from '../values.js';
 import type { EndpointState } from './endpoint.js';
-import { heldRevisions } from './endpoint.js';
+import { heldRevisions, isSuspended } from './endpoint.js';
 import type { RolloutPlan } from './rollout.js';
 import { isMeasured } from './rollout.js';
 import type { RouteEntry } from './route.js';
@@ -17,14 +17,14 @@ export const routeOf = (
   { workspace, streamVersion }: { readonly workspace: string; readonly streamVersion: bigint },
 ): RouteEntry | undefined => {
   if (state.status === 'None') return undefined;
-  const { endpoint, environment, suspended, weights } = state;
+  const { endpoint, environment, weights } = state;
   const shares = new Map(weights.map(({ revisionId, weightBps }) => [revisionId, weightBps]));
   return {
     workspace,
     endpoint,
     environment,
     streamVersion: Number(streamVersion),
-    suspended,
+    suspended: isSuspended(state),
     salt: `${workspace}/${endpoint}`,
     revisions: heldRevisions(state).map(({ revisionId, version, servable }) => ({
       revisionId,

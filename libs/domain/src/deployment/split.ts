@@ -5,9 +5,8 @@ export type Sha256 = (text: string) => Uint8Array;
 export const ALL_TRAFFIC_BPS = 10_000;
 
 /**
- * The bucket of a routing key, 0 to 9,999: `split@1`.
- *
- * @source serving reference, section 5: first 4 bytes, big-endian, of SHA-256(salt + ":" + key), modulo 10,000.
+ * The bucket of a routing key, 0 to 9,999: `split@1`, the first 4 bytes, big-endian, of SHA-256(salt + ":" + key), modulo
+ * 10,000. Any program can compute it, so that who was served by which revision can be checked from outside.
  */
 export const splitBucket = (sha256: Sha256, salt: string, key: string): number => {
   const hash = sha256(`${salt}:${key}`);

@@ -1,11 +1,11 @@
 import type { CommandOf } from '@kontor/event-sourcing';
 import { z } from 'zod';
-import { actorId, instant, modelName, modelVersionRef, slug, text } from '../values.js';
+import { actorId, instant, modelName, modelVersionRef, reason, slug, text } from '../values.js';
 import { evidenceType, gateRule, policyActivated, riskTier } from './events.js';
 import { scorecardAnswers } from './scorecard.js';
 
-const environment = z.enum(['staging', 'production']);
-const reason = text.min(1);
+/** Where a decision of the gate counts. */
+export const environment = z.enum(['staging', 'production']);
 
 /**
  * What a gate decision rests on beside the artifact's own stream, read by the governance service before it decides.

@@ -1,6 +1,6 @@
 import { type Claim, type Command, type Context, routes, type StreamId, streamId } from '@kontor/event-sourcing';
-import { governanceCommands } from './commands.js';
-import { type GovernanceEvent, governanceEvents } from './events.js';
+import { environment, governanceCommands } from './commands.js';
+import { type GovernanceEvent, governanceEvents, riskTier } from './events.js';
 import { incident, type IncidentCommand, type IncidentState } from './incident.js';
 import { policy, type PolicyCommand, type PolicyState } from './policy.js';
 import { governanceReactions } from './reactions.js';
@@ -38,7 +38,8 @@ const route = routes<typeof governanceCommands>();
  * Everything that the governance context allows.
  *
  * Unique in a workspace: the use case of an endpoint (claims of kind `use-case-endpoint`), and the policy of an
- * environment and tier (`active-policy`), so that the choice of both is never ambiguous.
+ * environment and tier (`active-policy`, freed by the policy's next version without them), so that the choice of both is never
+ * ambiguous.
  */
 export const governance: Context = {
   name: 'governance',
@@ -63,13 +64,17 @@ export const governance: Context = {
     ...route<PolicyState, GovernanceEvent, GovernanceRejection, PolicyCommand['type']>(policy, {
       ActivatePolicy: {
         stream: ({ metadata, data }) => policyStream(metadata.workspace, data.policyId),
+        // All that the new version does not take is freed, since the version before may have taken it. Freeing what
+        // another policy holds, or nobody, does nothing.
         claims: ({ metadata, data }): readonly Claim[] =>
-          [...new Set(data.tiers)].map((tier) => ({
-            stream: policyStream(metadata.workspace, data.policyId),
-            kind: 'active-policy',
-            key: `${data.environment} ${tier}`,
-            take: true,
-          })),
+          environment.options.flatMap((place) =>
+            riskTier.options.map((tier) => ({
+              stream: policyStream(metadata.workspace, data.policyId),
+              kind: 'active-policy',
+              key: `${place} ${tier}`,
+              take: place === data.environment && data.tiers.includes(tier),
+            })),
+          ),
       },
     }),
     ...route<SubjectState, GovernanceEvent, GovernanceRejection, SubjectCommand['type']>(subject, {

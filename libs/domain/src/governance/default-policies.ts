@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { GOLDEN_TOLERANCE } from '../golden.js';
 import type { governanceCommands } from './commands.js';
 import type { GateRule } from './events.js';
 
@@ -20,7 +21,7 @@ const golden: GateRule = {
   title: 'The golden outputs are reproduced',
   measure: 'reproducibility-and-traceability',
   requires: ['evidence.goldenOutputs.metrics.maxDifference'],
-  when: 'evidence.goldenOutputs.metrics.maxDifference <= 0.00001',
+  when: `evidence.goldenOutputs.metrics.maxDifference <= ${GOLDEN_TOLERANCE.toFixed(5)}`,
   advice: 'Register the version with golden rows and evaluate it; a larger difference means another runtime or model.',
 };
 

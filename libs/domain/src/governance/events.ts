@@ -13,7 +13,7 @@ export const gateRule = z.strictObject({
   id: z.string().regex(/^[A-Z][A-Z0-9-]{0,19}$/),
   title: z.string().min(1).max(200),
   measure: z.string().min(1).max(100),
-  requires: z.array(z.string()),
+  requires: z.array(z.string().max(300)).max(50),
   when: z.string().min(1).max(2000),
   /** What to do when it does not hold. */
   advice: z.string().min(1).max(500),

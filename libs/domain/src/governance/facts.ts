@@ -8,7 +8,8 @@ interface EvidenceFact {
   readonly metrics: Readonly<Record<string, number>>;
   readonly ageHours: number;
   readonly author: string;
-  readonly reviewer: string | null;
+  /** Absent while nobody has reviewed it: a missing fact, and not one that differs from the author. */
+  readonly reviewer?: string;
 }
 
 /** Types of evidence under the names that a rule can write: CEL takes a hyphen for a minus. */
@@ -76,7 +77,7 @@ export const buildFacts = (
     // A review that was recorded before its reviewer became known as an author.
     if (type === 'review' && record.authors.includes(author)) continue;
     const ageHours = Math.max(0, (Date.parse(at) - Date.parse(createdAt)) / HOUR_MS);
-    evidence[EVIDENCE_NAMES[type]] = { metrics, ageHours, author, reviewer };
+    evidence[EVIDENCE_NAMES[type]] = { metrics, ageHours, author, ...(reviewer !== null && { reviewer }) };
   }
   const excluded = new Set([...record.authors, requestedBy]);
   const counted = record.approvals.filter(

@@ -4,19 +4,16 @@ import type { governanceCommands } from './commands.js';
 import type { GovernanceEvent } from './events.js';
 import type { GovernanceRejection } from './rejections.js';
 import { ruleProblems } from './rule-check.js';
-import { digestOf } from './sha256.js';
+import { digestOf } from '../digest.js';
 
-export interface PolicyState {
-  /** 0 before the first activation. */
-  readonly version: number;
-  readonly digest: string | null;
-}
+/** The version in force; null before the first activation. */
+export type PolicyState = Extract<GovernanceEvent, { type: 'PolicyActivated' }>['data'] | null;
 
 export type PolicyCommand = CommandOf<typeof governanceCommands, 'ActivatePolicy'>;
 
 /** The rules of one policy: which gate tables may come into force. The newest version is the active one. */
 export const policy: Decider<PolicyState, PolicyCommand, GovernanceEvent, GovernanceRejection> = {
-  initialState: { version: 0, digest: null },
+  initialState: null,
   decide: ({ data, metadata }, state) => {
     const { actor } = metadata;
     // The service itself puts the default tables of a fresh installation into force.
@@ -31,11 +28,10 @@ export const policy: Decider<PolicyState, PolicyCommand, GovernanceEvent, Govern
     ];
     if (problems.length > 0) return reject('POLICY_INVALID', { policyId, problems });
     const digest = digestOf({ environment, tiers, rules });
-    if (digest === state.digest) return [];
-    const version = state.version + 1;
+    if (digest === state?.digest) return [];
+    const version = (state?.version ?? 0) + 1;
     const by = actor.id;
     return [{ type: 'PolicyActivated', data: { policyId, version, environment, tiers, rules, digest, by } }];
   },
-  evolve: (state, event) =>
-    event.type === 'PolicyActivated' ? { version: event.data.version, digest: event.data.digest } : state,
+  evolve: (state, event) => (event.type === 'PolicyActivated' ? event.data : state),
 };

@@ -5,7 +5,7 @@ import type { MonitoringEvent } from '../monitoring/events.js';
 import type { RegistryEvent } from '../registry/events.js';
 import type { governanceCommands } from './commands.js';
 import type { GovernanceEvent } from './events.js';
-import { derivedUuid } from './sha256.js';
+import { derivedUuid } from '../digest.js';
 
 type Known = DeploymentEvent | GovernanceEvent | MonitoringEvent | RegistryEvent;
 type Schemas = typeof governanceCommands;

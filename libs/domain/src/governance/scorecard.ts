@@ -19,9 +19,10 @@ const TIERS = ['UNCLASSIFIED', 'LOW', 'MEDIUM', 'HIGH', 'PROHIBITED'] as const s
 const upTo = (max: number) => z.int().min(0).max(max);
 
 /**
- * The answers of scorecard v1.
+ * The answers of scorecard v1: legal triggers, which give a floor, and scales, whose sum gives a band. The scales and
+ * their weights are this project's own.
  *
- * @source docs/explanation: (a) legal triggers, (b)-(f) 0 to 4, (g)-(i) 0 to 3, (j) 0 to 2. Weights are this project's own.
+ * @source legal triggers: Regulation (EU) 2024/1689, article 5 and annexes I and III.
  */
 export const scorecardAnswers = z.strictObject({
   legalTriggers: z.array(z.enum(Object.keys(LEGAL_FLOORS) as [keyof typeof LEGAL_FLOORS])).max(20),

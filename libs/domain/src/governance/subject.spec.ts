@@ -6,41 +6,39 @@ import { governance } from './context.js';
 import type { GateContext } from './commands.js';
 import { defaultPolicies } from './default-policies.js';
 import type { GovernanceEvent } from './events.js';
+import { ADMIN, as, command, id, LOCAL, OFFICER, OTHER_SERVICE, OWN_SERVICE, person, SUBJECT } from './fixture.js';
 import { buildFacts } from './facts.js';
-import { policy } from './policy.js';
-import { recheck } from './recheck.js';
 import { openGates, subject, type SubjectCommand } from './subject.js';
-import { useCase } from './use-case.js';
 
-const SUBJECT = { modelName: 'credit', version: 1, manifestDigest: `sha256:${'a'.repeat(64)}` };
 const ROLLOUT = '01975b00-0000-7000-8000-0000000000aa';
-const id = (n: number) => `01975b00-0000-7000-8000-${String(n).padStart(12, '0')}`;
-const person = (name: string, ...roles: string[]): Actor => ({ id: name, kind: 'person', roles });
-const as = (actor: Actor) => metadata({ actor });
-const OFFICER = person('olga', 'risk-officer');
-const service = as({ id: 'service:governance', kind: 'service', roles: [] });
+const service = as(OWN_SERVICE);
+type CommandData<Type extends SubjectCommand['type']> = Extract<SubjectCommand, { type: Type }>['data'];
 
-const approve = (actor: Actor, role = 'validator', n = 1): SubjectCommand => ({
-  type: 'GiveApproval',
-  data: {
-    approvalId: id(n),
-    subject: SUBJECT,
-    environment: 'production',
-    role,
-    meaning: 'APPROVED',
-    comment: '',
-    expiresAt: null,
-  },
-  metadata: as(actor),
-});
-const low = defaultPolicies.find(({ tiers }) => tiers.includes('MEDIUM'));
+const approve = (actor: Actor, change: Partial<CommandData<'GiveApproval'>> = {}) =>
+  command(
+    'GiveApproval',
+    {
+      approvalId: id(1),
+      subject: SUBJECT,
+      environment: 'production',
+      role: 'validator',
+      meaning: 'APPROVED',
+      comment: '',
+      expiresAt: null,
+      ...change,
+    },
+    actor,
+  );
+const revoke = (actor: Actor) =>
+  command('RevokeApproval', { approvalId: id(1), subject: SUBJECT, reason: 'a mistake' }, actor);
+const mediumPolicy = defaultPolicies.find(({ tiers }) => tiers.includes('MEDIUM'));
 const context: GateContext = {
   useCase: { useCaseId: 'credit', tier: 'MEDIUM', suspended: false },
-  policy: low
+  policy: mediumPolicy
     ? {
-        ...low,
+        ...mediumPolicy,
         // Approvals alone decide here; evidence has its own cases in the table of the gate.
-        rules: low.rules.filter(({ id: rule }) => rule === 'APPROVALS' || rule === 'UNOPPOSED'),
+        rules: mediumPolicy.rules.filter(({ id: rule }) => rule === 'APPROVALS' || rule === 'UNOPPOSED'),
         version: 1,
         digest: `sha256:${'b'.repeat(64)}`,
         by: 'root',
@@ -48,9 +46,9 @@ const context: GateContext = {
     : null,
   restsOn: [{ stream: 'default/governance/use-case/credit', version: '2' }],
 };
-const evaluate: SubjectCommand = {
-  type: 'EvaluateGate',
-  data: {
+const evaluate = command(
+  'EvaluateGate',
+  {
     rolloutId: ROLLOUT,
     endpoint: 'credit',
     environment: 'production',
@@ -58,14 +56,14 @@ const evaluate: SubjectCommand = {
     requestedBy: 'rosa',
     context,
   },
-  metadata: service,
-};
+  OWN_SERVICE,
+);
 const authored: GovernanceEvent = { type: 'AuthorshipRecorded', data: { subject: SUBJECT, authors: ['ada'] } };
 const { given } = deciderSpec(subject);
 const after = (...commands: SubjectCommand[]): GovernanceEvent[] => {
   let events: GovernanceEvent[] = [authored];
-  for (const command of commands) {
-    const decision = subject.decide(command, fold(subject, events));
+  for (const next of commands) {
+    const decision = subject.decide(next, fold(subject, events));
     if (isRejected(decision)) throw new Error(decision.rejection.code);
     events = [...events, ...decision];
   }
@@ -74,6 +72,34 @@ const after = (...commands: SubjectCommand[]): GovernanceEvent[] => {
 const vera = person('vera', 'validator');
 const refusal = (events: readonly GovernanceEvent[]) =>
   events.map((event) => (event.type === 'ApprovalRefused' ? event.data.reason : event.type));
+
+describe('authorship', () => {
+  const record = (authors: string[], actor = OWN_SERVICE) =>
+    command('RecordAuthorship', { subject: SUBJECT, authors }, actor);
+  const recorded = (...authors: string[]): GovernanceEvent => ({
+    type: 'AuthorshipRecorded',
+    data: { subject: SUBJECT, authors },
+  });
+
+  it('is recorded for each author once', () => {
+    given([])
+      .when(record(['ada', 'bob', 'ada']))
+      .then([recorded('ada', 'bob')]);
+    given([authored])
+      .when(record(['ada', 'bob']))
+      .then([recorded('bob')]);
+    given([authored])
+      .when(record(['ada']))
+      .thenNothing();
+  });
+  it('comes from the platform only, so that nobody writes another person out of an approval', () => {
+    for (const actor of [ADMIN, LOCAL, OTHER_SERVICE]) {
+      given([])
+        .when(record(['vera'], actor))
+        .thenRejected('SERVICE_ONLY', { actor: actor.id });
+    }
+  });
+});
 
 describe('an approval', () => {
   it('by an author is refused, and the attempt is recorded', () => {
@@ -115,42 +141,30 @@ describe('an approval', () => {
     ]);
   });
   it('must expire in the future', () => {
-    const command = approve(vera);
-    if (command.type !== 'GiveApproval') return;
-    const data = { ...command.data, expiresAt: '2026-06-01T12:00:00.000Z' };
+    const expiresAt = '2026-06-01T12:00:00.000Z';
     given([])
-      .when({ ...command, data })
-      .thenRejected('APPROVAL_ALREADY_EXPIRED');
+      .when(approve(vera, { expiresAt }))
+      .thenRejected('APPROVAL_ALREADY_EXPIRED', { expiresAt, now: expiresAt });
   });
   it('by one person counts once', () => {
     given(after(approve(vera)))
-      .when(approve(vera, 'validator', 2))
+      .when(approve(vera, { approvalId: id(2) }))
       .thenRejected('APPROVAL_EXISTS');
   });
   it('can be revoked once, if it exists', () => {
-    const revoke: SubjectCommand = {
-      type: 'RevokeApproval',
-      data: { approvalId: id(1), subject: SUBJECT, reason: 'a mistake' },
-      metadata: as(vera),
-    };
-    given([]).when(revoke).thenRejected('APPROVAL_UNKNOWN');
-    given(after(approve(vera), revoke))
-      .when(revoke)
+    given([])
+      .when(revoke(vera))
+      .thenRejected('APPROVAL_UNKNOWN', { approvalId: id(1) });
+    given(after(approve(vera), revoke(vera)))
+      .when(revoke(vera))
       .thenNothing();
   });
   it('is revoked by who gave it or by a risk officer, an objection only by who raised it', () => {
-    const revoke = (actor: Actor): SubjectCommand => ({
-      type: 'RevokeApproval',
-      data: { approvalId: id(1), subject: SUBJECT, reason: 'r' },
-      metadata: as(actor),
-    });
     const approved = given(after(approve(vera)));
     approved.when(revoke(person('mallory', 'validator', 'admin'))).thenRejected('NOT_THE_APPROVER');
     expect(refusal(approved.when(revoke(OFFICER)).events())).toEqual(['ApprovalRevoked']);
     expect(refusal(approved.when(revoke(vera)).events())).toEqual(['ApprovalRevoked']);
-    const command = approve(vera);
-    if (command.type !== 'GiveApproval') return;
-    const objected = given(after({ ...command, data: { ...command.data, meaning: 'REJECTED' } }));
+    const objected = given(after(approve(vera, { meaning: 'REJECTED' })));
     objected.when(revoke(OFFICER)).thenRejected('NOT_THE_APPROVER');
     expect(refusal(objected.when(revoke(vera)).events())).toEqual(['ApprovalRevoked']);
   });
@@ -164,7 +178,10 @@ describe('an approval', () => {
       fc.property(fc.array(attempt, { maxLength: 20 }), (attempts) => {
         let events: GovernanceEvent[] = [authored];
         attempts.forEach(({ who, kind, role }, n) => {
-          const decision = subject.decide(approve({ id: who, kind, roles: [role] }, role, n), fold(subject, events));
+          const decision = subject.decide(
+            approve({ id: who, kind, roles: [role] }, { role, approvalId: id(n) }),
+            fold(subject, events),
+          );
           if (!isRejected(decision)) events = [...events, ...decision];
         });
         const approvers = events.flatMap((event) => (event.type === 'ApprovalGiven' ? [event.data.by] : []));
@@ -247,20 +264,38 @@ describe('a gate decision', () => {
       .thenNothing();
   });
   it('comes from the platform only', () => {
-    given([])
-      .when({ ...evaluate, metadata: as(vera) })
-      .thenRejected('SERVICE_ONLY');
+    const again = command('ReevaluateGates', { subject: SUBJECT, contexts: {} });
+    const settle = command('SettleGate', { rolloutId: ROLLOUT, subject: SUBJECT });
+    for (const actor of [vera, ADMIN, LOCAL, OTHER_SERVICE]) {
+      for (const sent of [evaluate, again, settle]) {
+        given(after(approve(vera), evaluate))
+          .when({ ...sent, metadata: as(actor) })
+          .thenRejected('SERVICE_ONLY', { actor: actor.id });
+      }
+    }
+  });
+  it('is not made before what it rests on was read', () => {
+    const blind = command('EvaluateGate', { ...evaluate.data, context: null }, OWN_SERVICE);
+    expect(() => given([]).when(blind)).toThrow('before its context was read');
+    const blindAgain = command('ReevaluateGates', { subject: SUBJECT, contexts: null }, OWN_SERVICE);
+    expect(() => given([]).when(blindAgain)).toThrow('before its contexts were read');
+  });
+  it('is settled once, when its rollout starts', () => {
+    const settle = command('SettleGate', { rolloutId: ROLLOUT, subject: SUBJECT }, OWN_SERVICE);
+    given([authored]).when(settle).thenNothing();
+    const settled = given(after(approve(vera), evaluate))
+      .when(settle)
+      .events();
+    expect(settled).toMatchObject([{ type: 'GateSettled', data: { rolloutId: ROLLOUT, subject: SUBJECT } }]);
+    given(after(approve(vera), evaluate, settle))
+      .when(settle)
+      .thenNothing();
   });
   it('is made again when facts changed after a pass, and not once the rollout has started', () => {
     const again: SubjectCommand = {
       type: 'ReevaluateGates',
       data: { subject: SUBJECT, contexts: { [ROLLOUT]: context } },
       metadata: service,
-    };
-    const revoke: SubjectCommand = {
-      type: 'RevokeApproval',
-      data: { approvalId: id(1), subject: SUBJECT, reason: 'a mistake' },
-      metadata: as(vera),
     };
     const settle: SubjectCommand = {
       type: 'SettleGate',
@@ -272,12 +307,12 @@ describe('a gate decision', () => {
     given(passed).when(again).thenNothing();
     expect(
       outcomeOf(
-        given(after(approve(vera), evaluate, revoke))
+        given(after(approve(vera), evaluate, revoke(vera)))
           .when(again)
           .events(),
       ),
     ).toEqual(['BLOCK']);
-    given(after(approve(vera), evaluate, settle, revoke))
+    given(after(approve(vera), evaluate, settle, revoke(vera)))
       .when(again)
       .thenNothing();
   });
@@ -312,117 +347,9 @@ describe('a passed decision whose use case or policy has moved', () => {
       .thenNothing();
   });
   it('lets another rollout of these bytes wait while it holds, so that two never outdate each other for ever', () => {
-    const other = { ...evaluate, data: { ...evaluate.data, rolloutId: second } } as SubjectCommand;
+    const other = { ...evaluate, data: { ...evaluate.data, rolloutId: second } };
     given(after(approve(vera), evaluate, other))
       .when(again([ROLLOUT, context], [second, context]))
       .thenNothing();
-  });
-  it('is looked for once per change, by the platform only', () => {
-    const look = (subjects: (typeof SUBJECT)[], actor = service) => ({
-      type: 'RecheckGates' as const,
-      data: { causeId: id(9), moved: 'default/governance/use-case/credit', subjects },
-      metadata: actor,
-    });
-    const spec = deciderSpec(recheck);
-    const found = spec
-      .given([])
-      .when(look([SUBJECT]))
-      .events();
-    expect(found).toMatchObject([{ type: 'GatesRechecked', data: { subjects: [SUBJECT] } }]);
-    expect(governance.events['GatesRechecked']?.parse(found[0]?.data)).toEqual(found[0]?.data);
-    spec
-      .given(found)
-      .when(look([SUBJECT]))
-      .thenNothing();
-    spec.given([]).when(look([])).thenNothing();
-    spec
-      .given([])
-      .when(look([SUBJECT], as(vera)))
-      .thenRejected('SERVICE_ONLY');
-  });
-});
-
-describe('a policy', () => {
-  const activate = (change: object = {}, actor = OFFICER) => ({
-    type: 'ActivatePolicy' as const,
-    data: { policyId: 'p', environment: 'production' as const, tiers: ['LOW' as const], rules: [], ...change },
-    metadata: as(actor),
-  });
-  const rule = { id: 'R1', title: 't', measure: 'm', requires: [], when: 'true', advice: 'a' };
-  it('with a rule that cannot be checked is refused', () => {
-    const spec = deciderSpec(policy).given([]);
-    spec.when(activate({ rules: [{ ...rule, when: '1 +' }] })).thenRejected('POLICY_INVALID');
-    spec.when(activate({ rules: [rule, rule] })).thenRejected('POLICY_INVALID');
-  });
-  it('is activated by a risk officer, an admin, the local user or the platform itself, and by nobody else', () => {
-    const by = (actor: Actor) =>
-      deciderSpec(policy)
-        .given([])
-        .when(activate({ rules: [rule] }, actor));
-    by(person('vera', 'validator')).thenRejected('ROLE_REQUIRED', { actor: 'vera', anyOf: ['risk-officer', 'admin'] });
-    by({ id: 'service:serving', kind: 'service', roles: ['admin'] }).thenRejected('ROLE_REQUIRED');
-    for (const actor of [
-      OFFICER,
-      person('root', 'admin'),
-      { id: 'l', kind: 'local', roles: [] } as Actor,
-      service.actor,
-    ])
-      expect(by(actor).events()).toHaveLength(1);
-  });
-  it('gets the next number, and the same table changes nothing', () => {
-    const spec = deciderSpec(policy);
-    const first = spec
-      .given([])
-      .when(activate({ rules: [rule] }))
-      .events();
-    expect(first).toMatchObject([{ data: { version: 1 } }]);
-    spec
-      .given(first)
-      .when(activate({ rules: [rule] }))
-      .thenNothing();
-    const second = spec
-      .given(first)
-      .when(activate({ rules: [{ ...rule, when: 'false' }] }))
-      .events();
-    expect(second).toMatchObject([{ data: { version: 2 } }]);
-  });
-});
-
-describe('a use case', () => {
-  const data = { useCaseId: 'credit', name: 'n', purpose: 'p', owner: 'o', endpoints: ['credit'], modelNames: [] };
-  const registered: GovernanceEvent = { type: 'UseCaseRegistered', data };
-  const suspend = { type: 'SuspendUseCase' as const, data: { useCaseId: 'credit', reason: 'r' }, metadata: metadata() };
-  it('is registered once', () => {
-    const register = { type: 'RegisterUseCase' as const, data, metadata: metadata() };
-    deciderSpec(useCase).given([registered]).when(register).thenRejected('USE_CASE_EXISTS');
-  });
-  it('must be registered first', () => {
-    deciderSpec(useCase).given([]).when(suspend).thenRejected('USE_CASE_UNKNOWN');
-  });
-  it('is classified and resumed by a risk officer, an admin or the local user only', () => {
-    const answers = {
-      ...{ legalTriggers: [], effect: 0, autonomy: 0, affectedPersons: 0, materiality: 0, irreversibility: 0 },
-      ...{ opacity: 0, dataSensitivity: 0, dependents: 0, vendorUnknowns: 0 },
-    };
-    const by = (actor: Actor) => as(actor);
-    const classify = { type: 'ClassifyUseCase' as const, data: { useCaseId: 'credit', answers } };
-    const resume = { type: 'ResumeUseCase' as const, data: { useCaseId: 'credit', reason: 'r' } };
-    const suspended: GovernanceEvent = {
-      type: 'UseCaseSuspended',
-      data: { useCaseId: 'credit', endpoints: ['credit'], reason: 'r', by: 'ada' },
-    };
-    const spec = deciderSpec(useCase).given([registered, suspended]);
-    for (const command of [classify, resume]) {
-      spec.when({ ...command, metadata: by(person('vera', 'validator')) }).thenRejected('ROLE_REQUIRED');
-      for (const actor of [OFFICER, person('root', 'admin'), { id: 'l', kind: 'local', roles: [] } as Actor])
-        expect(spec.when({ ...command, metadata: by(actor) }).events()).toHaveLength(1);
-    }
-  });
-  it('is suspended by one person, with its endpoints', () => {
-    const by = 'ada';
-    deciderSpec(useCase)
-      .given([registered])
-      .when(suspend)
-      .then([{ type: 'UseCaseSuspended', data: { useCaseId: 'credit', endpoints: ['credit'], reason: 'r', by } }]);
   });
 });

@@ -12,7 +12,7 @@ import type { GovernanceEvent } from './events.js';
 import { type Approval, buildFacts, isValid, type SubjectRecord } from './facts.js';
 import { evaluateGate } from './gate.js';
 import type { GovernanceRejection } from './rejections.js';
-import { canonicalJson, derivedUuid, digestOf } from './sha256.js';
+import { canonicalJson, derivedUuid, digestOf } from '../digest.js';
 
 /** What was asked of the gate, and what became of the newest decision about it. */
 interface Gate {

@@ -4,7 +4,7 @@ import type { governanceCommands } from './commands.js';
 import type { GovernanceEvent, RiskTier } from './events.js';
 import type { GovernanceRejection } from './rejections.js';
 import { classify, SCORECARD } from './scorecard.js';
-import { canonicalJson } from './sha256.js';
+import { canonicalJson } from '../digest.js';
 
 export type UseCaseState =
   | { readonly status: 'None' }

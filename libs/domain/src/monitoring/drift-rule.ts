@@ -16,7 +16,8 @@ export const HYSTERESIS = 0.8;
  *
  * @param bins bins that are not empty on both sides; `referenceRows` rows of the reference.
  * @returns rows, or infinity if the reference itself is too small for the threshold.
- * @source monitoring reference, section 5: crit(α) = χ²(k-1).ppf(1-α) · (1/n + 1/m).
+ * @source B. Yurdakul, "Statistical Properties of Population Stability Index", 2018: under no drift PSI follows
+ * χ²(k-1) · (1/n + 1/m).
  */
 export const minimalRows = (bins: number, referenceRows: number, threshold: number): number => {
   if (bins < 2) return 1;

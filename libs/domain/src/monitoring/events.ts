@@ -60,6 +60,26 @@ export const performance = z.strictObject({
   logLoss: measure,
   rocAuc: measure,
 });
+/** What labels say of a window: its accuracy beside the baseline's, or the differences between groups. */
+export const outcome = z.strictObject({
+  metric: z.enum(['accuracy', 'equalizedOddsDifference']),
+  /** The protected attribute of the groups; null for accuracy. */
+  attribute: featureName.nullable(),
+  value: z.number().nullable(),
+  /** Accuracy of the baseline; null for a difference, which should be 0. */
+  reference: z.number().nullable(),
+  /** How much worse than it should be; at or above the threshold it counts. */
+  effect: z.number().nullable(),
+  p: z.number().nullable(),
+  /** Benjamini-Hochberg over the outcomes of the window. */
+  pAdjusted: z.number().nullable(),
+  threshold: z.number(),
+  /** Labelled rows. */
+  n: count,
+  verdict: z.enum(['none', 'degraded', 'insufficient']),
+  sentence: text,
+});
+export type Outcome = z.output<typeof outcome>;
 export type Performance = z.output<typeof performance>;
 export type FeatureDrift = z.output<typeof featureDrift>;
 export type GroupDifference = z.output<typeof groupDifference>;
@@ -142,6 +162,7 @@ export const monitoringEvents = {
     performance,
     slices: z.array(z.strictObject({ slice: z.string(), n: count, performance })),
     fairness: z.array(groupDifference),
+    /** `maxDifference` is the largest `goldenDifference` of an output; null without golden rows. */
     golden: z.strictObject({ rows: count, maxDifference: z.number().nullable() }),
     /** The same rows through another version, if one was named. */
     comparedWith: z.strictObject({ version: modelVersionRef, performance }).nullable(),
@@ -176,6 +197,14 @@ export const monitoringEvents = {
     baselineId: z.uuid(),
     binsHash: digest,
     features: z.array(featureDrift),
+  }),
+  /** Of a window with labels, at its close and at every revision; the newest one counts. */
+  OutcomesEvaluated: z.strictObject({
+    monitorId: slug,
+    endpoint: slug,
+    window,
+    baselineId: z.uuid(),
+    outcomes: z.array(outcome).min(1),
   }),
   DataSourceRegistered: z.strictObject({
     dataSourceId: slug,

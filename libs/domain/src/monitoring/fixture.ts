@@ -1,8 +1,27 @@
+import type { Actor } from '@kontor/event-sourcing';
+import { metadata } from '@kontor/event-sourcing/testing';
 import type { MonitoringCommand } from './commands.js';
 import type { MonitoringEvent } from './events.js';
 
 type EventData<Type extends MonitoringEvent['type']> = Extract<MonitoringEvent, { type: Type }>['data'];
-type CommandData<Type extends MonitoringCommand['type']> = Extract<MonitoringCommand, { type: Type }>['data'];
+export type CommandData<Type extends MonitoringCommand['type']> = Extract<MonitoringCommand, { type: Type }>['data'];
+
+export const LOCAL: Actor = { id: 'local:x', kind: 'local', roles: [] };
+
+/** A command of the person `ada`, unless said otherwise. */
+export const command = <Type extends MonitoringCommand['type']>(
+  type: Type,
+  data: CommandData<Type>,
+  actor?: Actor,
+) => ({
+  type,
+  data,
+  metadata: metadata(actor && { actor }),
+});
+
+/** A command of the platform itself. */
+export const byService = <Type extends MonitoringCommand['type']>(type: Type, data: CommandData<Type>) =>
+  command(type, data, { id: 'service:monitoring', kind: 'service', roles: [] });
 
 export const id = (n: number): string => `01975b00-0000-7000-8000-${n.toString(16).padStart(12, '0')}`;
 export const digestOf = (char: string): string => `sha256:${char.repeat(64)}`;
@@ -62,7 +81,8 @@ export const closing = (
   },
   changes: [],
   sources: [{ dataSourceId: 'census', features: ['AGEP'], businessOwner: 'berta', dataOwner: 'dora' }],
-  alertIds: { drift: id(100 + n), dataSource: id(200 + n) },
+  outcomes: null,
+  alertIds: { drift: id(100 + n), dataSource: id(200 + n), performance: id(300 + n), fairness: id(400 + n) },
   ...overrides,
 });
 
@@ -72,4 +92,11 @@ export const monthsInsteadOfYears: CommandData<'CloseWindow'>['changes'][number]
   change: 'unit',
   sentence: 'AGEP is 12.0 times its reference: median 516 instead of 43 in 5000 rows',
   numbers: { factor: 12, median: 516, referenceMedian: 43, rows: 5000 },
+};
+
+const measured = (value: number) => ({ value, n: 10_000, low: null, high: null, reason: null });
+export const performance: EventData<'EvaluationCompleted'>['performance'] = {
+  accuracy: measured(0.83),
+  logLoss: measured(0.4),
+  rocAuc: measured(0.9),
 };

@@ -1,5 +1,11 @@
 export { baseline, type BaselineState } from './baseline.js';
-export { type MeasuredChange, type MeasuredDrift, type MonitoringCommand, monitoringCommands } from './commands.js';
+export {
+  type MeasuredChange,
+  type MeasuredDrift,
+  type MeasuredOutcomes,
+  type MonitoringCommand,
+  monitoringCommands,
+} from './commands.js';
 export { monitoring, monitoringStream } from './context.js';
 export { dataSource } from './data-source.js';
 export { judgeDrift, minimalRows } from './drift-rule.js';
@@ -26,4 +32,10 @@ export { groundTruth } from './ground-truth.js';
 export { type InferenceRecord, inferenceRecord, type LabelRecord, labelRecord } from './inference-record.js';
 export { monitor, type MonitorState } from './monitor.js';
 export { type MonitoringRejection, monitoringRejections } from './rejections.js';
-export { CHANGE_MIN_ROWS, sourceChanges, type WindowProfile } from './source-change.js';
+export {
+  CHANGE_MIN_ROWS,
+  type RefusedInput,
+  sourceChanges,
+  type SourceWindow,
+  type WindowProfile,
+} from './source-change.js';

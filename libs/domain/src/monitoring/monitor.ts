@@ -1,8 +1,9 @@
 import { type CommandOf, type Decider, reject, unreachable } from '@kontor/event-sourcing';
-import { alertsOfWindow, type AlertState, judgedHistory } from './alerts.js';
+import { alertsOfOutcomes, alertsOfWindow, type AlertState, judgedHistory, judgedOutcomes } from './alerts.js';
 import type { monitoringCommands } from './commands.js';
 import { judgeDrift } from './drift-rule.js';
 import type { MonitoringEvent } from './events.js';
+import { judgeOutcomes } from './outcome-rule.js';
 import type { MonitoringRejection } from './rejections.js';
 import { sameJson } from './same-json.js';
 
@@ -11,37 +12,60 @@ type MonitorCommand = CommandOf<
   'DefineMonitor' | 'CloseWindow' | 'ReviseWindow' | 'AcknowledgeAlert'
 >;
 type CloseWindow = CommandOf<typeof monitoringCommands, 'CloseWindow'>;
-type Defined = Extract<MonitoringEvent, { type: 'MonitorDefined' }>['data'];
+type ReviseWindow = CommandOf<typeof monitoringCommands, 'ReviseWindow'>;
+type Definition = Extract<MonitoringEvent, { type: 'MonitorDefined' }>['data'];
 
-type Outcome = Pick<
+type Said = Pick<
   Extract<MonitoringEvent, { type: 'WindowRevised' }>['data'],
   'rows' | 'labels' | 'performance' | 'fairness'
 >;
 
 /** What later rows and labels may change of a closed window. */
-const outcomeOf = ({ rows, labels, performance, fairness }: Outcome): Outcome => ({
-  rows,
-  labels,
-  performance,
-  fairness,
-});
+const saidOf = ({ rows, labels, performance, fairness }: Said): Said => ({ rows, labels, performance, fairness });
+
+/** How often a window was revised, and what was said of it last. */
+interface Closed {
+  readonly revisions: number;
+  readonly said: Said;
+}
 
 export type MonitorState =
   | { readonly status: 'None' }
   | (AlertState & {
       readonly status: 'Defined';
-      readonly definition: Defined;
-      /** Closed windows by their start: how often each was revised, and what was said of it last. */
-      readonly closed: ReadonlyMap<string, { readonly revisions: number; readonly said: Outcome }>;
+      readonly definition: Definition;
+      /** Closed windows by day and start. Days, so that a year of hourly windows is not copied with every event. */
+      readonly closed: ReadonlyMap<string, ReadonlyMap<string, Closed>>;
       /** Start of the newest closed window. */
       readonly newest: string;
     });
 
-/** Rows that came for a window long after later ones were judged are counted and shown, but alert nobody. */
-const closeWindow = (
-  { data }: CloseWindow,
-  state: Extract<MonitorState, { status: 'Defined' }>,
+type Defined = Extract<MonitorState, { status: 'Defined' }>;
+
+const dayOf = (start: string): string => start.slice(0, 'YYYY-MM-DD'.length);
+
+const closedAt = ({ closed }: Defined, start: string): Closed | undefined => closed.get(dayOf(start))?.get(start);
+
+const withClosed = ({ closed }: Defined, start: string, window: Closed): Defined['closed'] =>
+  new Map(closed).set(dayOf(start), new Map(closed.get(dayOf(start))).set(start, window));
+
+/** What the labels of a window say, and the alerts that follow from it. */
+const outcomesOf = (
+  { window, outcomes, sources, alertIds }: CloseWindow['data'] | ReviseWindow['data'],
+  state: Defined,
 ): readonly MonitoringEvent[] => {
+  if (outcomes === null) return [];
+  const { monitorId, endpoint, baselineId } = state.definition;
+  const judged = judgeOutcomes(outcomes);
+  if (judged.length === 0) return [];
+  return [
+    { type: 'OutcomesEvaluated', data: { monitorId, endpoint, window, baselineId, outcomes: judged } },
+    ...alertsOfOutcomes(state, state.definition, { window, sources, alertIds }, judged),
+  ];
+};
+
+/** Rows that came for a window long after later ones were judged are counted and shown, but alert nobody. */
+const closeWindow = (data: CloseWindow['data'], state: Defined): readonly MonitoringEvent[] => {
   const { monitorId, endpoint, psiThreshold } = state.definition;
   const { window, rows, revisions, profileDigest, labels, performance, fairness, drift } = data;
   const features = judgeDrift(drift.features, psiThreshold);
@@ -55,7 +79,21 @@ const closeWindow = (
       data: { monitorId, endpoint, window, baselineId: drift.baselineId, binsHash: drift.binsHash, features },
     },
     ...(window.start > state.newest ? alertsOfWindow(state, state.definition, data, features) : []),
+    ...outcomesOf(data, state),
   ];
+};
+
+/** A worker that crashed after its command sends it again, perhaps with what came since: that must not be lost. */
+const reviseWindow = (
+  data: CloseWindow['data'] | ReviseWindow['data'],
+  state: Defined,
+  before: Closed,
+): readonly MonitoringEvent[] => {
+  const said = saidOf(data);
+  if (sameJson(said, before.said)) return [];
+  const { monitorId, endpoint } = state.definition;
+  const revised = { monitorId, endpoint, window: data.window, revision: before.revisions + 1, ...said };
+  return [{ type: 'WindowRevised', data: revised }, ...outcomesOf(data, state)];
 };
 
 /** One monitor: its windows and its alerts, on one stream, so that all rules of alerts are decided in one place. */
@@ -79,15 +117,13 @@ export const monitor: Decider<MonitorState, MonitorCommand, MonitoringEvent, Mon
         const { window, drift } = command.data;
         const { baselineId } = state.definition;
         if (drift.baselineId !== baselineId) return reject('MONITOR_BASELINE_MISMATCH', { baselineId });
-        return state.closed.has(window.start) ? [] : closeWindow(command, state);
+        const before = closedAt(state, window.start);
+        return before ? reviseWindow(command.data, state, before) : closeWindow(command.data, state);
       }
       case 'ReviseWindow': {
-        const before = state.closed.get(command.data.window.start);
-        if (before === undefined) return reject('WINDOW_NOT_CLOSED', { start: command.data.window.start });
-        // A worker that crashed after this command sends it again under another id.
-        if (sameJson(outcomeOf(command.data), before.said)) return [];
-        const { endpoint } = state.definition;
-        return [{ type: 'WindowRevised', data: { ...command.data, endpoint, revision: before.revisions + 1 } }];
+        const { start } = command.data.window;
+        const before = closedAt(state, start);
+        return before ? reviseWindow(command.data, state, before) : reject('WINDOW_NOT_CLOSED', { start });
       }
       case 'AcknowledgeAlert': {
         const { alertId, monitorId, comment } = command.data;
@@ -109,6 +145,7 @@ export const monitor: Decider<MonitorState, MonitorCommand, MonitoringEvent, Mon
         closed: new Map(),
         newest: '',
         history: new Map(),
+        outcomes: new Map(),
         alerts: [],
         resolved: new Set(),
       };
@@ -117,13 +154,12 @@ export const monitor: Decider<MonitorState, MonitorCommand, MonitoringEvent, Mon
     switch (event.type) {
       case 'WindowClosed': {
         const { start } = event.data.window;
-        const closed = new Map(state.closed).set(start, { revisions: 0, said: outcomeOf(event.data) });
+        const closed = withClosed(state, start, { revisions: 0, said: saidOf(event.data) });
         return { ...state, closed, newest: start > state.newest ? start : state.newest };
       }
       case 'WindowRevised': {
         const { window, revision } = event.data;
-        const said = { revisions: revision, said: outcomeOf(event.data) };
-        return { ...state, closed: new Map(state.closed).set(window.start, said) };
+        return { ...state, closed: withClosed(state, window.start, { revisions: revision, said: saidOf(event.data) }) };
       }
       case 'DriftEvaluated':
         if (event.data.window.start < state.newest) return state;
@@ -131,6 +167,11 @@ export const monitor: Decider<MonitorState, MonitorCommand, MonitoringEvent, Mon
           ...state,
           history: judgedHistory(state.history, event.data.features, state.definition.persistence.ofWindows),
         };
+      case 'OutcomesEvaluated': {
+        const { window, outcomes } = event.data;
+        const { ofWindows } = state.definition.persistence;
+        return { ...state, outcomes: judgedOutcomes(state.outcomes, window.start, outcomes, ofWindows) };
+      }
       case 'DataSourceChanged': {
         // What a broken source does to the distribution is no drift of the world: it does not count for persistence.
         const history = new Map(state.history);

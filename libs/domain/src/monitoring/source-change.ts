@@ -1,4 +1,4 @@
-import { cellQuantile, type Cells } from '@kontor/statistics';
+import { cellQuantile, type Cells, RELATIVE_WIDTH } from '@kontor/statistics';
 import type { MeasuredChange } from './commands.js';
 import type { FeatureBins } from './events.js';
 
@@ -21,17 +21,33 @@ const MISSING_SHARE = 0.2;
 const UNSEEN_SHARE = 0.1;
 const TYPE_ERROR_SHARE = 0.05;
 const OUT_OF_RANGE_SHARE = 0.2;
+const REFUSED_SHARE = 0.2;
+
+/** Fewer requests than this may be one caller who tries again and again. */
+const REFUSED_MIN_REQUESTS = 20;
 
 /** One feature of one window, on the bins of its reference. */
 export interface WindowProfile {
+  /** Rows that were sent with the feature, as a value or as a missing one. */
   readonly rows: number;
+  /** Rows that should have had it: all of the revisions that take it. */
+  readonly expected: number;
   readonly missing: number;
   readonly nonFinite: number;
   readonly typeError: number;
   readonly unseen: number;
   /** Finite values strictly outside the reference's least and greatest. */
   readonly outOfRange: number;
-  readonly cells: Cells;
+  /** Cells with the sum of squares behind the sum: it tells one repeated value from many near each other. */
+  readonly cells: readonly (readonly [cell: number, count: number, sum: number, squares: number])[];
+}
+
+/** Requests of a window that were refused because of one input: a source that changes its schema fails at the door. */
+export interface RefusedInput {
+  readonly input: string;
+  /** The door's machine code, such as MISSING_INPUT. */
+  readonly code: string;
+  readonly requests: number;
 }
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
@@ -68,13 +84,24 @@ const unitFactor = (reference: Cells, window: Cells): number | null => {
   return middle >= 2 || middle <= 0.5 ? middle : null;
 };
 
-const floodOf = (reference: Cells, window: Cells): { value: number; before: number; after: number } | null => {
-  const total = (cells: Cells) => cells.reduce((sum, [, count]) => sum + count, 0);
+/** Whether a cell is one repeated value: values that fill it differ by far more. */
+const isOneValue = ([, count, sum, squares]: WindowProfile['cells'][number]): boolean => {
+  const mean = sum / count;
+  const filled = (RELATIVE_WIDTH * mean) ** 2 / 12; // variance of a uniform distribution over the cell
+  return squares / count - mean * mean <= filled / 10;
+};
+
+const floodOf = (
+  reference: Cells,
+  window: WindowProfile['cells'],
+): { value: number; before: number; after: number } | null => {
+  const total = (cells: Cells): number => cells.reduce((sum, [, count]) => sum + count, 0);
   const [all, referenceAll] = [total(window), total(reference)];
   const before = new Map(reference.map(([cell, count]) => [cell, count / referenceAll]));
-  for (const [cell, count, sum] of window) {
+  for (const one of window) {
+    const [cell, count, sum] = one;
     const share = { before: before.get(cell) ?? 0, after: count / all };
-    if (share.after - share.before >= FLOOD_SHARE) return { value: sum / count, ...share };
+    if (share.after - share.before >= FLOOD_SHARE && isOneValue(one)) return { value: sum / count, ...share };
   }
   return null;
 };
@@ -143,35 +170,74 @@ const changeOf = (bins: FeatureBins, profile: WindowProfile): MeasuredChange | n
   };
 };
 
+/** How an input was wrong, in words. */
+const REFUSALS: Readonly<Record<string, string>> = {
+  MISSING_INPUT: 'is absent',
+  UNKNOWN_INPUT: 'is an input that the model does not have',
+  INVALID_TENSOR: 'has another datatype or shape than the model takes',
+  INVALID_VALUE: 'has values that its datatype does not allow',
+};
+
+const refusedChanges = (refused: readonly RefusedInput[], requests: number): MeasuredChange[] =>
+  refused
+    .filter(({ requests: own }) => own >= REFUSED_MIN_REQUESTS && own / requests >= REFUSED_SHARE)
+    .map(({ input, code, requests: own }) => ({
+      feature: input,
+      change: 'schema',
+      sentence: `${input} ${REFUSALS[code] ?? `is wrong (${code})`} in ${own} of ${requests} requests, which were refused`,
+      numbers: { requests: own, windowRequests: requests },
+    }));
+
+/** What a window has for {@link sourceChanges}. */
+export interface SourceWindow {
+  /** Rows whose columns are known. */
+  readonly rows: number;
+  /** Per feature of the baseline; one that is absent was never sent. */
+  readonly profiles: ReadonlyMap<string, WindowProfile>;
+  /** Rows of each column that the baseline does not have, of columns that every revision was sent. */
+  readonly unknownColumns: ReadonlyMap<string, number>;
+  /** All requests, the refused ones among them. */
+  readonly requests: number;
+  readonly refused: readonly RefusedInput[];
+}
+
 /**
  * Sudden changes upstream, feature by feature: unit, default value, type, column, missing, unseen, out of range.
  *
- * One window is enough, so each rule needs a share that no drift of the world reaches within a window.
- *
- * @param profiles per feature of the baseline, of the rows that were sent; one that is absent was never sent.
- * @param unknownColumns rows of each column that the baseline does not have.
- * @param rows of the window; with fewer than {@link CHANGE_MIN_ROWS} nothing is said.
+ * One window is enough, so each rule needs a share that no drift of the world reaches within a window. Of fewer than
+ * {@link CHANGE_MIN_ROWS} rows nothing is said; of refused requests a few suffice, for they are no matter of chance.
  */
 export const sourceChanges = (
   features: readonly FeatureBins[],
-  profiles: ReadonlyMap<string, WindowProfile>,
-  unknownColumns: ReadonlyMap<string, number>,
-  rows: number,
+  { rows, profiles, unknownColumns, requests, refused }: SourceWindow,
 ): MeasuredChange[] => {
-  if (rows < CHANGE_MIN_ROWS) return [];
+  const atTheDoor = refusedChanges(refused, requests);
+  if (rows < CHANGE_MIN_ROWS) return atTheDoor;
+  const schema = (feature: string, sentence: string, numbers: MeasuredChange['numbers']): MeasuredChange => ({
+    feature,
+    change: 'schema',
+    sentence,
+    numbers,
+  });
   const known = features.flatMap((bins): MeasuredChange[] => {
     const { feature } = bins;
     const profile = profiles.get(feature);
     if (profile === undefined || profile.rows === 0) {
-      const sentence = `${feature} is absent from all ${rows} rows`;
-      return [{ feature, change: 'schema', sentence, numbers: { rows: 0, windowRows: rows } }];
+      return [schema(feature, `${feature} is absent from all ${rows} rows`, { rows: 0, windowRows: rows })];
+    }
+    const absent = profile.expected - profile.rows;
+    if (profile.expected >= CHANGE_MIN_ROWS && absent / profile.expected >= MISSING_SHARE) {
+      const sentence = `${feature} is absent from ${absent} of ${profile.expected} rows`;
+      return [schema(feature, sentence, { rows: profile.rows, windowRows: profile.expected })];
     }
     const change = profile.rows < CHANGE_MIN_ROWS ? null : changeOf(bins, profile);
     return change === null ? [] : [change];
   });
-  const unknown = [...unknownColumns].map(([feature, present]): MeasuredChange => {
-    const sentence = `${feature} is a column that the reference does not have, in ${present} of ${rows} rows`;
-    return { feature, change: 'schema', sentence, numbers: { rows: present, windowRows: rows } };
-  });
-  return [...known, ...unknown];
+  const unknown = [...unknownColumns]
+    .filter(([, present]) => present / rows >= UNSEEN_SHARE)
+    .map(([feature, present]) => {
+      const sentence = `${feature} is a column that the reference does not have, in ${present} of ${rows} rows`;
+      return schema(feature, sentence, { rows: present, windowRows: rows });
+    });
+  return [...known, ...unknown, ...atTheDoor];
 };

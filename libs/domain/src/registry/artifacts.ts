@@ -1,3 +1,4 @@
+import type { Command } from '@kontor/event-sourcing';
 import type { ArtifactOwner, RegistryEvent } from './events.js';
 
 /** Path to digest. */
@@ -29,6 +30,20 @@ export const removeArtifacts = (owner: ArtifactOwner, artifacts: Artifacts, path
     .map(([file, digest]) => ({ path: file, digest }));
   return files.length === 0 ? [] : [{ type: 'ArtifactRemoved', data: { owner, path, files } }];
 };
+
+/** `ArtifactWriteRefused`: the files are what they were, and it is known who tried. */
+export const refuseWrite = (
+  owner: ArtifactOwner,
+  {
+    data: { path, registeredAs },
+    metadata,
+  }: Command<
+    string,
+    { readonly path: string; readonly registeredAs: { readonly modelName: string; readonly version: number } }
+  >,
+): readonly RegistryEvent[] => [
+  { type: 'ArtifactWriteRefused', data: { owner, path, registeredAs, by: metadata.actor.id } },
+];
 
 /** The files after an event of the aggregate that owns them. */
 export const evolveArtifacts = (artifacts: Artifacts, event: RegistryEvent): Artifacts => {

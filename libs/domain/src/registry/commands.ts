@@ -2,7 +2,7 @@ import type { CommandOf } from '@kontor/event-sourcing';
 import { z } from 'zod';
 import { actorId, digest, modelName, slug, versionNumber } from '../values.js';
 import { experimentId, loggedModelId, metricPoint, modelId, runDataset, runId, runOutput, stage } from './events.js';
-import { versionArtifacts } from './version-artifacts.js';
+import { versionArtifacts } from '../version-artifacts.js';
 
 /** Lengths count code points, as MLflow's do. */
 const upTo = (limit: number) =>
@@ -10,7 +10,8 @@ const upTo = (limit: number) =>
     error: `must have at most ${limit} characters`,
   });
 
-// Limits: reference of the MLflow protocol, section "Limits". What MLflow cuts, the edge has cut before.
+// Limits of keys, values, names and batches are those of MLflow 3.18.0, mlflow/utils/validation.py; of descriptions and
+// paths, where MLflow has only the widths of its columns, our own. What MLflow cuts, the edge has cut before.
 const key = upTo(250).min(1);
 const experimentName = upTo(500).min(1);
 const description = upTo(100_000);
@@ -30,6 +31,9 @@ const INITIAL_ITEMS = 1000;
 
 /** Endpoints on which it has traffic, as the edge read them: what serves is not deleted. */
 const servedBy = z.array(slug).max(1000);
+
+/** The version that a file belongs to, as the edge read it. */
+const registeredAs = z.strictObject({ modelName, version: versionNumber });
 
 const dataset = runDataset.extend({
   name: upTo(500).min(1),
@@ -173,6 +177,9 @@ export const registryCommands = {
 
   RecordRunArtifact: z.strictObject({ runId, ...file }),
   RemoveRunArtifacts: z.strictObject({ runId, path }),
+  /** From the edge, which has refused to change what a registered version is made of: so that it is known who tried. */
+  RefuseRunArtifactWrite: z.strictObject({ runId, path, registeredAs }),
+  RefuseLoggedModelArtifactWrite: z.strictObject({ loggedModelId, path, registeredAs }),
   RecordLoggedModelArtifact: z.strictObject({ loggedModelId, ...file }),
   RemoveLoggedModelArtifacts: z.strictObject({ loggedModelId, path }),
   /** `folder` is the first part of a path that belongs to no run and no logged model; `path` is the rest. */

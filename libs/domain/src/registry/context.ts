@@ -77,6 +77,7 @@ export const registry: Context = {
       RestoreRun: ofRun,
       RecordRunArtifact: ofRun,
       RemoveRunArtifacts: ofRun,
+      RefuseRunArtifactWrite: ofRun,
     }),
     ...route<LoggedModelState, RegistryEvent, RegistryRejection, LoggedModelCommand['type']>(loggedModel, {
       CreateLoggedModel: ofLoggedModel,
@@ -87,6 +88,7 @@ export const registry: Context = {
       DeleteLoggedModel: ofLoggedModel,
       RecordLoggedModelArtifact: ofLoggedModel,
       RemoveLoggedModelArtifacts: ofLoggedModel,
+      RefuseLoggedModelArtifactWrite: ofLoggedModel,
     }),
     ...route<RegisteredModelState, RegistryEvent, RegistryRejection, RegisteredModelCommand['type']>(registeredModel, {
       CreateRegisteredModel: {

@@ -1,7 +1,7 @@
 import type { EventOf } from '@kontor/event-sourcing';
 import { z } from 'zod';
 import { actorId, digest, versionNumber } from '../values.js';
-import { versionArtifacts } from './version-artifacts.js';
+import { versionArtifacts } from '../version-artifacts.js';
 
 /** The number that MLflow shows, in decimal, and the stream's id: "0" is `Default`. */
 export const experimentId = z.string().regex(/^(0|[1-9]\d{0,18})$/, 'must be a decimal number below 10^19');
@@ -193,6 +193,13 @@ export const registryEvents = {
     digest,
     sizeBytes: z.int().min(0),
     previousDigest: digest.nullable(),
+  }),
+  /** Somebody tried to store or remove a file that a registered version is made of. */
+  ArtifactWriteRefused: z.strictObject({
+    owner: artifactOwner,
+    path: z.string(),
+    registeredAs: z.strictObject({ modelName: z.string(), version: versionNumber }),
+    by: actorId,
   }),
   /** The names are gone; the bytes stay as long as anything refers to them. */
   ArtifactRemoved: z.strictObject({

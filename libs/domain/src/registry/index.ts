@@ -11,4 +11,4 @@ export {
   type TagTarget,
 } from './events.js';
 export { type RegistryRejection, registryRejections } from './rejections.js';
-export { type VersionArtifacts, versionArtifacts } from './version-artifacts.js';
+export { manifestDigestOf, type VersionArtifacts, versionArtifacts } from '../version-artifacts.js';

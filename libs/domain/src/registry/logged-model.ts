@@ -1,5 +1,12 @@
 import { type CommandOf, type Decider, reject, unreachable } from '@kontor/event-sourcing';
-import { type Artifacts, evolveArtifacts, NO_ARTIFACTS, removeArtifacts, storeArtifact } from './artifacts.js';
+import {
+  type Artifacts,
+  evolveArtifacts,
+  NO_ARTIFACTS,
+  refuseWrite,
+  removeArtifacts,
+  storeArtifact,
+} from './artifacts.js';
 import type { registryCommands } from './commands.js';
 import type { RegistryEvent } from './events.js';
 import type { RegistryRejection } from './rejections.js';
@@ -25,6 +32,7 @@ export type LoggedModelCommand = CommandOf<
   | 'DeleteLoggedModel'
   | 'RecordLoggedModelArtifact'
   | 'RemoveLoggedModelArtifacts'
+  | 'RefuseLoggedModelArtifactWrite'
 >;
 
 /** The rules of one logged model. Status, params and tags are accepted on a deleted one too, as in MLflow. */
@@ -65,6 +73,8 @@ export const loggedModel: Decider<LoggedModelState, LoggedModelCommand, Registry
         return storeArtifact(target, state.artifacts, command.data);
       case 'RemoveLoggedModelArtifacts':
         return removeArtifacts(target, state.artifacts, command.data.path);
+      case 'RefuseLoggedModelArtifactWrite':
+        return refuseWrite(target, command);
       default:
         return unreachable(command);
     }

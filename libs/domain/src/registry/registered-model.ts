@@ -2,6 +2,7 @@ import { type CommandOf, type Decider, type Decision, reject, unreachable } from
 import type { registryCommands } from './commands.js';
 import type { RegistryEvent, Stage } from './events.js';
 import type { RegistryRejection } from './rejections.js';
+import { artifactsProblem } from '../version-artifacts.js';
 import { evolveTags, removeTag, setTags, type Tags, tagsOf } from './tags.js';
 
 interface Version {
@@ -88,6 +89,9 @@ const decide = (command: RegisteredModelCommand, state: RegisteredModelState): D
       return [{ type: 'AliasRemoved', data: { modelId, name, version, alias: command.data.alias } }];
     }
     case 'RegisterModelVersion': {
+      const { artifacts } = command.data;
+      const problem = artifacts === null ? undefined : artifactsProblem(artifacts);
+      if (problem) return reject('DIGEST_MISMATCH', { name, problem });
       const registeredBy = command.metadata.actor.id;
       const data = { ...command.data, name, version: state.nextVersion, registeredBy };
       return [{ type: 'ModelVersionRegistered', data }];

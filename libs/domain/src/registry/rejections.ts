@@ -2,6 +2,7 @@
 export const registryRejections = {
   ALIAS_RESERVED: 'This alias has a meaning of its own: latest, or v with a number.',
   ARCHIVE_NEEDS_ACTIVE_STAGE: 'Other versions can be archived only when a version moves to Staging or Production.',
+  DIGEST_MISMATCH: 'The files, the served file and the digest of the version do not belong together.',
   EXPERIMENT_DELETED: 'The experiment is deleted; restore it first.',
   EXPERIMENT_EXISTS: 'An experiment with this id exists.',
   EXPERIMENT_NOT_DELETED: 'The experiment is not deleted.',

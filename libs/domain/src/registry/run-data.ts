@@ -53,13 +53,15 @@ export const logRunData = (batch: Batch, run: Known): Decision<RegistryEvent, Re
     if (!hasPoint(run.points, key)) fresh.set(key, point);
   }
   const params = Object.entries(tagsOf(batch.params)).filter(([key]) => run.params[key] === undefined);
-  const tags = Object.entries(tagsOf(batch.tags)).filter(([key, value]) => run.tags[key] !== value);
+  // An empty name changes nothing, as in MLflow.
+  const batchTags = tagsOf(batch.tags.filter(({ key, value }) => key !== RUN_NAME_TAG || value !== ''));
+  const tags = Object.entries(batchTags).filter(([key, value]) => run.tags[key] !== value);
   const events: RegistryEvent[] = inEvents(runId, {
     metrics: [...fresh.values()],
     params: params.map(([key, value]) => ({ key, value })),
     tags: tags.map(([key, value]) => ({ key, value, previousValue: run.tags[key] ?? null })),
   });
-  const name = tagsOf(batch.tags)[RUN_NAME_TAG];
+  const name = batchTags[RUN_NAME_TAG];
   if (name !== undefined && name !== run.name) {
     events.push({ type: 'RunRenamed', data: { runId, name, previousName: run.name } });
   }

@@ -1,5 +1,12 @@
 import { type CommandOf, type Decider, type Decision, reject, unreachable } from '@kontor/event-sourcing';
-import { type Artifacts, evolveArtifacts, NO_ARTIFACTS, removeArtifacts, storeArtifact } from './artifacts.js';
+import {
+  type Artifacts,
+  evolveArtifacts,
+  NO_ARTIFACTS,
+  refuseWrite,
+  removeArtifacts,
+  storeArtifact,
+} from './artifacts.js';
 import type { registryCommands } from './commands.js';
 import type { RegistryEvent } from './events.js';
 import type { RegistryRejection } from './rejections.js';
@@ -39,6 +46,7 @@ export type RunCommand = CommandOf<
   | 'RestoreRun'
   | 'RecordRunArtifact'
   | 'RemoveRunArtifacts'
+  | 'RefuseRunArtifactWrite'
 >;
 type CommandData<Type extends RunCommand['type']> = Extract<RunCommand, { type: Type }>['data'];
 type Decided = Decision<RegistryEvent, RegistryRejection>;
@@ -58,6 +66,8 @@ const decide = (command: RunCommand, state: RunState): Decided => {
       return storeArtifact(owner, state.artifacts, command.data);
     case 'RemoveRunArtifacts':
       return removeArtifacts(owner, state.artifacts, command.data.path);
+    case 'RefuseRunArtifactWrite':
+      return refuseWrite(owner, command);
   }
   if (state.status === 'Deleted') return reject('RUN_DELETED', { runId });
   switch (command.type) {
@@ -104,13 +114,17 @@ const updateRun = ({ runId, status, endTimeMs, name }: CommandData<'UpdateRun'>,
   return events;
 };
 
+/** One event per dataset: a schema and a profile fill as much of one as its size allows. */
 const logInputs = ({ runId, datasets, loggedModelIds }: CommandData<'LogRunInputs'>, run: Run): Decided => {
-  const data = {
-    runId,
-    datasets: firstOfEach(datasets, datasetKey, run.datasets),
-    loggedModelIds: firstOfEach(loggedModelIds, (id) => id, run.inputModels),
-  };
-  return data.datasets.length + data.loggedModelIds.length === 0 ? [] : [{ type: 'RunInputsLogged', data }];
+  const models = firstOfEach(loggedModelIds, (id) => id, run.inputModels);
+  const logged = firstOfEach(datasets, datasetKey, run.datasets).map((dataset) => ({
+    datasets: [dataset],
+    models: [],
+  }));
+  return [...logged, ...(models.length > 0 ? [{ datasets: [], models }] : [])].map((inputs) => ({
+    type: 'RunInputsLogged',
+    data: { runId, datasets: inputs.datasets, loggedModelIds: inputs.models },
+  }));
 };
 
 const datasetKey = ({ name, digest }: { readonly name: string; readonly digest: string }) =>

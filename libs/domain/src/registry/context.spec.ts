@@ -1,0 +1,33 @@
+import { describe, expect, it } from 'vitest';
+import { registry } from './context.js';
+import { command, experimentData, modelId, registeredModelData } from './fixture.js';
+
+describe('the registry context', () => {
+  it('routes every command', () => {
+    expect(Object.keys(registry.routes).sort()).toEqual(Object.keys(registry.commands).sort());
+  });
+
+  const claimsOf = (sent: ReturnType<typeof command>) =>
+    registry.routes[sent.type]?.claims?.(sent).map(({ kind, key, take }) => `${take ? '+' : '-'} ${kind} ${key}`);
+
+  it('takes the name of an experiment, and frees the one before', () => {
+    const rename = (name: string) => command('RenameExperiment', { experimentId: '1', name, previousName: 'scoring' });
+    expect(claimsOf(command('CreateExperiment', experimentData))).toEqual(['+ experiment scoring']);
+    expect(claimsOf(rename('pricing'))).toEqual(['- experiment scoring', '+ experiment pricing']);
+    expect(claimsOf(rename('scoring'))).toEqual(['+ experiment scoring']);
+    expect(claimsOf(command('DeleteExperiment', { experimentId: '1' }))).toBeUndefined();
+  });
+
+  it('takes the name of a registered model, and frees it with a deletion', () => {
+    const kind = 'registered-model';
+    expect(claimsOf(command('CreateRegisteredModel', registeredModelData))).toEqual([`+ ${kind} credit`]);
+    expect(claimsOf(command('RenameRegisteredModel', { modelId, name: 'pricing', previousName: 'credit' }))).toEqual([
+      `- ${kind} credit`,
+      `+ ${kind} pricing`,
+    ]);
+    expect(claimsOf(command('DeleteRegisteredModel', { modelId, name: 'credit', servedBy: [] }))).toEqual([
+      `- ${kind} credit`,
+    ]);
+    expect(claimsOf(command('RestoreRegisteredModel', { modelId, name: 'credit' }))).toEqual([`+ ${kind} credit`]);
+  });
+});
