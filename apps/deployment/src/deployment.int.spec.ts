@@ -10,6 +10,7 @@ import {
   routeEntry,
   splitBucket,
 } from '@kontor/domain/deployment';
+import { manifestDigestOf } from '@kontor/domain/registry';
 import type { InferenceRecord } from '@kontor/domain/monitoring';
 import { type AppendResult, fold, isRejected, type NewEvent, type RecordedEvent } from '@kontor/event-sourcing';
 import {
@@ -33,14 +34,17 @@ import { startTraffic } from './traffic.js';
 const PASSWORDS = Object.fromEntries(LOGIN_ROLES.map((role) => [role, 'kontor-test']));
 const sha256 = (text: string): Uint8Array => createHash('sha256').update(text).digest();
 const hex = (digit: number): string => `sha256:${String(digit).repeat(64)}`;
-const version = (n: number) => ({ modelName: 'credit', version: n, manifestDigest: hex(n) });
+const files = (n: number) => [{ path: 'model.onnx', sizeBytes: 1000, digest: hex(n + 3) }];
+const version = (n: number) => ({ modelName: 'credit', version: n, manifestDigest: manifestDigestOf(files(n)) });
 const servable = (n: number) => ({
   flavor: 'onnx' as const,
   digest: hex(n + 3),
   sizeBytes: 1000,
   goldenDigest: null,
 });
-const SUBJECT = 'default/governance/subject/1';
+const subjectOf = (n: number) => `default/governance/subject/${version(n).manifestDigest.slice(7)}`;
+const POLICY = { policyId: 'production-low', version: 1, digest: hex(9) };
+const POLICY_STREAM = `default/governance/policy/${POLICY.policyId}`;
 const stream = endpointStream('default', 'credit');
 const failures: string[] = [];
 
@@ -116,6 +120,15 @@ const start = () =>
     onFailure: (part, error) => failures.push(`${part}: ${String(error)}`),
   });
 
+/** Something that governance has recorded. */
+const govern = (of: string, type: string, data: unknown) =>
+  governance.append({
+    commandId: uuidv7(),
+    requestHash: sha256(JSON.stringify(data)),
+    actor: 'eve',
+    writes: [{ stream: of, expected: 'any', events: [newEvent(type, data)] }],
+  });
+
 /** Governance decides, and the reaction of this context answers. */
 const passGate = async (rolloutId: string, n: number): Promise<string> => {
   const gate = {
@@ -125,18 +138,14 @@ const passGate = async (rolloutId: string, n: number): Promise<string> => {
     environment: 'production',
     subject: version(n),
     outcome: 'PASS',
+    policy: POLICY,
+    at: new Date().toISOString(),
     rules: [],
-    restsOn: [],
+    restsOn: [{ stream: POLICY_STREAM, version: '1' }],
   };
-  const { append } = governance;
-  await append({
-    commandId: uuidv7(),
-    requestHash: sha256(gate.gateId),
-    actor: 'eve',
-    writes: [{ stream: SUBJECT, expected: 'any', events: [newEvent('GateEvaluated', gate)] }],
-  });
+  await govern(subjectOf(n), 'GateEvaluated', gate);
   let evaluated: RecordedEvent | undefined;
-  for await (const event of store.readStream(SUBJECT)) evaluated = event;
+  for await (const event of store.readStream(subjectOf(n))) evaluated = event;
   const [command] = evaluated ? deployment.reactions.react(evaluated) : [];
   return command ? dispatch('StartRollout', command.data, OWN) : 'no reaction';
 };
@@ -147,6 +156,7 @@ const requestRollout = (rolloutId: string, n: number, steps: readonly number[]) 
     endpoint: 'credit',
     version: version(n),
     servable: servable(n),
+    files: files(n),
     strategy: { steps: steps.map((weightBps) => ({ weightBps, minRows: 50, minDurationMs: 0 })) },
   });
 
@@ -222,8 +232,9 @@ beforeAll(async () => {
   governance = createEventStore({ connectionString: urlFor('kontor_governance') }, { upcasters: {} });
   const address = new URL(server.url);
   nats = await connect({ servers: address.host, user: address.username, pass: decodeURIComponent(address.password) });
-  await ensureStreams(nats);
+  await ensureStreams(nats, { origin: 'kontor.example/log/0', base: 0n });
   routes = await new Kvm(nats).open(ROUTES_BUCKET);
+  await govern(POLICY_STREAM, 'PolicyActivated', POLICY);
   traffic = start();
 });
 
@@ -306,14 +317,25 @@ describe('a rollout', () => {
     const gate = {
       gateId: uuidv7(),
       rolloutId: fifth,
+      endpoint: 'credit',
       environment: 'production',
       subject: version(5),
       outcome: 'PASS',
+      policy: POLICY,
+      at: new Date().toISOString(),
     };
+    // An approval was revoked after the decision.
+    for (const reason of ['decided', 'revoked']) await govern(subjectOf(5), 'ApprovalRevoked', { reason });
     const data = {
       rolloutId: fifth,
       endpoint: 'credit',
-      gate: { ...gate, restsOn: [{ stream: SUBJECT, version: '1' }] },
+      gate: {
+        ...gate,
+        restsOn: [
+          { stream: subjectOf(5), version: '1' },
+          { stream: POLICY_STREAM, version: '1' },
+        ],
+      },
     };
     expect(await dispatch('StartRollout', data, OWN)).toBe('guard');
   });
@@ -327,7 +349,8 @@ describe('the routes', () => {
       return present?.streamVersion === (await streamEvents()).length && present;
     });
     await traffic.stop();
-    await routes.purge('credit');
+    await routes.purge('default.credit');
+    expect((await routes.get('default.credit'))?.operation).not.toBe('PUT');
     traffic = start();
     await eventually(async () => (await routes.get('default.credit'))?.operation === 'PUT');
     expect(await route()).toEqual(before);
@@ -339,7 +362,7 @@ describe('the routes', () => {
     await traffic.stop();
     await routes.put('default.credit', JSON.stringify(newer));
     traffic = start();
-    await dispatch('SuspendEndpoint', { endpoint: 'credit', reason: 'incident' });
+    expect(await dispatch('SuspendEndpoint', { endpoint: 'credit', reason: 'incident' })).toBe('appended');
     // A second endpoint's route shows that the publisher has read past the suspension.
     const other = deployment.events['EndpointCreated']?.parse({
       endpoint: 'other',

@@ -1,3 +1,4 @@
+import { upcasters } from '@kontor/domain/contexts';
 import { deploymentEvents, type DeploymentEvent, endpoint, type EndpointState } from '@kontor/domain/deployment';
 import { BEGINNING, parseStreamId, type Position, type RecordedEvent, type StreamId } from '@kontor/event-sourcing';
 import { createEventStore, tailLog } from '@kontor/event-store';
@@ -52,7 +53,7 @@ export async function* followEndpoints(
     return followed;
   };
 
-  const store = createEventStore(pool, { upcasters: {} });
+  const store = createEventStore(pool, { upcasters });
   let head: Position;
   try {
     head = await store.head();
@@ -61,7 +62,7 @@ export async function* followEndpoints(
     await store.close();
   }
   yield* endpoints.values();
-  for await (const batch of tailLog({ pool, after: head, upcasters: {}, signal })) {
+  for await (const batch of tailLog({ pool, after: head, upcasters, signal })) {
     for (const event of batch) if (known.has(event.type)) yield take(event);
   }
 }

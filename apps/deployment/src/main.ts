@@ -1,3 +1,4 @@
+import { upcasters } from '@kontor/domain/contexts';
 import { deployment } from '@kontor/domain/deployment';
 import { readServiceConfig, startService } from '@kontor/service';
 import { createLog, runProcess } from '@kontor/service/process';
@@ -6,6 +7,7 @@ import { trafficWorker } from './traffic.js';
 await runProcess(() =>
   startService({
     context: deployment,
+    upcasters,
     config: readServiceConfig(),
     log: createLog('deployment'),
     workers: async (parts) => [trafficWorker(parts)],

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import {
   type ActiveStep,
   activeStepOf,
@@ -8,8 +7,9 @@ import {
 } from '@kontor/domain/deployment';
 import { inferenceRecord, labelRecord } from '@kontor/domain/monitoring';
 import { isRejected, type StreamId } from '@kontor/event-sourcing';
-import { inferenceSubject, labelSubject, TELEMETRY_STREAM } from '@kontor/messaging';
+import { inferenceSubject, isInference, labelSubject, TELEMETRY_STREAM } from '@kontor/messaging';
 import { type ConsumerMessages, DeliverPolicy, type JsMsg, jetstream } from '@nats-io/jetstream';
+import { pause } from '@kontor/service/process';
 import type { NatsConnection } from '@nats-io/nats-core';
 import type pg from 'pg';
 import { z } from 'zod';
@@ -98,12 +98,6 @@ const takeLock = async (session: pg.PoolClient, signal: AbortSignal): Promise<bo
   }
   return false;
 };
-
-/** Waits, or less if the signal aborts. */
-export const pause = (ms: number, signal: AbortSignal): Promise<void> =>
-  delay(ms, undefined, { signal }).catch((error: unknown) => {
-    if (!signal.aborted) throw error;
-  });
 
 class RolloutController {
   readonly #endpoints = new Map<StreamId, FollowedEndpoint>();
@@ -243,7 +237,7 @@ class StepMeter {
   }
 
   #count(message: JsMsg): void {
-    if (message.subject.startsWith('kontor.infer.')) {
+    if (isInference(message.subject)) {
       const parsed = records.safeParse(parseJson(message.string()));
       if (parsed.success) for (const record of parsed.data) this.#traffic.addRecord(record);
       else this.onMalformed(message.subject, z.prettifyError(parsed.error));

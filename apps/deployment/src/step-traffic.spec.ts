@@ -1,3 +1,4 @@
+import type { LabelRecord } from '@kontor/domain/monitoring';
 import { describe, expect, it } from 'vitest';
 import { StepTraffic } from './step-traffic.js';
 
@@ -18,7 +19,7 @@ const record = (n: number, change: object = {}) => ({
   scores: [0.2, 0.9],
   ...change,
 });
-const label = (n: number, row: number, value: number | boolean) => ({
+const label = (n: number, row: number, value: LabelRecord['value']) => ({
   predictionId: id(n),
   workspace: 'default',
   endpoint: 'credit',

@@ -1,9 +1,7 @@
 import type { ServiceParts, Worker } from '@kontor/service';
-import { measureRollouts, pause, type RolloutMeasurementOptions } from './rollout-measurement.js';
+import { keepRunning } from '@kontor/service/process';
+import { measureRollouts, type RolloutMeasurementOptions } from './rollout-measurement.js';
 import { publishRoutes } from './routes-publisher.js';
-
-/** Long enough not to spin while PostgreSQL or NATS restarts, short enough that nobody waits for it. */
-const RESTART_MS = 1000;
 
 export interface TrafficOptions extends Omit<RolloutMeasurementOptions, 'signal'> {
   /** Told each time a part failed; it is started again a second later. */
@@ -14,29 +12,24 @@ export interface TrafficOptions extends Omit<RolloutMeasurementOptions, 'signal'
  * Runs what the deployment service does beside answering commands: routes into the bucket, traffic of rollouts into
  * analyses. Both begin again after a failure, until they are stopped.
  *
- * @returns `stop`, which resolves when both have ended and nothing more is sent.
+ * @returns a worker whose `stop` resolves when both have ended and nothing more is sent.
  */
-export const startTraffic = ({ onFailure, ...options }: TrafficOptions): { readonly stop: () => Promise<void> } => {
+export const startTraffic = ({ onFailure, ...options }: TrafficOptions): Worker => {
   const stopping = new AbortController();
   const { signal } = stopping;
-  const keepRunning = async (part: 'routes' | 'rollouts', run: () => Promise<void>): Promise<void> => {
-    while (!signal.aborted) {
-      try {
-        await run();
-      } catch (error) {
-        if (!signal.aborted) onFailure(part, error);
-      }
-      if (!signal.aborted) await pause(RESTART_MS, signal);
-    }
-  };
+  const keep = (name: 'routes' | 'rollouts', run: () => Promise<void>) =>
+    keepRunning({ name, run, signal, onFailure: (error) => onFailure(name, error) });
   const running = [
-    keepRunning('routes', () => publishRoutes(options.pool, options.nats, signal)),
-    keepRunning('rollouts', () => measureRollouts({ ...options, signal })),
+    keep('routes', () => publishRoutes(options.pool, options.nats, signal)),
+    keep('rollouts', () => measureRollouts({ ...options, signal })),
   ];
   return {
     stop: async () => {
       stopping.abort();
-      await Promise.all(running);
+      await Promise.all(running.map(({ ended }) => ended));
+    },
+    get problem() {
+      return running.find(({ problem }) => problem !== undefined)?.problem;
     },
   };
 };
