@@ -4,99 +4,146 @@ import {
   type GovernanceEvent,
   OPEN_GATE_MS,
   openGates,
-  policyStream,
+  policy,
+  type PolicyState,
   subject,
   subjectStream,
-  useCaseStream,
+  useCase,
+  type UseCaseState,
 } from '@kontor/domain/governance';
-import { BEGINNING, type EventStore, fold, type Recorded } from '@kontor/event-sourcing';
+import {
+  BEGINNING,
+  type Decider,
+  type EventStore,
+  fold,
+  type Position,
+  type Recorded,
+  type StreamId,
+} from '@kontor/event-sourcing';
 import type { Enrich } from '@kontor/service';
 
-/** The events that use cases and policies are folded from: few in number, so they are read anew for each decision. */
-const CONTEXT_EVENTS = [
+/** What use cases, policies and decisions in force are folded from. */
+const FOLLOWED = [
   'UseCaseRegistered',
   'RiskTierAssigned',
   'UseCaseSuspended',
   'UseCaseResumed',
   'PolicyActivated',
+  'GateEvaluated',
+  'GateSettled',
 ] as const satisfies readonly GovernanceEvent['type'][];
+
+type Subject = Extract<GovernanceEvent, { type: 'GatesRechecked' }>['data']['subjects'][number];
 
 interface Asked {
   readonly endpoint: string;
   readonly environment: 'staging' | 'production';
 }
 
-interface Found {
-  readonly useCases: Map<string, NonNullable<GateContext['useCase']> & { readonly endpoints: readonly string[] }>;
-  readonly policies: Map<string, NonNullable<GateContext['policy']>>;
-  readonly versions: Map<string, bigint>;
+interface Folded<State> {
+  readonly workspace: string;
+  readonly stream: StreamId;
+  readonly version: bigint;
+  readonly state: State;
 }
 
-const take = (found: Found, event: Recorded<GovernanceEvent>): void => {
-  found.versions.set(event.streamId, event.version);
-  switch (event.type) {
-    case 'UseCaseRegistered': {
-      const { useCaseId, endpoints } = event.data;
-      found.useCases.set(useCaseId, { useCaseId, endpoints, tier: 'UNCLASSIFIED', suspended: false });
-      return;
-    }
-    case 'RiskTierAssigned':
-    case 'UseCaseSuspended':
-    case 'UseCaseResumed': {
-      const { useCaseId } = event.data;
-      const useCase = found.useCases.get(useCaseId);
-      if (useCase === undefined) throw new Error(`${event.type} before UseCaseRegistered on ${event.streamId}`);
-      const change =
-        event.type === 'RiskTierAssigned'
-          ? { tier: event.data.tier }
-          : { suspended: event.type === 'UseCaseSuspended' };
-      found.useCases.set(useCaseId, { ...useCase, ...change });
-      return;
-    }
-    case 'PolicyActivated':
-      found.policies.set(event.data.policyId, event.data);
-  }
-};
+/** A decision that passed and is not used. */
+interface OpenGate {
+  readonly workspace: string;
+  readonly subject: Subject;
+  readonly at: string;
+  readonly restsOn: readonly StreamId[];
+}
 
-const collect = async (store: EventStore, workspace: string): Promise<(asked: Asked) => GateContext> => {
-  const found: Found = { useCases: new Map(), policies: new Map(), versions: new Map() };
-  for await (const event of store.readAll(BEGINNING, { types: CONTEXT_EVENTS })) {
-    // Only the types of CONTEXT_EVENTS are read, and they are events of this context.
-    if (event.workspace === workspace) take(found, event as Recorded<GovernanceEvent>);
+const isOpen = ({ at }: OpenGate, now: string): boolean => Date.parse(now) - Date.parse(at) < OPEN_GATE_MS;
+
+/**
+ * Use cases, policies and open decisions of all workspaces, as the log has them.
+ *
+ * It reads the log from its beginning once and then only what is new. A fold that fails moves nothing, so the next read
+ * begins with the same event. Reads must not overlap; the worker that carries out commands asks one after the other.
+ *
+ * Decisions are not folded with the subject's `evolve`: that would keep the evidence of all artifacts in memory.
+ */
+class GateFollower {
+  #position: Position = BEGINNING;
+  readonly #useCases = new Map<StreamId, Folded<UseCaseState>>();
+  readonly #policies = new Map<StreamId, Folded<PolicyState>>();
+  /** By workspace and rollout. */
+  readonly #open = new Map<string, OpenGate>();
+
+  constructor(private readonly store: EventStore) {}
+
+  /** Reads up to the newest committed event, and forgets decisions that are too old to be open at `now`. */
+  async readOn(now: string): Promise<void> {
+    const head = await this.store.head();
+    for await (const event of this.store.readAll(this.#position, { upTo: head, types: FOLLOWED })) {
+      // Only types of this context are read.
+      this.#take(event as Recorded<GovernanceEvent>);
+      this.#position = event.position;
+    }
+    this.#position = head;
+    for (const [key, gate] of this.#open) if (!isOpen(gate, now)) this.#open.delete(key);
   }
-  return ({ endpoint, environment }) => {
-    const useCase = [...found.useCases.values()].find(({ endpoints }) => endpoints.includes(endpoint)) ?? null;
-    const tier = useCase?.tier ?? 'UNCLASSIFIED';
-    const policy =
-      [...found.policies.values()].find((p) => p.environment === environment && p.tiers.includes(tier)) ?? null;
-    const streams = [
-      ...(useCase ? [useCaseStream(workspace, useCase.useCaseId)] : []),
-      ...(policy ? [policyStream(workspace, policy.policyId)] : []),
-    ];
+
+  contextOf(workspace: string, { endpoint, environment }: Asked): GateContext {
+    const ofWorkspace = <State>(folded: ReadonlyMap<StreamId, Folded<State>>) =>
+      [...folded.values()].filter((one) => one.workspace === workspace);
+    const useCase = ofWorkspace(this.#useCases).find(
+      ({ state }) => state.status !== 'None' && state.endpoints.includes(endpoint),
+    );
+    const found = useCase?.state.status === 'Registered' ? useCase.state : undefined;
+    const tier = found?.tier ?? 'UNCLASSIFIED';
+    const policy = ofWorkspace(this.#policies).find(
+      ({ state }) => state?.environment === environment && state.tiers.includes(tier),
+    );
+    const restsOn = [useCase, policy].flatMap((folded) =>
+      folded ? [{ stream: folded.stream, version: String(folded.version) }] : [],
+    );
     return {
-      useCase: useCase && { useCaseId: useCase.useCaseId, tier: useCase.tier, suspended: useCase.suspended },
-      policy,
-      restsOn: streams.map((stream) => ({ stream, version: String(found.versions.get(stream) ?? 0n) })),
+      useCase: found ? { useCaseId: found.useCaseId, tier, suspended: found.suspended } : null,
+      policy: policy?.state ?? null,
+      restsOn,
     };
-  };
-};
-
-type Subject = Extract<GovernanceEvent, { type: 'GatesRechecked' }>['data']['subjects'][number];
-
-/** Artifacts with a passed decision that rests on the stream, is not used and is recent enough to be open. */
-const restingOn = async (store: EventStore, workspace: string, moved: string, now: string): Promise<Subject[]> => {
-  const open = new Map<string, Subject>();
-  for await (const recorded of store.readAll(BEGINNING, { types: ['GateEvaluated', 'GateSettled'] })) {
-    if (recorded.workspace !== workspace) continue;
-    const event = recorded as Recorded<GovernanceEvent>;
-    if (event.type === 'GateSettled') open.delete(event.data.rolloutId);
-    if (event.type !== 'GateEvaluated') continue;
-    const { rolloutId, outcome, at, restsOn } = event.data;
-    const rests = outcome === 'PASS' && restsOn.some(({ stream }) => stream === moved);
-    if (rests && Date.parse(now) - Date.parse(at) < OPEN_GATE_MS) open.set(rolloutId, event.data.subject);
-    else open.delete(rolloutId);
   }
-  return [...new Map([...open.values()].map((found) => [found.manifestDigest, found])).values()];
+
+  /** Artifacts with an open decision that rests on the stream. */
+  restingOn(workspace: string, moved: string): Subject[] {
+    const resting = [...this.#open.values()].filter(
+      (gate) => gate.workspace === workspace && gate.restsOn.includes(moved),
+    );
+    return [...new Map(resting.map(({ subject }) => [subject.manifestDigest, subject])).values()];
+  }
+
+  #take(event: Recorded<GovernanceEvent>): void {
+    switch (event.type) {
+      case 'GateEvaluated': {
+        const { rolloutId, outcome, ...decision } = event.data;
+        const key = `${event.workspace} ${rolloutId}`;
+        const restsOn = decision.restsOn.map(({ stream }) => stream);
+        if (outcome === 'PASS') this.#open.set(key, { ...decision, workspace: event.workspace, restsOn });
+        else this.#open.delete(key);
+        return;
+      }
+      case 'GateSettled':
+        this.#open.delete(`${event.workspace} ${event.data.rolloutId}`);
+        return;
+      case 'PolicyActivated':
+        return take(this.#policies, policy, event);
+      default:
+        return take(this.#useCases, useCase, event);
+    }
+  }
+}
+
+const take = <State>(
+  folded: Map<StreamId, Folded<State>>,
+  { initialState, evolve }: Pick<Decider<State, never, GovernanceEvent, never>, 'initialState' | 'evolve'>,
+  event: Recorded<GovernanceEvent>,
+): void => {
+  const { workspace, streamId: stream, version } = event;
+  const state = evolve(folded.get(stream)?.state ?? initialState, event);
+  folded.set(stream, { workspace, stream, version, state });
 };
 
 const { EvaluateGate, ReevaluateGates, RecheckGates } = governanceCommands;
@@ -107,25 +154,30 @@ const { EvaluateGate, ReevaluateGates, RecheckGates } = governanceCommands;
  *
  * The versions become guards of the rollout's start, so a use case or policy that moves after this read stops the start.
  */
-export const withGateContext = (store: EventStore): Readonly<Record<string, Enrich>> => ({
-  EvaluateGate: async ({ data, workspace }) => {
-    const asked = EvaluateGate.parse(data);
-    const contextOf = await collect(store, workspace);
-    return { ...asked, context: contextOf(asked) };
-  },
-  ReevaluateGates: async ({ data, workspace, now }) => {
-    const asked = ReevaluateGates.parse(data);
-    let state = subject.initialState;
-    for await (const event of store.readStream(subjectStream(workspace, asked.subject.manifestDigest))) {
-      state = fold({ initialState: state, evolve: subject.evolve }, [event as Recorded<GovernanceEvent>]);
-    }
-    const gates = openGates(state, now);
-    if (gates.length === 0) return { ...asked, contexts: {} };
-    const contextOf = await collect(store, workspace);
-    return { ...asked, contexts: Object.fromEntries(gates.map((gate) => [gate.rolloutId, contextOf(gate)])) };
-  },
-  RecheckGates: async ({ data, workspace, now }) => {
-    const asked = RecheckGates.parse(data);
-    return { ...asked, subjects: await restingOn(store, workspace, asked.moved, now) };
-  },
-});
+export const withGateContext = (store: EventStore): Readonly<Record<string, Enrich>> => {
+  const follower = new GateFollower(store);
+  return {
+    EvaluateGate: async ({ data, workspace, now }) => {
+      const asked = EvaluateGate.parse(data);
+      await follower.readOn(now);
+      return { ...asked, context: follower.contextOf(workspace, asked) };
+    },
+    ReevaluateGates: async ({ data, workspace, now }) => {
+      const asked = ReevaluateGates.parse(data);
+      let state = subject.initialState;
+      for await (const event of store.readStream(subjectStream(workspace, asked.subject.manifestDigest))) {
+        state = fold({ initialState: state, evolve: subject.evolve }, [event as Recorded<GovernanceEvent>]);
+      }
+      const gates = openGates(state, now);
+      if (gates.length === 0) return { ...asked, contexts: {} };
+      await follower.readOn(now);
+      const contexts = gates.map((gate) => [gate.rolloutId, follower.contextOf(workspace, gate)] as const);
+      return { ...asked, contexts: Object.fromEntries(contexts) };
+    },
+    RecheckGates: async ({ data, workspace, now }) => {
+      const asked = RecheckGates.parse(data);
+      await follower.readOn(now);
+      return { ...asked, subjects: follower.restingOn(workspace, asked.moved) };
+    },
+  };
+};

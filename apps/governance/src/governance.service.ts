@@ -1,3 +1,4 @@
+import { upcasters } from '@kontor/domain/contexts';
 import { governance } from '@kontor/domain/governance';
 import { type ServiceOptions, startService } from '@kontor/service';
 import type { Running } from '@kontor/service/process';
@@ -8,6 +9,7 @@ import { withGateContext } from './facts.js';
 export const startGovernance = ({ config, log }: Pick<ServiceOptions, 'config' | 'log'>): Promise<Running> =>
   startService({
     context: governance,
+    upcasters,
     config,
     log,
     enrich: ({ store }) => withGateContext(store),

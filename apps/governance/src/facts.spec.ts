@@ -1,0 +1,81 @@
+import { BEGINNING, type EventStore, InMemoryEventStore, type Position } from '@kontor/event-sourcing';
+import { defaultPolicies, type GovernanceEvent, policyStream, useCaseStream } from '@kontor/domain/governance';
+import { uuidv7 } from '@kontor/testing';
+import { expect, it } from 'vitest';
+import { withGateContext } from './facts.js';
+
+/** The log takes command ids of its own time only, and those here are made now. */
+const NOW = new Date().toISOString();
+
+const append = async (store: EventStore, stream: string, { type, data }: GovernanceEvent): Promise<void> => {
+  const meta = { correlationId: uuidv7(), actorKind: 'person' as const };
+  const events = [{ eventId: uuidv7(), type, schemaVersion: 1, data, meta }];
+  const writes = [{ stream, expected: 'any' as const, events }];
+  await store.append({ commandId: uuidv7(), requestHash: new Uint8Array(32), actor: 'olga', writes });
+};
+
+const register = (store: EventStore, workspace: string): Promise<void> =>
+  append(store, useCaseStream(workspace, 'credit'), {
+    type: 'UseCaseRegistered',
+    data: { useCaseId: 'credit', name: 'n', purpose: 'p', owner: 'o', endpoints: ['credit'], modelNames: [] },
+  });
+
+it('gives the facts of the workspace as they stand, and reads only what is new', async () => {
+  const store = new InMemoryEventStore({ now: () => NOW, upcasters: {} });
+  const readFrom: Position[] = [];
+  const { EvaluateGate } = withGateContext({
+    append: (request) => store.append(request),
+    findCommand: (commandId) => store.findCommand(commandId),
+    readStream: (stream, after) => store.readStream(stream, after),
+    readAll: (after, options) => {
+      readFrom.push(after);
+      return store.readAll(after, options);
+    },
+    head: () => store.head(),
+  });
+  const asked = {
+    rolloutId: uuidv7(),
+    endpoint: 'credit',
+    environment: 'production',
+    subject: { modelName: 'credit', version: 1, manifestDigest: `sha256:${'a'.repeat(64)}` },
+    requestedBy: 'rosa',
+    context: null,
+  };
+  const contextIn = async (workspace: string): Promise<unknown> => {
+    const found = await EvaluateGate?.({
+      ...{ position: '1', ordinal: 0, workspace, commandId: uuidv7(), type: 'EvaluateGate', data: asked },
+      ...{ now: NOW, correlationId: uuidv7(), causationId: uuidv7() },
+    });
+    return (found as { context: unknown }).context;
+  };
+  const stream = useCaseStream('default', 'credit');
+  const useCase = { useCaseId: 'credit', tier: 'UNCLASSIFIED', suspended: false };
+
+  await register(store, 'default');
+  await register(store, 'other');
+  expect(await contextIn('default')).toEqual({ useCase, policy: null, restsOn: [{ stream, version: '1' }] });
+
+  const seen = await store.head();
+  const suspended = { useCaseId: 'credit', endpoints: ['credit'], reason: 'r', by: 'olga' };
+  await append(store, stream, { type: 'UseCaseSuspended', data: suspended });
+  const [table] = defaultPolicies;
+  if (!table) throw new Error('there are no default policies');
+  const data = {
+    ...table,
+    version: 1,
+    tiers: ['UNCLASSIFIED' as const],
+    digest: asked.subject.manifestDigest,
+    by: 'o',
+  };
+  await append(store, policyStream('default', table.policyId), { type: 'PolicyActivated', data });
+  expect(await contextIn('default')).toEqual({
+    useCase: { ...useCase, suspended: true },
+    policy: data,
+    restsOn: [
+      { stream, version: '2' },
+      { stream: policyStream('default', table.policyId), version: '1' },
+    ],
+  });
+  expect(await contextIn('other')).toMatchObject({ useCase, policy: null });
+  expect(readFrom).toEqual([BEGINNING, seen, await store.head()]);
+});
