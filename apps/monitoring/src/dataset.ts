@@ -49,6 +49,19 @@ const records = (text: string): string[][] => {
   return lines;
 };
 
+/** Far above what an evaluation sends in reasonable time, below what one text of the runtime can hold. */
+const MAX_BYTES = 256 * 1024 * 1024;
+
+const textOf = (bytes: Buffer): string => {
+  if (bytes.length > MAX_BYTES) throw new UnusableInput(`the data set has ${bytes.length} bytes; at most ${MAX_BYTES}`);
+  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes.toString();
+  try {
+    return gunzipSync(bytes, { maxOutputLength: MAX_BYTES }).toString();
+  } catch (cause) {
+    throw new UnusableInput(`the data set is no gzip of at most ${MAX_BYTES} bytes: ${String(cause)}`, { cause });
+  }
+};
+
 const valueOf = (text: string): FeatureValue => {
   if (text === '') return null;
   const number = Number(text);
@@ -61,9 +74,9 @@ const valueOf = (text: string): FeatureValue => {
  * @throws UnusableInput naming the line that has too few or too many fields.
  */
 export const parseDataset = (bytes: Buffer): { readonly columns: Columns; readonly rows: number } => {
-  const [header = [], ...lines] = records(
-    (bytes[0] === 0x1f && bytes[1] === 0x8b ? gunzipSync(bytes) : bytes).toString(),
-  );
+  const [header = [], ...lines] = records(textOf(bytes));
+  const twice = header.find((name, i) => header.indexOf(name) !== i);
+  if (twice !== undefined) throw new UnusableInput(`the data set has the column ${JSON.stringify(twice)} twice`);
   const wrong = lines.findIndex((line) => line.length !== header.length);
   if (wrong >= 0) {
     const found = lines[wrong]?.length ?? 0;

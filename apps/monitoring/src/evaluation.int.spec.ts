@@ -15,6 +15,7 @@ import { migrateMonitoring } from './migrate.js';
 import type { Tensor } from './serving.client.js';
 
 const version = { modelName: 'm', version: 1, manifestDigest: `sha256:${'a'.repeat(64)}` };
+const other = { modelName: 'm', version: 2, manifestDigest: `sha256:${'b'.repeat(64)}` };
 const sent: { type: string; data: unknown }[] = [];
 let database: TestDatabase;
 let pool: pg.Pool;
@@ -37,7 +38,10 @@ const store = async (bytes: Buffer): Promise<string> => {
   return `sha256:${hex}`;
 };
 
-const perform = async (kind: string, request: unknown, position: number): Promise<{ type: string; data: unknown }> => {
+let position = 0;
+
+const perform = async (kind: string, request: unknown): Promise<{ type: string; data: unknown }> => {
+  position += 1;
   await pool.query('INSERT INTO monitoring.task VALUES ($1, $2, $3, $4)', [
     position,
     'default',
@@ -55,6 +59,7 @@ const perform = async (kind: string, request: unknown, position: number): Promis
     },
     artifactsDir: directory,
     servingUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    token: async (workspace) => `token of ${workspace}`,
     routeOf: async (workspace, endpoint) => ({
       workspace,
       endpoint,
@@ -62,7 +67,10 @@ const perform = async (kind: string, request: unknown, position: number): Promis
       streamVersion: 1,
       suspended: false,
       salt: 's',
-      revisions: [{ revisionId: 'r1', weightBps: 10_000, version, servable }],
+      revisions: [
+        { revisionId: 'r1', weightBps: 10_000, version, servable },
+        { revisionId: 'r2', weightBps: 0, version: other, servable },
+      ],
     }),
     signal: new AbortController().signal,
   });
@@ -82,6 +90,7 @@ beforeAll(async () => {
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
       loading -= 1;
+      expect(request.headers.authorization).toBe('Bearer token of default');
       const { inputs } = JSON.parse(Buffer.concat(chunks).toString()) as { inputs: Tensor[] };
       response.writeHead(loading >= 0 ? 503 : 200).end(JSON.stringify(answer(inputs)));
     });
@@ -103,11 +112,11 @@ const request = async () => {
 
 it('evaluates a data set through the endpoint as soon as the version is loaded', async () => {
   const columns = { features: ['AGEP'], protectedAttributes: ['SEX'], slices: ['SEX'], compareWith: null };
-  const { type, data } = await perform(
-    'EvaluationRequested',
-    { evaluationId: uuidv7(), ...(await request()), ...columns },
-    1,
-  );
+  const { type, data } = await perform('EvaluationRequested', {
+    evaluationId: uuidv7(),
+    ...(await request()),
+    ...columns,
+  });
   expect(type).toBe('CompleteEvaluation');
   expect(monitoringCommands.CompleteEvaluation.parse(data)).toMatchObject({
     environment: 'staging',
@@ -122,7 +131,7 @@ it('evaluates a data set through the endpoint as soon as the version is loaded',
 
 it('makes a baseline of the same rows', async () => {
   const columns = { features: ['AGEP', 'SEX'], categoricalFeatures: [] };
-  const { data } = await perform('BaselineRequested', { baselineId: uuidv7(), ...(await request()), ...columns }, 2);
+  const { data } = await perform('BaselineRequested', { baselineId: uuidv7(), ...(await request()), ...columns });
   const pinned = monitoringCommands.PinBaseline.parse(data);
   expect(pinned.features.map(({ kind, min, max }) => [kind, min, max])).toEqual([
     ['numeric', 0, 99],
@@ -133,11 +142,54 @@ it('makes a baseline of the same rows', async () => {
 
 it('says what the data set lacks', async () => {
   const columns = { features: ['AGEP', 'SCHL'], protectedAttributes: [], slices: [], compareWith: null };
-  const { type, data } = await perform(
-    'EvaluationRequested',
-    { evaluationId: uuidv7(), ...(await request()), ...columns },
-    3,
-  );
+  const { type, data } = await perform('EvaluationRequested', {
+    evaluationId: uuidv7(),
+    ...(await request()),
+    ...columns,
+  });
   expect(type).toBe('FailEvaluation');
   expect(data).toMatchObject({ reason: 'the data set held out lacks SCHL; it has AGEP, SEX, employed' });
+});
+
+it('measures nothing under the name of other bytes: the number that is asked must be that of the digest', async () => {
+  const columns = { features: ['AGEP'], protectedAttributes: [], slices: [], compareWith: null };
+  const asked = await request();
+  // Serving would answer with version 1, and the evidence would be about the bytes of version 2.
+  const swapped = { ...version, manifestDigest: other.manifestDigest };
+  const renamed = { ...version, modelName: 'n' };
+  for (const lie of [swapped, renamed]) {
+    const { type, data } = await perform('EvaluationRequested', {
+      evaluationId: uuidv7(),
+      ...asked,
+      ...columns,
+      version: lie,
+    });
+    expect(type).toBe('FailEvaluation');
+    expect(data).toMatchObject({
+      reason: `version 1 of the endpoint m-staging is not ${lie.modelName} ${lie.manifestDigest}`,
+    });
+  }
+});
+
+it('makes bins of the numbers that serving will report: 0.1 in 32 bits', async () => {
+  const bytes = Buffer.from(['AGEP,RATE', ...lines.map((_, i) => `${i % 100},${i % 2 === 0 ? 0.1 : 0.3}`)].join('\n'));
+  const dataset = { name: 'rates', digest: await store(bytes), rows: 1000 };
+  const asked = { baselineId: uuidv7(), endpoint: 'm-staging', version, dataset, labelColumn: null };
+  const columns = { features: ['AGEP', 'RATE'], categoricalFeatures: [] };
+  const { data } = await perform('BaselineRequested', { ...asked, ...columns });
+  const [, rate] = monitoringCommands.PinBaseline.parse(data).features;
+  expect(rate?.categories).toEqual([String(Math.fround(0.1)), String(Math.fround(0.3))]);
+});
+
+it.each([
+  ['a member of every object', ['toString'], 'AGEP,SEX\n1,2', 'lacks employed, toString; it has AGEP, SEX'],
+  ['a broken gzip file', ['AGEP'], '\x1f\x8bno', 'the data set is no gzip'],
+  ['a column that is there twice', ['AGEP'], 'AGEP,AGEP\n1,2', 'the data set has the column "AGEP" twice'],
+])('fails an evaluation over %s with its reason, and goes on', async (_, features, text, reason) => {
+  const dataset = { name: 'bad', digest: await store(Buffer.from(text, 'latin1')), rows: 1 };
+  const asked = { evaluationId: uuidv7(), endpoint: 'm-staging', version, dataset, labelColumn: 'employed' };
+  const columns = { features, protectedAttributes: [], slices: [], compareWith: null };
+  const { type, data } = await perform('EvaluationRequested', { ...asked, ...columns });
+  expect(type).toBe('FailEvaluation');
+  expect(monitoringCommands.FailEvaluation.parse(data).reason).toContain(reason);
 });

@@ -1,4 +1,5 @@
 import type { RouteEntry } from '@kontor/domain/deployment';
+import { goldenDifference } from '@kontor/domain/golden';
 import {
   type BaselineRequest,
   baselineRequest,
@@ -21,6 +22,8 @@ export interface EvaluationOptions {
   readonly dispatch: Dispatch;
   readonly artifactsDir: string;
   readonly servingUrl: string;
+  /** Opens serving's door for a workspace. */
+  readonly token: (workspace: string) => Promise<string>;
   /** The route of an endpoint, or undefined if there is none. */
   readonly routeOf: (workspace: string, endpoint: string) => Promise<RouteEntry | undefined>;
   readonly signal: AbortSignal;
@@ -42,7 +45,7 @@ const loadDataset = async (
   if (parsed.rows !== dataset.rows) {
     throw new UnusableInput(`the data set ${dataset.name} has ${parsed.rows} rows; the request says ${dataset.rows}`);
   }
-  const absent = needed.filter((name) => !(name in parsed.columns));
+  const absent = needed.filter((name) => !Object.hasOwn(parsed.columns, name));
   if (absent.length === 0) return parsed;
   const present = Object.keys(parsed.columns).join(', ');
   throw new UnusableInput(`the data set ${dataset.name} lacks ${absent.join(', ')}; it has ${present}`);
@@ -73,12 +76,30 @@ const labelledRows = (
     ),
   }));
 
-/** What the route says of the asked version. Waiting is done by the serving client, so the route is read after it. */
+/**
+ * What the route says of the asked version. Waiting is done by the serving client, so the route is read after it.
+ *
+ * Serving was asked by number, and what it answered counts as evidence about a digest: so the number must stand for these
+ * bytes, and for no others.
+ */
 const servedAt = async ({ routeOf, workspace }: Work, endpoint: string, version: EvaluationRequest['version']) => {
   const route = await routeOf(workspace, endpoint);
-  const revision = route?.revisions.find((held) => held.version.manifestDigest === version.manifestDigest);
-  if (route && revision) return { environment: route.environment, goldenDigest: revision.servable.goldenDigest };
-  throw new UnusableInput(`the endpoint ${endpoint} does not serve ${version.modelName} ${version.manifestDigest}`);
+  const [revision, ...others] = route?.revisions.filter((held) => held.version.version === version.version) ?? [];
+  const isAsked =
+    revision?.version.manifestDigest === version.manifestDigest && revision.version.modelName === version.modelName;
+  if (route && isAsked && others.length === 0)
+    return { environment: route.environment, goldenDigest: revision.servable.goldenDigest };
+  throw new UnusableInput(
+    `version ${version.version} of the endpoint ${endpoint} is not ${version.modelName} ${version.manifestDigest}`,
+  );
+};
+
+const goldenOf = (digest: string, text: string): z.output<typeof golden> => {
+  try {
+    return golden.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new UnusableInput(`the golden rows ${digest} are not {inputs, outputs} of tensors`, { cause });
+  }
 };
 
 const compareGolden = async (
@@ -87,7 +108,7 @@ const compareGolden = async (
   digest: string | null,
 ): Promise<{ rows: number; maxDifference: number | null }> => {
   if (digest === null) return { rows: 0, maxDifference: null };
-  const expected = golden.parse(JSON.parse((await readArtifact(artifactsDir, digest)).toString()));
+  const expected = goldenOf(digest, (await readArtifact(artifactsDir, digest)).toString());
   const outputs = await serving.infer(served, expected.inputs);
   let maxDifference = 0;
   for (const { name, data } of expected.outputs) {
@@ -96,7 +117,7 @@ const compareGolden = async (
       throw new UnusableInput(`golden output ${name} has ${data.length} values; the endpoint gave ${actual.length}`);
     }
     data.forEach((value, i) => {
-      const difference = Math.abs(Number(actual[i]) - Number(value));
+      const difference = goldenDifference(Number(value), Number(actual[i]));
       maxDifference = Math.max(maxDifference, Number.isNaN(difference) ? Infinity : difference);
     });
   }
@@ -168,9 +189,18 @@ export const referenceBins = (
   return {
     ...empty,
     counts: [...(profile?.counts ?? [])],
-    cells: (profile?.cells ?? []).map(([a, b, c]) => [a, b, c]),
+    cells: (profile?.cells ?? []).map(([cell, count, sum]) => [cell, count, sum]),
   } as FeatureBins;
 };
+
+/**
+ * Numbers as serving sees and reports them: in 32 bits. Without it 0.1 in the reference and 0.10000000149 in telemetry
+ * would be two categories, and no value would meet its point bin.
+ */
+const asSent = (values: readonly FeatureValue[]): FeatureValue[] =>
+  values.some((value) => typeof value === 'string')
+    ? [...values]
+    : values.map((value) => (typeof value === 'number' ? Math.fround(value) : value));
 
 const makeBaseline = async (work: Work, request: BaselineRequest): Promise<unknown> => {
   const { baselineId, endpoint, version, dataset, labelColumn, features, categoricalFeatures } = request;
@@ -179,7 +209,11 @@ const makeBaseline = async (work: Work, request: BaselineRequest): Promise<unkno
   const scores = await work.serving.scores(request, columns, features, rows);
   await servedAt(work, endpoint, version);
   const bins = features.map((feature) =>
-    referenceBins(feature, columns[feature] ?? [], categoricalFeatures.includes(feature) ? 'categorical' : 'auto'),
+    referenceBins(
+      feature,
+      asSent(columns[feature] ?? []),
+      categoricalFeatures.includes(feature) ? 'categorical' : 'auto',
+    ),
   );
   const score = referenceBins(SCORE, scores, 'numeric');
   return {
@@ -193,6 +227,9 @@ const makeBaseline = async (work: Work, request: BaselineRequest): Promise<unkno
   };
 };
 
+/** As long as a reason may be. */
+const reasonOf = ({ message }: UnusableInput): string => message.slice(0, 5000);
+
 const perform = async (work: Work, kind: string, request: unknown): Promise<{ type: string; data: unknown }> => {
   if (kind === 'EvaluationRequested') {
     const asked = evaluationRequest.parse(request);
@@ -200,7 +237,7 @@ const perform = async (work: Work, kind: string, request: unknown): Promise<{ ty
       return { type: 'CompleteEvaluation', data: await evaluate(work, asked) };
     } catch (error) {
       if (!(error instanceof UnusableInput)) throw error;
-      return { type: 'FailEvaluation', data: { evaluationId: asked.evaluationId, reason: error.message } };
+      return { type: 'FailEvaluation', data: { evaluationId: asked.evaluationId, reason: reasonOf(error) } };
     }
   }
   const asked = baselineRequest.parse(request);
@@ -208,7 +245,7 @@ const perform = async (work: Work, kind: string, request: unknown): Promise<{ ty
     return { type: 'PinBaseline', data: await makeBaseline(work, asked) };
   } catch (error) {
     if (!(error instanceof UnusableInput)) throw error;
-    return { type: 'FailBaseline', data: { baselineId: asked.baselineId, reason: error.message } };
+    return { type: 'FailBaseline', data: { baselineId: asked.baselineId, reason: reasonOf(error) } };
   }
 };
 
@@ -225,11 +262,15 @@ export const performNextTask = async (options: EvaluationOptions): Promise<boole
   const [task] = rows;
   if (!task) return false;
   const { workspace } = task;
-  const work = { ...options, workspace, serving: new ServingClient(options.servingUrl, options.signal) };
+  const work = {
+    ...options,
+    workspace,
+    serving: new ServingClient(options.servingUrl, () => options.token(workspace), options.signal),
+  };
   const { type, data } = await perform(work, task.kind, task.request);
   const answer = await options.dispatch(workspace, type, data);
   const ended = ['EVALUATION_NOT_REQUESTED', 'BASELINE_NOT_REQUESTED'];
   if (answer.outcome === 'rejected' && !ended.includes(answer.code)) throw new Error(`${type}: ${answer.code}`);
-  await options.pool.query('UPDATE monitoring.task SET done = true WHERE pos = $1', [task.pos]);
+  await options.pool.query('DELETE FROM monitoring.task WHERE pos = $1', [task.pos]);
   return true;
 };

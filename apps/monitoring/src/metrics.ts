@@ -1,6 +1,7 @@
 import type { GroupDifference, Performance } from '@kontor/domain/monitoring';
 import {
   accuracy,
+  type Confusion,
   confusionOf,
   fairnessMetrics,
   groupDifference,
@@ -67,18 +68,22 @@ export const groupsOf = (rows: readonly LabelledRow[], attribute: string): Map<s
   return new Map([...groups].sort(([, a], [, b]) => b.length - a.length).slice(0, MAX_GROUPS));
 };
 
+/** Counts of each group of an attribute, largest group first. */
+export const confusionsOf = (rows: readonly LabelledRow[], attribute: string): Map<string, Confusion> =>
+  new Map(
+    [...groupsOf(rows, attribute)].map(([group, members]) => [
+      group,
+      confusionOf(
+        members.map(({ label }) => label),
+        members.map(({ score }) => score),
+      ),
+    ]),
+  );
+
 /** Differences between the groups of each protected attribute. */
 export const fairnessOf = (rows: readonly LabelledRow[], attributes: readonly string[]): GroupDifference[] =>
   attributes.flatMap((attribute) => {
-    const confusions = new Map(
-      [...groupsOf(rows, attribute)].map(([group, members]) => [
-        group,
-        confusionOf(
-          members.map(({ label }) => label),
-          members.map(({ score }) => score),
-        ),
-      ]),
-    );
+    const confusions = confusionsOf(rows, attribute);
     return fairnessMetrics.map((metric): GroupDifference => {
       const { difference, interval, reason, groups } = groupDifference(metric, confusions);
       const { low = null, high = null } = interval ?? {};

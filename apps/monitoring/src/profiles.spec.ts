@@ -30,3 +30,15 @@ it('refuses to merge profiles of other bins', () => {
   const profile = profileOf(reference, columns(0, 10), 10);
   expect(() => mergeProfiles(profile, { ...profile, binsHash: 'sha256:other' })).toThrow('cannot be merged');
 });
+
+it('counts a column that is called as a member of every object', () => {
+  const named = ['constructor', '__proto__', 'toString'].map((name) => referenceBins(name, ages, 'auto'));
+  const odd = { binsHash: binsHashOf(named), features: named };
+  const row = Object.fromEntries([
+    ['constructor', [1]],
+    ['__proto__', [2]],
+  ] as const);
+  const merged = mergeProfiles(profileOf(odd, {}, 0), mergeProfiles(profileOf(odd, row, 1), profileOf(odd, row, 1)));
+  expect(Object.keys(merged.features).sort()).toEqual(['__proto__', 'constructor']);
+  expect(merged.rows).toBe(2);
+});

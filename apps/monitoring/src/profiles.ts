@@ -6,13 +6,15 @@ import { allBins, binFinder, type Bins, cellOf, type FeatureValue, ordinaryBins 
 export interface FeatureProfile {
   readonly counts: readonly number[];
   readonly outOfRange: number;
-  readonly cells: readonly (readonly [cell: number, count: number, sum: number])[];
+  readonly cells: WindowProfile['cells'];
 }
 
 /** One window of one revision. Complete: it saw every row. */
 export interface Profile {
   readonly binsHash: string;
   readonly rows: number;
+  /** Rows whose columns are known: not those of records that lost them on their way. */
+  readonly described: number;
   readonly features: Readonly<Record<string, FeatureProfile>>;
   /** Rows of each column that the reference does not have; at most {@link MAX_UNKNOWN_COLUMNS}. */
   readonly unknownColumns: Readonly<Record<string, number>>;
@@ -29,6 +31,10 @@ export interface Reference {
 
 /** A sender that invents column names must not grow a profile without end. */
 const MAX_UNKNOWN_COLUMNS = 20;
+
+/** A member that a record has of its own: a column may be called `constructor`. */
+export const ownMember = <T>(record: Readonly<Record<string, T>>, name: string): T | undefined =>
+  Object.hasOwn(record, name) ? record[name] : undefined;
 
 /** The name under which the model's score is watched beside the features. */
 export const SCORE = 'score';
@@ -51,7 +57,7 @@ const profileColumn = (bins: FeatureBins, values: readonly FeatureValue[]): Feat
   const shape = toBins(bins);
   const find = binFinder(shape);
   const counts = new Array<number>(allBins(shape)).fill(0);
-  const cells = new Map<number, [number, number]>();
+  const cells = new Map<number, [number, number, number]>();
   let outOfRange = 0;
   for (const value of values) {
     const bin = find(value);
@@ -64,40 +70,49 @@ const profileColumn = (bins: FeatureBins, values: readonly FeatureValue[]): Feat
     if (cell) {
       cell[0] += 1;
       cell[1] += number;
-    } else cells.set(key, [1, number]);
+      cell[2] += number * number;
+    } else cells.set(key, [1, number, number * number]);
   }
   const sorted = [...cells].sort(([a], [b]) => a - b);
-  return { counts, outOfRange, cells: sorted.map(([key, [count, sum]]) => [key, count, sum] as const) };
+  return { counts, outOfRange, cells: sorted.map(([key, sums]) => [key, ...sums] as const) };
 };
 
-/** The profile of some rows. @param rows how many rows the columns have. */
-export const profileOf = ({ binsHash, features }: Reference, columns: Columns, rows: number): Profile => {
+/** The profile of some rows. @param rows how many there are; `described` how many of them have columns. */
+export const profileOf = (
+  { binsHash, features }: Reference,
+  columns: Columns,
+  rows: number,
+  described = rows,
+): Profile => {
   const known = new Set(features.map(({ feature }) => feature));
   const unknown = Object.keys(columns).filter((name) => !known.has(name));
   return {
     binsHash,
     rows,
+    described,
     features: Object.fromEntries(
       features.flatMap((bins) => {
-        const values = columns[bins.feature];
+        const values = ownMember(columns, bins.feature);
         return values ? [[bins.feature, profileColumn(bins, values)]] : [];
       }),
     ),
-    unknownColumns: Object.fromEntries(unknown.slice(0, MAX_UNKNOWN_COLUMNS).map((name) => [name, rows])),
+    unknownColumns: Object.fromEntries(
+      unknown.slice(0, MAX_UNKNOWN_COLUMNS).map((name) => [name, columns[name]?.length ?? 0]),
+    ),
   };
 };
 
 const mergeFeatures = (a: FeatureProfile | undefined, b: FeatureProfile | undefined): FeatureProfile => {
   if (!a || !b) return a ?? b ?? { counts: [], outOfRange: 0, cells: [] };
-  const cells = new Map(a.cells.map(([key, count, sum]) => [key, [count, sum] as const]));
-  for (const [key, count, sum] of b.cells) {
-    const [before, sumBefore] = cells.get(key) ?? [0, 0];
-    cells.set(key, [before + count, sumBefore + sum]);
+  const cells = new Map(a.cells.map(([key, ...sums]) => [key, sums]));
+  for (const [key, count, sum, squares] of b.cells) {
+    const [countBefore, sumBefore, squaresBefore] = cells.get(key) ?? [0, 0, 0];
+    cells.set(key, [countBefore + count, sumBefore + sum, squaresBefore + squares]);
   }
   return {
     counts: a.counts.map((count, i) => count + (b.counts[i] ?? 0)),
     outOfRange: a.outOfRange + b.outOfRange,
-    cells: [...cells].sort(([x], [y]) => x - y).map(([key, [count, sum]]) => [key, count, sum] as const),
+    cells: [...cells].sort(([x], [y]) => x - y).map(([key, sums]) => [key, ...sums] as const),
   };
 };
 
@@ -113,19 +128,26 @@ export const mergeProfiles = (a: Profile, b: Profile): Profile => {
   return {
     binsHash: a.binsHash,
     rows: a.rows + b.rows,
-    features: Object.fromEntries(names.map((name) => [name, mergeFeatures(a.features[name], b.features[name])])),
+    described: a.described + b.described,
+    features: Object.fromEntries(
+      names.map((name) => [name, mergeFeatures(ownMember(a.features, name), ownMember(b.features, name))]),
+    ),
     unknownColumns: Object.fromEntries(
       unknown
         .slice(0, MAX_UNKNOWN_COLUMNS)
-        .map((name) => [name, (a.unknownColumns[name] ?? 0) + (b.unknownColumns[name] ?? 0)]),
+        .map((name) => [name, (ownMember(a.unknownColumns, name) ?? 0) + (ownMember(b.unknownColumns, name) ?? 0)]),
     ),
   };
 };
 
-/** What the change detector wants to know of one feature. */
-export const windowProfileOf = (bins: FeatureBins, { counts, outOfRange, cells }: FeatureProfile): WindowProfile => {
+/** What the change detector wants to know of one feature. @param expected rows that should have it. */
+export const windowProfileOf = (
+  bins: FeatureBins,
+  { counts, outOfRange, cells }: FeatureProfile,
+  expected: number,
+): WindowProfile => {
   const specials = ordinaryBins(toBins(bins));
   const [missing = 0, nonFinite = 0, typeError = 0, , unseen = 0] = counts.slice(specials);
   const rows = counts.reduce((sum, count) => sum + count, 0);
-  return { rows, missing, nonFinite, typeError, unseen, outOfRange, cells };
+  return { rows, expected, missing, nonFinite, typeError, unseen, outOfRange, cells };
 };

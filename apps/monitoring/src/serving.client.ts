@@ -26,10 +26,20 @@ interface Served {
   readonly version: { readonly version: number };
 }
 
+const outputsOf = (address: string, text: string): Tensor[] => {
+  try {
+    return inferAnswer.parse(JSON.parse(text)).outputs;
+  } catch (cause) {
+    throw new UnusableInput(`the answer of ${address} is not one of the protocol: ${text.slice(0, 500)}`, { cause });
+  }
+};
+
 /** One version through the Open Inference Protocol v2. */
 export class ServingClient {
+  /** @param token a token of the workspace, asked for with each request. */
   constructor(
     private readonly url: string,
+    private readonly token: () => Promise<string>,
     private readonly signal: AbortSignal,
   ) {}
 
@@ -44,7 +54,7 @@ export class ServingClient {
     const deadline = performance.now() + LOAD_PATIENCE_MS;
     for (;;) {
       const { status, text } = await this.#post(address, body);
-      if (status === 200) return inferAnswer.parse(JSON.parse(text)).outputs;
+      if (status === 200) return outputsOf(address, text);
       const mayCome = status === 0 || status === 404 || status === 503;
       if (!mayCome || performance.now() > deadline) {
         throw new UnusableInput(`serving answered ${status || 'nothing'} to ${address}: ${text.slice(0, 500)}`);
@@ -78,8 +88,8 @@ export class ServingClient {
 
   async #post(address: string, body: string): Promise<{ status: number; text: string }> {
     const signal = AbortSignal.any([this.signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]);
+    const headers = { 'content-type': 'application/json', authorization: `Bearer ${await this.token()}` };
     try {
-      const headers = { 'content-type': 'application/json' };
       const response = await fetch(address, { method: 'POST', headers, body, signal });
       return { status: response.status, text: await response.text() };
     } catch (error) {
