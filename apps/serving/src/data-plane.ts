@@ -3,22 +3,26 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { RouteEntry } from '@kontor/domain/deployment';
-import type { Log } from '@kontor/service/process';
+import { Authenticator, type Log, TOKEN_ISSUER } from '@kontor/service/process';
 import { Broker } from './broker.js';
 import type { ServingConfig } from './config.js';
 import { Inference } from './inference.js';
 import { InferenceLog } from './inference-log.js';
+import { Metrics } from './metrics.js';
 import { ModelHost } from './models/model-host.js';
 import { openInferenceServer } from './protocol/open-inference.js';
 import { RevisionReporter } from './revision-reporter.js';
 import { RouteFile, RouteTable } from './routing.js';
 
-/** @source serving reference, section 4.6 */
+/** An event loop that stood still for this long within the window answers nobody in time: the process is not live. */
 const MAX_LAG_MS = 1_000;
 const LAG_WINDOW_MS = 5_000;
 /** Together below the 10 s after which a process that was asked to stop is ended. */
 const DRAIN_MS = 7_000;
 const LAST_FLUSH_MS = 2_000;
+
+/** Monitoring evaluates versions in staging as clients do. */
+const DOOR_ISSUERS = [TOKEN_ISSUER, 'monitoring'];
 
 export interface DataPlane {
   readonly url: string;
@@ -53,6 +57,7 @@ export const startDataPlane = async (config: ServingConfig, log: Log): Promise<D
   };
   const telemetry = new InferenceLog(async (subject, body, id) => connected().publishRecords(subject, body, id));
   const reporter = new RevisionReporter(async (revision) => connected().sendReport(revision), processStartMs, log);
+  const metrics = new Metrics();
   const routes = new RouteTable();
   const routeFile = new RouteFile(join(config.dataDir, 'serving', 'routes.json'));
   const host = new ModelHost(config.artifactsDir, (endpoint, revisionId, outcome) => {
@@ -76,10 +81,14 @@ export const startDataPlane = async (config: ServingConfig, log: Log): Promise<D
   const lagTimer = setInterval(() => lag.reset(), LAG_WINDOW_MS);
   const server = openInferenceServer(
     {
-      inference: new Inference(routes, host, (record) => telemetry.add(record)),
-      allowedHosts: [config.host, ...config.allowedHosts],
+      inference: new Inference(routes, host, (record, features) => telemetry.add(record, features), metrics),
+      allowedHosts: config.allowedHosts,
+      authenticator: new Authenticator({ mode: config.auth, keysDir: config.keysDir, issuers: DOOR_ISSUERS }),
+      workspace: config.workspace,
       isLive: () => lag.max / 1e6 < MAX_LAG_MS,
+      isDraining: () => isClosed,
       isReady: () =>
+        !isClosed &&
         areRoutesKnown &&
         routes
           .all()
@@ -88,7 +97,7 @@ export const startDataPlane = async (config: ServingConfig, log: Log): Promise<D
               ({ revisionId, weightBps }) => weightBps === 0 || host.get(endpoint, revisionId)?.state === 'loaded',
             ),
           ),
-      dropped: () => telemetry.dropped,
+      metricsText: () => metrics.text(routes.all(), (endpoint, id) => host.get(endpoint, id), telemetry.dropped),
     },
     (error) => log.error('a request failed unexpectedly', error),
   );
@@ -127,6 +136,7 @@ export const startDataPlane = async (config: ServingConfig, log: Log): Promise<D
       lag.disable();
       reporter.close();
       await telemetry.close(LAST_FLUSH_MS);
+      if (telemetry.waiting > 0) log.error('telemetry is lost', 'NATS took no more', { records: telemetry.waiting });
       await broker?.close();
       await host.close();
     },

@@ -18,6 +18,11 @@ const record = (index: number): InferenceRecord => ({
   scores: [0.5],
 });
 
+const add = (log: InferenceLog, index: number): void => {
+  const { features, ...outline } = record(index);
+  log.add(outline, JSON.stringify(features));
+};
+
 const away = () => Promise.reject(new Error('the broker is away'));
 
 describe('the inference log', () => {
@@ -28,7 +33,7 @@ describe('the inference log', () => {
       messages.push([subject, records.map(({ features }) => features['x']?.[0]).join()]);
       return Promise.resolve();
     });
-    for (let index = 0; index < 5; index += 1) log.add(record(index));
+    for (let index = 0; index < 5; index += 1) add(log, index);
     await log.close(1_000);
     expect(messages).toEqual([
       ['kontor.infer.main.even', '0,2,4'],
@@ -40,12 +45,43 @@ describe('the inference log', () => {
   it('drops the oldest features first, then the oldest rows, and counts both', async () => {
     const size = JSON.stringify(record(0)).length;
     const log = new InferenceLog(away, { records: 4, bytes: 4 * size - 5 });
-    for (let index = 0; index < 4; index += 1) log.add(record(index));
+    for (let index = 0; index < 4; index += 1) add(log, index);
     expect(log.dropped).toEqual({ payload: 1, row: 0 });
-    for (let index = 4; index < 6; index += 1) log.add(record(index));
+    for (let index = 4; index < 6; index += 1) add(log, index);
     expect(log.dropped.row).toBe(2);
     expect(log.waiting).toBe(4);
     await log.close(1_000);
+  });
+
+  it('fills no message beyond what the broker takes, in bytes', async () => {
+    const sizes: number[] = [];
+    const log = new InferenceLog((_, body) => {
+      sizes.push(body.length);
+      return Promise.resolve();
+    });
+    const { features: _, ...outline } = record(0);
+    const note = '系'.repeat(100_000);
+    for (let index = 0; index < 9; index += 1) log.add(outline, JSON.stringify({ note: [note] }));
+    log.add(outline, JSON.stringify({ note: [note.repeat(4)] }));
+    await log.close(1_000);
+    expect(Math.max(...sizes)).toBeLessThan(1024 * 1024);
+    expect(sizes).toHaveLength(3);
+    expect(log.dropped).toEqual({ payload: 1, row: 0 });
+  });
+
+  it('sends the same message again when nobody knows whether the first one was stored', async () => {
+    const messages: string[] = [];
+    const log = new InferenceLog((_, body, id) => {
+      messages.push(`${id} ${new TextDecoder().decode(body)}`);
+      return messages.length === 1 ? away() : Promise.resolve();
+    });
+    add(log, 0);
+    await log.flush();
+    add(log, 2);
+    expect(log.waiting).toBe(2);
+    await log.close(1_000);
+    expect(messages).toHaveLength(3);
+    expect(messages[1]).toBe(messages[0]);
   });
 
   it('keeps what could not be published, in order, for the next try', async () => {
@@ -56,7 +92,7 @@ describe('the inference log', () => {
       ids.push(...(JSON.parse(new TextDecoder().decode(body)) as InferenceRecord[]).map((entry) => entry.predictionId));
       return Promise.resolve();
     });
-    for (const index of [0, 2, 4]) log.add(record(index));
+    for (const index of [0, 2, 4]) add(log, index);
     await log.flush();
     expect(log.waiting).toBe(3);
     isAway = false;

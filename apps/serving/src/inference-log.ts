@@ -1,7 +1,7 @@
 import type { InferenceRecord } from '@kontor/domain/monitoring';
 import { inferenceSubject } from '@kontor/messaging';
 
-/** @source serving reference, section 7: 64 MB or 10,000 records; batches of 1 MB or 50 ms. */
+/** Whichever is full first. It bounds the memory of a process whose broker is away; what is beyond is dropped and counted. */
 const MAX_RECORDS = 10_000;
 const MAX_BYTES = 64 * 1024 * 1024;
 const BATCH_BYTES = 900 * 1024; // below the broker's limit of 1 MiB for a message, with its headers
@@ -9,6 +9,9 @@ const FLUSH_MS = 50;
 
 /** After a failed publish: often enough to follow a restarted broker, seldom enough not to disturb serving. */
 const RETRY_MS = 500;
+
+/** A record without its features. */
+export type RecordOutline = Omit<InferenceRecord, 'features'>;
 
 /** Publishes one message. `messageId` is the same for a repeated try. Rejects if it is not stored. */
 export type PublishRecords = (subject: string, body: Uint8Array, messageId: string) => Promise<void>;
@@ -24,9 +27,13 @@ interface Entry {
   readonly subject: string;
   readonly id: string;
   text: string;
-  /** The record without its features, kept while there are features to drop. */
-  bare: string | undefined;
+  /** Of the text in UTF-8: a message is limited in bytes, not in characters. */
+  bytes: number;
+  /** The text up to its features, kept while there are features to drop. */
+  start: string | undefined;
 }
+
+const measured = (text: string): Pick<Entry, 'text' | 'bytes'> => ({ text, bytes: Buffer.byteLength(text) });
 
 const encoder = new TextEncoder();
 
@@ -36,6 +43,8 @@ const encoder = new TextEncoder();
  */
 export class InferenceLog {
   #entries: Entry[] = [];
+  /** A message that may have been stored or not: sent again as it was, so that the stream knows it by its id. */
+  #unsettled: readonly Entry[] = [];
   #bytes = 0;
   /** Entries before this index have no features any more. */
   #stripped = 0;
@@ -56,30 +65,27 @@ export class InferenceLog {
   }
 
   get waiting(): number {
-    return this.#entries.length;
+    return this.#entries.length + this.#unsettled.length;
   }
 
-  add(record: InferenceRecord): void {
-    // Both texts for the price of one: the features are written last, over the empty ones.
-    const { features, ...rest } = record;
-    const empty = `${JSON.stringify(rest).slice(0, -1)},"features":{}}`;
-    const hasFeatures = Object.keys(features).length > 0;
-    const text = hasFeatures ? `${empty.slice(0, -'{}}'.length)}${JSON.stringify(features)}}` : empty;
-    const bare = hasFeatures ? empty : undefined;
+  /** @param features - the text of a JSON object, as in {@link InferenceRecord} */
+  add(record: RecordOutline, features: string): void {
+    const start = `${JSON.stringify(record).slice(0, -1)},"features":`;
     const subject = inferenceSubject(record.workspace, record.endpoint);
-    const entry: Entry = { subject, id: record.predictionId, text, bare };
+    const entry: Entry = { subject, id: record.predictionId, ...measured(`${start}${features}}`), start };
+    if (features === '{}') entry.start = undefined;
     // No message could carry it: its features are dropped at once.
-    if (text.length > BATCH_BYTES) this.#strip(entry);
+    if (entry.bytes > BATCH_BYTES) this.#strip(entry);
     this.#entries.push(entry);
-    this.#bytes += entry.text.length;
+    this.#bytes += entry.bytes;
     this.#shrink();
     this.#schedule(this.#bytes >= BATCH_BYTES ? 0 : FLUSH_MS);
   }
 
   #strip(entry: Entry): void {
-    if (entry.bare === undefined) return;
-    entry.text = entry.bare;
-    entry.bare = undefined;
+    if (entry.start === undefined) return;
+    Object.assign(entry, measured(`${entry.start}{}}`));
+    entry.start = undefined;
     this.#dropped.payload += 1;
   }
 
@@ -88,14 +94,14 @@ export class InferenceLog {
       const entry = this.#entries[this.#stripped];
       this.#stripped += 1;
       if (!entry) break;
-      this.#bytes -= entry.text.length;
+      this.#bytes -= entry.bytes;
       this.#strip(entry);
-      this.#bytes += entry.text.length;
+      this.#bytes += entry.bytes;
     }
     while (this.#entries.length > this.#limits.records || this.#bytes > this.#limits.bytes) {
       const oldest = this.#entries.shift();
       if (!oldest) break;
-      this.#bytes -= oldest.text.length;
+      this.#bytes -= oldest.bytes;
       this.#stripped = Math.max(0, this.#stripped - 1);
       this.#dropped.row += 1;
     }
@@ -119,9 +125,9 @@ export class InferenceLog {
     let stripped = 0;
     let isOpen = true;
     this.#entries.forEach((entry, index) => {
-      isOpen &&= entry.subject !== subject || bytes + entry.text.length <= BATCH_BYTES;
+      isOpen &&= entry.subject !== subject || bytes + entry.bytes <= BATCH_BYTES;
       if (isOpen && entry.subject === subject) {
-        bytes += entry.text.length + 1;
+        bytes += entry.bytes + 1;
         batch.push(entry);
         if (index < this.#stripped) stripped += 1;
       } else {
@@ -130,45 +136,48 @@ export class InferenceLog {
     });
     this.#entries = rest;
     this.#stripped -= stripped;
-    for (const entry of batch) this.#bytes -= entry.text.length;
+    for (const entry of batch) this.#bytes -= entry.bytes;
     return batch;
   }
 
-  /** Publishes what waits. Resolves when nothing waits any more, or at the first failure. */
+  /** Publishes what waits now. Resolves when that is done, or at the first failure. */
   flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#publishing ??= this.#publishAll().finally(() => {
+    this.#publishing ??= this.#publishWaiting().then((isStored) => {
       this.#publishing = undefined;
-      if (this.#entries.length > 0) this.#schedule(RETRY_MS);
+      if (this.waiting > 0) this.#schedule(!isStored ? RETRY_MS : this.#bytes >= BATCH_BYTES ? 0 : FLUSH_MS);
     });
     return this.#publishing;
   }
 
-  async #publishAll(): Promise<void> {
-    while (this.#entries.length > 0) {
-      const batch = this.#take();
-      const [first] = batch;
-      if (!first) return;
-      const body = encoder.encode(`[${batch.map(({ text }) => text).join(',')}]`);
+  /** @returns whether everything that waited at the start is stored; what comes meanwhile gathers for the next message */
+  async #publishWaiting(): Promise<boolean> {
+    for (let left = this.waiting; left > 0;) {
+      if (this.#unsettled.length === 0) this.#unsettled = this.#take();
+      const [first] = this.#unsettled;
+      if (!first) return true;
+      const body = encoder.encode(`[${this.#unsettled.map(({ text }) => text).join(',')}]`);
       try {
-        await this.publish(first.subject, body, `${first.id}/${batch.length}`);
+        await this.publish(first.subject, body, `${first.id}/${this.#unsettled.length}`);
       } catch {
-        // The failure is not lost: the records wait for the next try, and what that costs is counted.
-        this.#entries = [...batch, ...this.#entries];
-        for (const { text } of batch) this.#bytes += text.length;
-        this.#stripped = 0;
-        this.#shrink();
-        return;
+        // The failure is not lost: the records wait for the next try, and what that costs the others is counted.
+        return false;
       }
+      left -= this.#unsettled.length;
+      this.#unsettled = [];
     }
+    return true;
   }
 
   /** @param timeoutMs - how long the broker may take for what still waits */
   async close(timeoutMs: number): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
-    const deadline = new Promise<void>((resolve) => (timer = setTimeout(resolve, timeoutMs)));
-    await Promise.race([this.flush(), deadline]);
+    const deadline = new Promise<'over'>((resolve) => (timer = setTimeout(() => resolve('over'), timeoutMs)));
+    // Twice, because the first may be one that was under way.
+    for (let tries = 2; tries > 0 && this.waiting > 0; tries -= 1) {
+      if ((await Promise.race([this.flush(), deadline])) === 'over') break;
+    }
     clearTimeout(timer);
     clearTimeout(this.#timer);
     this.#timer = undefined;

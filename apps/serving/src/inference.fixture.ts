@@ -1,6 +1,8 @@
 import type { RouteEntry } from '@kontor/domain/deployment';
-import type { InferenceRecord } from '@kontor/domain/monitoring';
-import { Inference, type InferenceAnswer } from './inference.js';
+import { inferenceRecord, type InferenceRecord } from '@kontor/domain/monitoring';
+import { Inference, type InferenceAnswer, type InferenceCall } from './inference.js';
+import type { RecordOutline } from './inference-log.js';
+import { Metrics } from './metrics.js';
 import type { ModelRunner } from './models/runner.js';
 import { RouteTable } from './routing.js';
 
@@ -39,16 +41,29 @@ export const servedBy = (revisions: readonly FixtureRevision[]) => {
     get: (_: string, revisionId: string) => {
       const runner = runners.get(revisionId);
       if (!runner) return { state: 'loading' as const };
-      return { state: 'loaded' as const, runner, digest, loadMs: 1, goldenRows: 0, goldenMaxDifference: null };
+      return {
+        state: 'loaded' as const,
+        runner,
+        digest,
+        loadMs: 1,
+        goldenRows: 0,
+        goldenMaxDifference: null,
+        isRowwise: false,
+      };
     },
   };
-  const inference = new Inference(routes, host, (record) => records.push(record));
-  const ask = (value: number, { version, routingKey }: { version?: string; routingKey?: string } = {}) => {
+  const metrics = new Metrics();
+  const log = (outline: RecordOutline, features: string) =>
+    records.push(inferenceRecord.parse({ ...outline, features: JSON.parse(features) as unknown }));
+  const inference = new Inference(routes, host, log, metrics);
+  const ask = (value: unknown, call: Partial<InferenceCall> = {}) => {
     const body = { inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 1], data: [value] }] };
     const bytes = new TextEncoder().encode(JSON.stringify(body));
-    return inference.answer({ endpoint: 'employment', version, routingKey, body: () => Promise.resolve(bytes) });
+    const named = { endpoint: 'employment', version: undefined, routingKey: undefined };
+    return inference.answer({ ...named, body: () => Promise.resolve(bytes), ...call });
   };
-  return { inference, entry, records, ask };
+  const metricsText = () => metrics.text(routes.all(), host.get, { payload: 0, row: 0 });
+  return { inference, entry, records, ask, metricsText };
 };
 
 /** The HTTP status, and the machine code of an error. */

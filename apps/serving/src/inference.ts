@@ -1,12 +1,13 @@
-import type { InferenceRecord } from '@kontor/domain/monitoring';
 import type { RouteEntry } from '@kontor/domain/deployment';
-import { v7 as uuidv7 } from 'uuid';
+import type { RecordOutline } from './inference-log.js';
+import type { Metrics } from './metrics.js';
 import type { ModelHost, RevisionState } from './models/model-host.js';
 import { RunnerUnavailable } from './models/runner.js';
+import { newPredictionId } from './prediction-id.js';
 import { parseJson } from './protocol/json.js';
 import { ProtocolError } from './protocol/protocol-error.js';
-import { countNonFinite, jsonValues, type Tensor } from './protocol/tensor.js';
-import { type InferRequest, readClientId, readInferRequest } from './protocol/validate.js';
+import { countNonFinite, jsonValue, jsonValues, type Tensor } from './protocol/tensor.js';
+import { eventTimeOf, type InferRequest, readClientId, readInferRequest } from './protocol/validate.js';
 import { revisionFor, type RoutedRevision, type RouteTable } from './routing.js';
 
 export interface InferenceCall {
@@ -15,6 +16,10 @@ export interface InferenceCall {
   readonly version: string | undefined;
   /** Header `x-kontor-routing-key`. */
   readonly routingKey: string | undefined;
+  /** How long the client waits for the answer: header `x-kontor-timeout-ms`. */
+  readonly timeoutMs?: number | undefined;
+  /** Whether the client has hung up. */
+  readonly isGone?: () => boolean;
   /** Reads the body; may reject with a ProtocolError. */
   readonly body: () => Promise<Uint8Array>;
 }
@@ -23,25 +28,31 @@ export type InferenceAnswer = { readonly headers: Readonly<Record<string, string
   { readonly body: unknown } | { readonly error: ProtocolError }
 );
 
+const OK = 200;
+
 type Loaded = Extract<RevisionState, { state: 'loaded' }>;
 
-/** One row's values of the inputs, as telemetry wants them: a column per input, or per element of a wider one. */
-const columnsOf = (inputs: readonly Tensor[], rows: number): InferenceRecord['features'] => {
-  const features: InferenceRecord['features'] = {};
-  for (const input of inputs) {
-    const values = jsonValues(input);
-    const width = values.length / rows;
-    if (width === 1) features[input.name] = values;
-    else {
-      for (let column = 0; column < width; column += 1) {
-        features[`${input.name}[${column}]`] = Array.from(
-          { length: rows },
-          (_, row) => values[row * width + column] ?? null,
-        );
+/**
+ * The columns of the inputs as telemetry wants them, as the text of a JSON object: a column per input, or per element of
+ * a wider one. Written at once: an object of so many names costs more than everything else about a record.
+ */
+const featuresText = (inputs: readonly Tensor[], rows: number): string => {
+  let text = '';
+  for (const { name, datatype, shape, data } of inputs) {
+    // What all rows share is no feature of a row.
+    if (rows > 1 && shape[0] !== rows) continue;
+    const width = data.length / rows;
+    const key = JSON.stringify(name).slice(0, -1);
+    for (let column = 0; column < width; column += 1) {
+      text += `${text === '' ? '' : ','}${key}${width === 1 ? '' : `[${column}]`}":[`;
+      for (let row = 0; row < rows; row += 1) {
+        const value = jsonValue(datatype, data[row * width + column] ?? NaN);
+        text += `${row === 0 ? '' : ','}${typeof value === 'string' ? JSON.stringify(value) : String(value)}`;
       }
+      text += ']';
     }
   }
-  return features;
+  return `{${text}}`;
 };
 
 /** The probability of the positive class: the second column of `probabilities`; none if the model has no such output. */
@@ -51,12 +62,34 @@ const scoresOf = (outputs: readonly Tensor[], rows: number): number[] => {
   return Array.from({ length: rows }, (_, row) => Number(probabilities[2 * row + 1]));
 };
 
+const clientGone = (): ProtocolError =>
+  new ProtocolError('CLIENT_GONE', 'The client hung up before its request was run.');
+
+/** Runs, or gives up when the client has waited as long as it wanted to. @throws ProtocolError DEADLINE_EXCEEDED */
+const untilTimeout = async <Result>(
+  timeoutMs: number | undefined,
+  startedMs: number,
+  run: (isLate: () => ProtocolError | undefined) => Promise<Result>,
+): Promise<Result> => {
+  if (timeoutMs === undefined) return run(() => undefined);
+  const late = new ProtocolError('DEADLINE_EXCEEDED', `The answer was not there within ${timeoutMs} ms.`);
+  const leftMs = startedMs + timeoutMs - performance.now();
+  let timer: NodeJS.Timeout | undefined;
+  const timedOut = new Promise<never>((_, reject) => (timer = setTimeout(() => reject(late), leftMs)));
+  try {
+    return await Promise.race([run(() => (performance.now() - startedMs >= timeoutMs ? late : undefined)), timedOut]);
+  } finally {
+    clearTimeout(timer);
+  }
+};
+
 /** Answers inference requests, and says of each one that reached a revision what became of it. */
 export class Inference {
   constructor(
     private readonly routes: RouteTable,
     private readonly host: Pick<ModelHost, 'get'>,
-    private readonly log: (record: InferenceRecord) => void,
+    private readonly log: (record: RecordOutline, features: string) => void,
+    private readonly metrics: Pick<Metrics, 'count'>,
   ) {}
 
   /** @throws ProtocolError UNKNOWN_MODEL */
@@ -113,12 +146,14 @@ export class Inference {
   async answer(call: InferenceCall): Promise<InferenceAnswer> {
     const receivedAtMs = Date.now();
     const started = performance.now();
-    const predictionId = uuidv7();
+    const predictionId = newPredictionId();
     const headers: Record<string, string> = { 'x-kontor-prediction-id': predictionId };
+    let endpoint = '';
     let reached: { route: RouteEntry; revision: RoutedRevision } | undefined;
     let request: InferRequest | undefined;
     let outputs: readonly Tensor[] = [];
     let nonFiniteOutputs = 0;
+    let body: unknown;
     const choose = (route: RouteEntry, clientId: string | undefined): RoutedRevision => {
       const key = call.routingKey ?? clientId ?? predictionId;
       const revision = call.version === undefined ? revisionFor(route, key) : this.pinned(route, call.version);
@@ -127,27 +162,32 @@ export class Inference {
       headers['x-kontor-revision'] = revision.revisionId;
       return revision;
     };
-    const record = (errorStatus: number): void => {
+    const record = (errorStatus: number, refused?: ProtocolError): void => {
+      const latencyMs = performance.now() - started;
+      this.metrics.count(endpoint, reached?.revision.revisionId ?? '', errorStatus || OK, latencyMs);
       if (!reached) return;
       const { route, revision } = reached;
-      this.log({
+      const outline = {
         predictionId,
         workspace: route.workspace,
         endpoint: route.endpoint,
         revisionId: revision.revisionId,
         modelName: revision.version.modelName,
         version: revision.version.version,
-        eventTimeMs: request?.eventTimeMs ?? receivedAtMs,
+        eventTimeMs: request ? (request.eventTimeMs ?? receivedAtMs) : (eventTimeOf(body) ?? receivedAtMs),
         rows: request?.rows ?? 0,
         errorStatus,
-        latencyMs: performance.now() - started,
+        latencyMs,
         nonFiniteOutputs,
-        features: request ? columnsOf(request.inputs, request.rows) : {},
+        // A name is at least one character; one that is longer than a feature's is told by its beginning.
+        ...(refused?.input && { refusal: { code: refused.code, input: refused.input.slice(0, 200) } }),
         scores: errorStatus === 0 && request ? scoresOf(outputs, request.rows) : [],
-      });
+      };
+      this.log(outline, request ? featuresText(request.inputs, request.rows) : '{}');
     };
     try {
       const route = this.route(call.endpoint);
+      endpoint = route.endpoint;
       headers['x-kontor-route-version'] = String(route.streamVersion);
       if (route.suspended)
         throw new ProtocolError(
@@ -155,7 +195,6 @@ export class Inference {
           `${route.endpoint} is suspended; it answers nothing until it is resumed.`,
         );
       // Without a readable body its id is unknown, and the failed request still counts for one revision.
-      let body: unknown;
       try {
         body = parseJson(await call.body());
       } catch (error) {
@@ -165,7 +204,10 @@ export class Inference {
       const revision = choose(route, readClientId(body));
       const { runner } = this.loaded(route, revision);
       request = readInferRequest(body, runner.signature);
-      outputs = await runner.run(request.inputs);
+      const { inputs } = request;
+      outputs = await untilTimeout(call.timeoutMs, started, (isLate) =>
+        runner.run(inputs, { refusal: () => (call.isGone?.() ? clientGone() : isLate()) }),
+      );
       nonFiniteOutputs = outputs.reduce((sum, output) => sum + countNonFinite(output), 0);
       if (nonFiniteOutputs > 0) {
         throw new ProtocolError(
@@ -177,7 +219,7 @@ export class Inference {
       return { headers, body: this.#body(call, revision, request, outputs, predictionId) };
     } catch (error) {
       const answered = asProtocolError(error);
-      record(answered.status);
+      record(answered.status, answered);
       return { headers, error: answered };
     }
   }

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { revisionOfBucket, type RouteEntry, routeEntry, splitBucket } from '@kontor/domain/deployment';
+import { ALL_TRAFFIC_BPS, revisionOfBucket, type RouteEntry, routeEntry, splitBucket } from '@kontor/domain/deployment';
 import { z } from 'zod';
 
 export type RoutedRevision = RouteEntry['revisions'][number];
@@ -12,6 +12,8 @@ const savedTable = z.array(routeEntry);
 
 /** The revision that `split@1` gives a key; undefined if no revision has traffic. */
 export const revisionFor = (route: RouteEntry, key: string): RoutedRevision | undefined =>
+  // One with all of the traffic has every bucket: nothing to hash.
+  route.revisions.find(({ weightBps }) => weightBps === ALL_TRAFFIC_BPS) ??
   revisionOfBucket(route.revisions, splitBucket(sha256, route.salt, key));
 
 /** The routes of this process: whole entries, each replaced only by a newer one. */

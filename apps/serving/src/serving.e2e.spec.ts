@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { request } from 'node:http';
+import { Agent, type IncomingMessage, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { RouteEntry } from '@kontor/domain/deployment';
@@ -63,6 +63,7 @@ it('on SIGTERM takes nothing new, answers the request that it has begun, and end
   const body = JSON.stringify({ inputs: golden.inputs });
   const begun = request(`${url}/v2/models/employment/infer`, {
     method: 'POST',
+    agent: new Agent({ keepAlive: true }),
     headers: { expect: '100-continue', 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
   });
   const answered = once(begun, 'response');
@@ -79,8 +80,8 @@ it('on SIGTERM takes nothing new, answers the request that it has begun, and end
   );
   expect(child.exitCode).toBeNull();
   begun.end(body);
-  const [response] = (await answered) as [{ statusCode: number; resume(): void }];
+  const [response] = (await answered) as [IncomingMessage];
   response.resume();
-  expect(response.statusCode).toBe(200);
+  expect([response.statusCode, response.headers.connection]).toEqual([200, 'close']);
   expect(await ended).toEqual([0, null]);
 });

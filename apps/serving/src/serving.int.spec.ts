@@ -9,7 +9,7 @@ import { jetstreamManager } from '@nats-io/jetstream';
 import { type KV, Kvm } from '@nats-io/kv';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createLog } from '@kontor/service/process';
+import { createLog, ensureKeyPair, loadPrivateKey, signToken, TOKEN_ISSUER } from '@kontor/service/process';
 import type { ServingConfig } from './config.js';
 import { type DataPlane, startDataPlane } from './data-plane.js';
 
@@ -108,6 +108,7 @@ describe('the data plane', () => {
       keysDir: join(directory, 'keys'),
       artifactsDir: join(directory, 'artifacts'),
       host: '127.0.0.1',
+      auth: 'open',
       port: 0,
       allowedHosts: [],
       workspace: 'default',
@@ -279,6 +280,48 @@ describe('the data plane', () => {
     await put(1, [], { endpoint: 'later' });
     await eventually(async () => plane.routes.get('later') !== undefined);
     expect(plane.routes.get('employment')).toBe(before);
+  });
+
+  it('with KONTOR_AUTH=token answers those who may ask, and everybody whether it is well', async () => {
+    await ensureKeyPair(config.keysDir, TOKEN_ISSUER);
+    const key = await loadPrivateKey(config.keysDir, TOKEN_ISSUER);
+    const token = (workspace: string, role: string) =>
+      signToken(
+        key,
+        TOKEN_ISSUER,
+        { actor: { id: 'ada', kind: 'person', roles: [role] }, workspace, ttlMs: 60_000 },
+        Date.now(),
+      );
+    const closed = await startDataPlane({ ...config, auth: 'token' }, log);
+    const ask = async (path: string, authorization?: string, body?: unknown) => {
+      const response = await fetch(`${closed.url}${path}`, {
+        headers: { 'content-type': 'application/json', ...(authorization !== undefined && { authorization }) },
+        ...(body !== undefined && { method: 'POST', body: JSON.stringify(body) }),
+      });
+      await response.body?.cancel();
+      return [response.status, response.headers.get('x-kontor-error-code')];
+    };
+    try {
+      await eventually(async () => (await ask('/v2/health/ready'))[0] === 200);
+      expect(await ask('/v2/health/live')).toEqual([200, null]);
+      for (const path of [
+        '/v2',
+        '/metrics',
+        '/v2/models/employment',
+        '/v2/models/nobody',
+        '/v2/models/employment/ready',
+      ])
+        expect(await ask(path)).toEqual([401, 'UNAUTHENTICATED']);
+      const path = '/v2/models/employment/infer';
+      expect(await ask(path, undefined, row(0))).toEqual([401, 'UNAUTHENTICATED']);
+      expect(await ask(path, 'Bearer a.b.c', row(0))).toEqual([401, 'UNAUTHENTICATED']);
+      expect(await ask(path, `Bearer ${await token('other', 'operator')}`, row(0))).toEqual([403, 'FORBIDDEN']);
+      expect(await ask(path, `Bearer ${await token('default', 'auditor')}`, row(0))).toEqual([403, 'FORBIDDEN']);
+      expect(await ask(path, `Bearer ${await token('default', 'operator')}`, row(0))).toEqual([200, null]);
+      expect(await ask('/v2', `Bearer ${await token('default', 'auditor')}`)).toEqual([200, null]);
+    } finally {
+      await closed.close();
+    }
   });
 
   it('keeps serving when NATS is killed, also after a restart, and delivers the telemetry later', async () => {

@@ -1,4 +1,5 @@
 import type { RouteEntry } from '@kontor/domain/deployment';
+import { Batcher } from './batcher.js';
 import { openDecisionTable } from './decision-table-runner.js';
 import { readArtifact } from './model-store.js';
 import { openOnnxRunner } from './onnx-runner.js';
@@ -87,6 +88,7 @@ export class ModelHost {
       const golden = goldenDigest === null ? null : await this.#read(goldenDigest);
       runner = flavor === 'onnx' ? await openOnnxRunner(bytes) : openDecisionTable(bytes);
       const result = await warmUp(runner, golden);
+      runner = new Batcher(runner, result.isRowwise || flavor === 'decision-table');
       return { state: 'loaded', runner, digest, loadMs: performance.now() - started, ...result };
     } catch (error) {
       await runner?.close();

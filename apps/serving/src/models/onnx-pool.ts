@@ -6,9 +6,6 @@ import { ModelRefused, RunnerUnavailable } from './runner.js';
 /** A run that takes longer hangs: models for threads take milliseconds. The worker is ended and started again. */
 const RUN_TIMEOUT_MS = 10_000;
 
-/** Runs waiting at one worker; more of them would only wait for their time-out. */
-const MAX_WAITING = 128;
-
 /** A worker that dies again and again is started after a pause, so that it does not take the machine with it. */
 const RESTART_PAUSE_MS = 1_000;
 
@@ -56,8 +53,9 @@ export class OnnxWorker {
     return { worker, ...(await worker.#start()) };
   }
 
+  /** Runs in work; Infinity while the thread is being started, so that any other one is preferred. */
   get load(): number {
-    return this.#waiting.size;
+    return this.#worker ? this.#waiting.size : Infinity;
   }
 
   #start(): Promise<{ inputs: WireSpec[]; outputs: WireSpec[] }> {
@@ -104,9 +102,6 @@ export class OnnxWorker {
   run(inputs: readonly WireTensor[]): Promise<WorkerRun> {
     const worker = this.#worker;
     if (!worker) return Promise.reject(new RunnerUnavailable('The worker of this model is being started.'));
-    if (this.#waiting.size >= MAX_WAITING) {
-      return Promise.reject(new RunnerUnavailable(`${MAX_WAITING} requests are waiting for this model.`));
-    }
     const id = (this.#nextId += 1);
     return new Promise((resolve, reject) => {
       // Replaced before it has ended: a thread inside native code ends only when that returns, and nobody waits for it.

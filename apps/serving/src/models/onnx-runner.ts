@@ -27,12 +27,14 @@ const DATATYPE_OF: Readonly<Record<string, Datatype>> = {
 };
 const TYPE_OF = Object.fromEntries(Object.entries(DATATYPE_OF).map(([type, datatype]) => [datatype, type]));
 
-/** Below this, a run on the front thread blocks it less than the way to a worker and back costs (serving reference, 4.2). */
+/** Below this, a run on the front thread blocks it less than the way to a worker and back costs. */
 const INLINE_P99_MS = 1;
 const INLINE_ROWS = 32;
 
 /** Enough for a p99 that one pause of the garbage collector does not decide. */
 const MEASURED_RUNS = 200;
+/** Other processes only ever make a run longer, so the least of several p99s says most about the model. */
+const MEASURED_TIMES = 3;
 
 const spec = ({ name, type, shape }: WireSpec): TensorSpec => {
   const datatype = DATATYPE_OF[type];
@@ -65,18 +67,25 @@ const sample = (signature: Signature, rows: number): Tensor[] =>
     return { name, datatype, shape: sizes, data };
   });
 
-const measureP99 = async (worker: OnnxWorker, signature: Signature): Promise<number> => {
+const measureP99 = async (worker: OnnxWorker, signature: Signature, enoughMs: number): Promise<number> => {
   const inputs = sample(signature, INLINE_ROWS).map(toWire);
-  const times: number[] = [];
-  for (let run = 0; run < MEASURED_RUNS; run += 1) times.push((await worker.run(inputs)).runMs);
-  times.sort((a, b) => a - b);
-  return times[Math.floor(0.99 * (times.length - 1))] ?? Infinity;
+  let best = Infinity;
+  for (let time = 0; time < MEASURED_TIMES && best >= enoughMs; time += 1) {
+    const runs: number[] = [];
+    for (let run = 0; run < MEASURED_RUNS; run += 1) runs.push((await worker.run(inputs)).runMs);
+    runs.sort((a, b) => a - b);
+    best = Math.min(best, runs[Math.floor(0.99 * (runs.length - 1))] ?? Infinity);
+  }
+  return best;
 };
 
 const inline = (session: OnnxSession, signature: Signature): ModelRunner => {
   const decode = fromWire(signature);
   return {
     signature,
+    threads: 1,
+    waitingRows: 0,
+    restarts: 0,
     run: async (inputs) => decode(await session.run(inputs.map(toWire))),
     close: () => session.release(),
   };
@@ -86,6 +95,11 @@ const pooled = (workers: readonly OnnxWorker[], signature: Signature): ModelRunn
   const decode = fromWire(signature);
   return {
     signature,
+    threads: workers.length,
+    waitingRows: 0,
+    get restarts() {
+      return workers.reduce((sum, worker) => sum + worker.restarts, 0);
+    },
     run: async (inputs) => {
       const [first, ...others] = workers;
       if (!first) throw new Error('a pool has at least one worker');
@@ -121,7 +135,7 @@ export const openOnnxRunner = async (
   const { worker, inputs, outputs } = await OnnxWorker.open(model, options);
   try {
     const signature = { platform: 'onnx_onnxv1', inputs: inputs.map(spec), outputs: outputs.map(spec) };
-    const p99Ms = await measureP99(worker, signature);
+    const p99Ms = await measureP99(worker, signature, inlineP99Ms);
     if (p99Ms < inlineP99Ms) {
       const session = await openSession(model);
       await worker.close();
@@ -130,7 +144,7 @@ export const openOnnxRunner = async (
     const others = await Promise.all(
       Array.from({ length: workers - 1 }, async () => (await OnnxWorker.open(model, options)).worker),
     );
-    return { ...pooled([worker, ...others], signature), isInline: false, p99Ms };
+    return Object.assign(pooled([worker, ...others], signature), { isInline: false, p99Ms });
   } catch (error) {
     await worker.close();
     throw error;

@@ -1,10 +1,21 @@
 import type { Signature, Tensor } from '../protocol/tensor.js';
 
+export interface RunOptions {
+  /** Asked when the run could begin: why it is not wanted any more; undefined if it is. */
+  readonly refusal?: () => Error | undefined;
+}
+
 /** A loaded model. Inputs are validated against `signature` before they come here. */
 export interface ModelRunner {
   readonly signature: Signature;
+  /** Runs that it does at the same time; more of them wait for each other. */
+  readonly threads: number;
+  /** Rows that wait for a thread. */
+  readonly waitingRows: number;
+  /** How often one of its threads ended and was started again. */
+  readonly restarts: number;
   /** @returns every output of the signature. @throws RunnerUnavailable, or an Error of the model itself */
-  run(inputs: readonly Tensor[]): Promise<readonly Tensor[]>;
+  run(inputs: readonly Tensor[], options?: RunOptions): Promise<readonly Tensor[]>;
   close(): Promise<void>;
 }
 

@@ -62,6 +62,9 @@ export const readElement = (value: unknown, datatype: Datatype): number | bigint
       return typeof value === 'boolean' ? Number(value) : { problem: `is ${kindOf(value)}; BOOL takes true and false` };
     case 'BYTES':
       if (typeof value !== 'string') return { problem: `is ${kindOf(value)}; BYTES takes texts` };
+      // Half a surrogate pair has no UTF-8: native code would be given another text.
+      if (!value.isWellFormed()) return { problem: 'has half a surrogate pair; BYTES takes texts of whole characters' };
+      if (value.includes('\0')) return { problem: 'has a character U+0000, at which onnxruntime ends a text' };
       return value.length <= MAX_BYTES_LENGTH
         ? value
         : { problem: `has ${value.length} characters; at most ${MAX_BYTES_LENGTH} are allowed` };

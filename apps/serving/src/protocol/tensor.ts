@@ -83,14 +83,17 @@ export const allocate = (
   }
 };
 
-/** Values as JSON can hold them: a 64-bit integer that a double cannot hold exactly becomes a text. */
+/** A value as JSON can hold it: a 64-bit integer that a double cannot hold exactly becomes a text. */
+export const jsonValue = (datatype: Datatype, value: number | bigint | string): number | string | boolean => {
+  if (datatype === 'BOOL') return value === 1;
+  if (typeof value !== 'bigint') return value;
+  return Number.isSafeInteger(Number(value)) ? Number(value) : value.toString();
+};
+
+/** The values of a tensor as JSON can hold them, in row-major order. */
 export const jsonValues = ({ datatype, data }: Tensor): (number | string | boolean)[] => {
   const values: (number | string | boolean)[] = [];
-  for (const value of data) {
-    if (datatype === 'BOOL') values.push(value === 1);
-    else if (typeof value !== 'bigint') values.push(value);
-    else values.push(Number.isSafeInteger(Number(value)) ? Number(value) : value.toString());
-  }
+  for (const value of data) values.push(jsonValue(datatype, value));
   return values;
 };
 
@@ -100,4 +103,35 @@ export const countNonFinite = ({ data }: Tensor): number => {
   let count = 0;
   for (const value of data) if (!Number.isFinite(value)) count += 1;
   return count;
+};
+
+/** Tensors of one input or output that differ in their rows only, as one, in the order given. */
+export const joinRows = (parts: readonly Tensor[]): Tensor => {
+  const [first] = parts;
+  if (!first) throw new Error('there is nothing to join');
+  const { name, datatype } = first;
+  const shape = [parts.reduce((rows, part) => rows + (part.shape[0] ?? 0), 0), ...first.shape.slice(1)];
+  if (datatype === 'BYTES') return { name, datatype, shape, data: parts.flatMap(({ data }) => data as string[]) };
+  const data = allocate(
+    datatype,
+    parts.reduce((length, part) => length + part.data.length, 0),
+  );
+  let offset = 0;
+  for (const part of parts) {
+    // Both were allocated for this datatype.
+    data.set(part.data as never, offset);
+    offset += part.data.length;
+  }
+  return { name, datatype, shape, data };
+};
+
+/** `count` rows from row `from` on. Numbers are shared with the tensor, not copied. */
+export const sliceRows = ({ name, datatype, shape, data }: Tensor, from: number, count: number): Tensor => {
+  const [rows = 1, ...inner] = shape;
+  const width = data.length / rows;
+  const start = from * width;
+  const end = (from + count) * width;
+  const part =
+    datatype === 'BYTES' ? (data as string[]).slice(start, end) : (data as Float32Array).subarray(start, end);
+  return { name, datatype, shape: [count, ...inner], data: part };
 };

@@ -123,6 +123,8 @@ const bad: readonly [string, string | Uint8Array, string, string][] = [
   ['-1 in UINT8', withU(-1), 'INVALID_VALUE', 'UINT8 is from 0 to 255'],
   ['a number in BYTES', withText(1), 'INVALID_VALUE', 'BYTES takes texts'],
   ['a text of 65,537 characters', withText('a'.repeat(65_537)), 'INVALID_VALUE', 'at most 65536'],
+  ['half a surrogate pair', withText('a\ud83d'), 'INVALID_VALUE', 'half a surrogate pair'],
+  ['a character U+0000', withText('a\0b'), 'INVALID_VALUE', 'U+0000'],
   ['other rows in another input', withN({ shape: [2, 1], data: [1, 2] }), 'INVALID_TENSOR', 'n has 2 rows and x has 1'],
   ['empty outputs', also({ outputs: [] }), 'INVALID_REQUEST', 'outputs is []'],
   ['an unknown output', also({ outputs: [{ name: 'y' }] }), 'UNKNOWN_OUTPUT', 'outputs[0].name is "y"'],

@@ -30,8 +30,17 @@ const MAX_ID_LENGTH = 200;
 
 const rfc3339 = z.iso.datetime({ offset: true });
 
-const refuse = (code: ErrorCode, message: string): never => {
-  throw new ProtocolError(code, message);
+const refuse = (code: ErrorCode, message: string, input?: string): never => {
+  throw new ProtocolError(code, message, input === undefined ? {} : { input });
+};
+
+/** Says of what is refused while reading an input which input that was. */
+const about = <T>(input: string, read: () => T): T => {
+  try {
+    return read();
+  } catch (cause) {
+    throw cause instanceof ProtocolError ? new ProtocolError(cause.code, cause.message, { cause, input }) : cause;
+  }
 };
 
 const describe = (value: unknown): string => {
@@ -155,14 +164,17 @@ const readInput = (value: unknown, path: string, signature: Signature): Tensor =
   const spec = signature.inputs.find((input) => input.name === name);
   if (!spec) {
     const names = signature.inputs.map((input) => input.name).join(', ');
-    return refuse('UNKNOWN_INPUT', `${path}.name is ${describe(name)}; the model's inputs are ${names}.`);
+    return refuse('UNKNOWN_INPUT', `${path}.name is ${describe(name)}; the model's inputs are ${names}.`, name);
   }
   readParameters(fields['parameters'], `${path}.parameters`);
-  if (!DATATYPES.some((known) => known === datatype) || datatype !== spec.datatype) {
-    return refuse('INVALID_TENSOR', `${path}.datatype is ${describe(datatype)}; input ${name} is ${spec.datatype}.`);
-  }
-  const shape = readShape(fields['shape'], `${path}.shape`, spec);
-  return { name, datatype: spec.datatype, shape, data: readData(fields['data'], `${path}.data`, spec.datatype, shape) };
+  return about(name, () => {
+    if (!DATATYPES.some((known) => known === datatype) || datatype !== spec.datatype) {
+      return refuse('INVALID_TENSOR', `${path}.datatype is ${describe(datatype)}; input ${name} is ${spec.datatype}.`);
+    }
+    const shape = readShape(fields['shape'], `${path}.shape`, spec);
+    const data = readData(fields['data'], `${path}.data`, spec.datatype, shape);
+    return { name, datatype: spec.datatype, shape, data };
+  });
 };
 
 const readOutputs = (value: unknown, signature: Signature): string[] | undefined => {
@@ -202,6 +214,12 @@ const readEventTime = (parameters: Fields): { eventTimeMs?: number } => {
       );
 };
 
+/** The event time of a request that is going to be refused: what went wrong belongs to its moment. */
+export const eventTimeOf = (body: unknown): number | undefined => {
+  const value = z.object({ parameters: z.object({ event_time: rfc3339 }) }).safeParse(body).data?.parameters.event_time;
+  return value === undefined ? undefined : Date.parse(value);
+};
+
 /** The rows of a batch. Inputs whose first dimension is open share it. */
 const readRows = (inputs: readonly Tensor[], signature: Signature): number => {
   const batched = inputs.filter(({ name }) => signature.inputs.find((input) => input.name === name)?.shape[0] === -1);
@@ -233,7 +251,7 @@ export const readClientId = (body: unknown): string | undefined => {
  * wrongly is refused here.
  *
  * @throws ProtocolError that names the field, its problem and what is allowed
- * @source serving reference, sections 4.5 and 17
+ * @source Open Inference Protocol v2, specification/protocol/inference_rest.md, "Inference Request JSON Object"
  */
 export const readInferRequest = (body: unknown, signature: Signature): InferRequest => {
   const fields = fieldsOf(body, 'The body', ['id', 'parameters', 'inputs', 'outputs']);
@@ -253,7 +271,7 @@ export const readInferRequest = (body: unknown, signature: Signature): InferRequ
     given.set(input.name, input);
   });
   const inputs = signature.inputs.map(
-    ({ name }) => given.get(name) ?? refuse('MISSING_INPUT', `inputs has no ${name}; the model needs it.`),
+    ({ name }) => given.get(name) ?? refuse('MISSING_INPUT', `inputs has no ${name}; the model needs it.`, name),
   );
   const outputs = readOutputs(fields['outputs'], signature);
   return {
