@@ -12,9 +12,13 @@ export interface TestGateway {
   readonly server: GatewayServer;
   readonly keysDir: string;
   readonly natsUrl: string;
+  /** As the gateway's own role. */
+  readonly pgUrl: string;
   /** Appends one event, as the context's service would. @returns its position. */
   append(stream: string, type: string, data: unknown): Promise<bigint>;
   graphql(query: string, options?: GraphqlOptions): Promise<GraphqlAnswer>;
+  /** Ends the gateway, does what is asked while it is away, and starts another one on the same log. */
+  restart(whileAway?: () => Promise<void>): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -61,19 +65,22 @@ export const startTestGateway = async ({
       createEventStore({ connectionString: prepared.urlFor(`kontor_${context}`) }, { upcasters: {} }),
     ]),
   );
-  const server = await startGateway(
-    gatewayConfig({
-      KONTOR_PG_URL: prepared.urlFor('kontor_gateway'),
-      KONTOR_NATS_URL: nats.url,
-      KONTOR_KEYS_DIR: keysDir,
-      KONTOR_ARTIFACTS_DIR: keysDir,
-      KONTOR_PORT: '0',
-      KONTOR_AUTH: auth,
-      KONTOR_INTROSPECTION: introspection,
-    }),
-  );
+  const pgUrl = prepared.urlFor('kontor_gateway');
+  const config = gatewayConfig({
+    KONTOR_PG_URL: pgUrl,
+    KONTOR_NATS_URL: nats.url,
+    KONTOR_KEYS_DIR: keysDir,
+    KONTOR_ARTIFACTS_DIR: keysDir,
+    KONTOR_PORT: '0',
+    KONTOR_AUTH: auth,
+    KONTOR_INTROSPECTION: introspection,
+  });
+  let server = await startGateway(config);
   return {
-    server,
+    get server() {
+      return server;
+    },
+    pgUrl,
     keysDir,
     natsUrl: nats.url,
     append: async (stream, type, data) => {
@@ -111,6 +118,11 @@ export const startTestGateway = async ({
       const text = await response.text();
       const answer = JSON.parse(text) as GraphqlAnswer;
       return { ...answer, errors: answer.errors ?? [], status: response.status, text };
+    },
+    restart: async (whileAway = () => Promise.resolve()) => {
+      await server.close();
+      await whileAway();
+      server = await startGateway(config);
     },
     stop: async () => {
       await server.close();

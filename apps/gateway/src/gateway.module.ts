@@ -6,7 +6,9 @@ import type { FastifyRequest } from 'fastify';
 import { GraphQLError, type GraphQLSchema } from 'graphql';
 import type { Gateway } from './gateway.js';
 import { GATEWAY } from './gateway.token.js';
+import { isDatabaseAway } from './database-away.js';
 import { errorFormatter } from './graphql/error-format.js';
+import { withStatus } from './graphql/errors.js';
 import { limitRules, MAX_TOKENS, MAX_VALIDATION_ERRORS } from './graphql/limits.js';
 import { operationPlugin } from './graphql/operation-plugin.js';
 import { GroundTruthController } from './ground-truth/ground-truth.controller.js';
@@ -28,11 +30,14 @@ const header = (request: FastifyRequest, name: string): string | undefined => {
   return Array.isArray(value) ? value[0] : value;
 };
 
-/** Before an operation runs, Apollo would answer a wrong consistency header as its own failure, with 500. */
-const withStatus = (error: unknown): unknown => {
+/** Why no operation can run yet, with its status: 500 would be said of a wrong header too. */
+const beforeOperation = (error: unknown): unknown => {
+  if (isDatabaseAway(error)) {
+    const extensions = { http: { status: 503 } };
+    return new GraphQLError('', { ...(error instanceof Error && { originalError: error }), extensions });
+  }
   if (!(error instanceof GraphQLError)) return error;
-  const status = error.extensions['code'] === 'CONSISTENCY_TIMEOUT' ? 503 : 400;
-  return new GraphQLError(error.message, { extensions: { ...error.extensions, http: { status } } });
+  return withStatus(error, error.extensions['code'] === 'CONSISTENCY_TIMEOUT' ? 503 : 400);
 };
 
 /** The composition of the gateway's doors. */
@@ -70,7 +75,7 @@ export class GatewayModule {
                 waitMs: header(request, 'kontor-wait-ms'),
               })
               .catch((error: unknown) => {
-                throw withStatus(error);
+                throw beforeOperation(error);
               }),
         } as ApolloDriverConfig),
       ],

@@ -1,3 +1,4 @@
+import { upcasters } from '@kontor/domain/contexts';
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -10,22 +11,26 @@ import {
   tailLog,
 } from '@kontor/event-store';
 import { connectNats } from '@kontor/messaging';
-import { ensureKeyPair, loadPrivateKey } from '@kontor/service/process';
+import {
+  Authenticator,
+  createLog,
+  ensureKeyPair,
+  loadPrivateKey,
+  type Principal,
+  TOKEN_ISSUER,
+} from '@kontor/service/process';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { RecordedEvent } from '@kontor/event-sourcing';
 import type pg from 'pg';
-import { Authenticator } from './auth/authenticator.js';
-import type { Principal } from './auth/principal.js';
 import { CommandClient, ISSUER } from './commands/command-client.js';
 import type { GatewayConfig } from './config.js';
-import { decodeToken, readLogIdentity, waitMsOf } from './graphql/consistency.js';
+import { decodeTokens, readLogIdentity, waitMsOf } from './graphql/consistency.js';
 import type { GraphContext } from './graphql/context.js';
 import { entities } from './graphql/entities.js';
 import { Rows } from './graphql/rows.js';
 import { LogReader } from './log/log-reader.js';
 import { LiveLog } from './subscriptions/live-log.js';
 import type { SocketControl } from './subscriptions/socket-door.js';
-import { UPCASTERS } from './upcasters.js';
 
 /** The schema that the gateway's role owns. */
 export const SCHEMA = 'gateway';
@@ -58,8 +63,12 @@ export interface Gateway {
   contextFor(principal: Principal, headers?: ConsistencyHeaders, socket?: SocketControl): Promise<GraphContext>;
   /** Rejects when the read models stopped for a reason that does not pass; the process must end then. */
   readonly failed: Promise<never>;
+  /** Why the read models do not go on at present; they try again. Undefined while they do. */
+  problem(): string | undefined;
   close(): Promise<void>;
 }
+
+const logger = createLog('gateway');
 
 /** Connects, creates the read models and starts to apply the log to them. */
 export const openGateway = async (config: GatewayConfig): Promise<Gateway> => {
@@ -75,7 +84,7 @@ export const openGateway = async (config: GatewayConfig): Promise<Gateway> => {
   await ensureReadModels(projectorPool, SCHEMA, entities);
   const nats = await connectNats(config.natsUrl, 'kontor-gateway');
   const identity = await readLogIdentity(pool);
-  const store = createEventStore(pool, { upcasters: UPCASTERS });
+  const store = createEventStore(pool, { upcasters });
   const applied = createAppliedPosition(pool, SCHEMA, entities);
   const start = await applied.reached();
   const readPage = async (after: bigint, upTo: bigint): Promise<readonly RecordedEvent[]> => {
@@ -89,7 +98,8 @@ export const openGateway = async (config: GatewayConfig): Promise<Gateway> => {
   const log = new LogReader({ pool, schema: SCHEMA, store, identity, applied, live, consumers });
 
   const stop = new AbortController();
-  const running = project(projectorPool, live, stop.signal);
+  let problem: string | undefined;
+  const running = project(projectorPool, live, stop.signal, (reason) => (problem = reason));
   await ensureKeyPair(config.keysDir, ISSUER);
   const commands = new CommandClient(nats, await loadPrivateKey(config.keysDir, ISSUER));
   const rows = (): Rows => new Rows(pool, SCHEMA);
@@ -97,13 +107,14 @@ export const openGateway = async (config: GatewayConfig): Promise<Gateway> => {
     config,
     pool,
     nats,
-    authenticator: new Authenticator({ mode: config.auth, keysDir: config.keysDir }),
+    authenticator: new Authenticator({ mode: config.auth, keysDir: config.keysDir, issuers: [TOKEN_ISSUER] }),
     commands,
     log,
     rows,
     contextFor: async (principal, { token, waitMs } = {}, socket) => {
-      const wanted = token === undefined ? undefined : decodeToken(identity, token);
-      const position = wanted === undefined ? await applied.reached() : await log.wait(wanted, waitMsOf(waitMs));
+      const maxWaitMs = waitMsOf(waitMs);
+      if (token !== undefined) await log.wait(decodeTokens(identity, token), maxWaitMs);
+      const { position, lagMs } = await log.standing();
       return {
         principal,
         workspace: principal.workspace,
@@ -112,10 +123,12 @@ export const openGateway = async (config: GatewayConfig): Promise<Gateway> => {
         log,
         commands,
         moment: { position },
+        lagMs,
         shown: position,
         ...(socket && { socket }),
       };
     },
+    problem: () => problem,
     failed: running.then(() => new Promise<never>(() => undefined)),
     close: async () => {
       stop.abort();
@@ -132,7 +145,12 @@ export const openGateway = async (config: GatewayConfig): Promise<Gateway> => {
 };
 
 /** Applies the log until the signal aborts, and hands each applied batch to the subscribers. */
-const project = (pool: pg.Pool, live: LiveLog, signal: AbortSignal): Promise<void> => {
+const project = (
+  pool: pg.Pool,
+  live: LiveLog,
+  signal: AbortSignal,
+  onProblem: (problem: string | undefined) => void,
+): Promise<void> => {
   let applying: readonly RecordedEvent[] = [];
   return runProjections({
     pool,
@@ -142,12 +160,18 @@ const project = (pool: pg.Pool, live: LiveLog, signal: AbortSignal): Promise<voi
     owner: `gateway@${hostname()}`,
     signal,
     batches: async function* (after) {
-      for await (const batch of tailLog({ pool, after, upcasters: UPCASTERS, signal })) {
+      for await (const batch of tailLog({ pool, after, upcasters, signal })) {
         applying = batch;
         yield batch;
       }
     },
+    onRetry: (error, delayMs) => {
+      // Anyone may ask for readiness; the cause is for the log alone.
+      onProblem('the read models do not go on; the log of the gateway says why');
+      logger.error(`the read models do not go on; they try again in ${delayMs} ms`, error);
+    },
     onApplied: (position) => {
+      onProblem(undefined);
       live.publish(applying.filter((event) => event.position <= position));
     },
   });

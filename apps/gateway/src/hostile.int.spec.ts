@@ -3,6 +3,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { connect as connectTcp } from 'node:net';
 import { join } from 'node:path';
+import { eventually } from '@kontor/testing';
 import { SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
@@ -16,6 +17,7 @@ afterAll(() => gateway.stop());
 
 interface Message {
   readonly type: string;
+  readonly id?: string;
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- specs look into answers of many shapes
   readonly payload?: any;
 }
@@ -238,6 +240,40 @@ const HOSTILE: readonly Hostile[] = [
     variables: { x: { $gt: '' } },
   },
   {
+    name: 'U+0000 in a variable',
+    code: 'BAD_USER_INPUT',
+    head: '($x: [String!])',
+    events: { arguments: '(types: $x)', selection: POSITION },
+    variables: { x: ['a', 'b\u0000'] },
+  },
+  {
+    name: 'half of a surrogate pair in a variable',
+    code: 'BAD_USER_INPUT',
+    head: '($x: [String!])',
+    events: { arguments: '(types: $x)', selection: POSITION },
+    variables: { x: ['\ud800'] },
+  },
+  {
+    name: 'U+0000 in the document',
+    code: 'BAD_USER_INPUT',
+    events: { arguments: '(types: ["\\u0000"])', selection: POSITION },
+  },
+  {
+    name: 'an unknown type of event',
+    code: 'BAD_USER_INPUT',
+    events: { arguments: '(types: ["RunStarted", "Nope"])' },
+  },
+  {
+    name: '16 aliases of the schema',
+    code: LIMIT,
+    document: `{ ${times(16, (n) => `a${n}: __schema { queryType { name } }`)} }`,
+  },
+  {
+    name: '16 aliases inside the schema',
+    code: LIMIT,
+    document: `{ __schema { ${times(16, (n) => `a${n}: types { name }`)} } }`,
+  },
+  {
     name: 'a position in the future',
     code: 'POSITION_IN_FUTURE',
     events: { arguments: '(after: "99999999")', selection: POSITION },
@@ -258,7 +294,8 @@ describe('hostile documents', () => {
     );
     expect(http.codes, http.text).toContain(code);
     expect(socket.codes, socket.text).toEqual(http.codes);
-    for (const { text } of [http, socket]) expect(text).not.toMatch(/Did you mean|stack|node_modules|\.[jt]s:\d/);
+    for (const { text } of [http, socket])
+      expect(text).not.toMatch(/Did you mean|stack|node_modules|\.[jt]s:\d|"http"/);
   });
 
   it('runs no query and no mutation on a socket, and no subscription over HTTP', async () => {
@@ -275,6 +312,12 @@ describe('hostile documents', () => {
   it('counts cost after variables are known', async () => {
     const list = 'query ($n: Int) { endpoints(first: $n) { nodes { endpoint } } }';
     expect((await overHttp(list, { n: 300_000 })).codes).toEqual(['COST_LIMIT']);
+    expect((await gateway.graphql(list, { variables: { n: 300_000 } })).status).toBe(400);
+    const nested = (size: string) =>
+      `endpoints(first: ${size}) { nodes { rollouts(first: ${size}) { nodes { state } } } }`;
+    // A default counts as much as what was sent.
+    expect((await overHttp(`query ($n: Int = 100) { ${nested('$n')} }`, {})).codes).toEqual(['COST_LIMIT']);
+    expect((await overHttp(`query ($n: Int = 10) { ${nested('$n')} }`, {})).codes).toEqual([]);
     const ids = Array.from({ length: 6000 }, () => 'x');
     expect((await overHttp('query ($ids: [ID!]!) { nodes(ids: $ids) { id } }', { ids })).codes).toEqual(['COST_LIMIT']);
   });
@@ -294,6 +337,54 @@ describe('hostile peers', () => {
       expect((await peer.closed).code).toBe(4403);
       expect(peer.messages).toEqual([]);
     }
+  });
+
+  it('are refused a 21st subscription, and lose no place by one that was refused or has ended', async () => {
+    const peer = await openPeer();
+    await peer.until(({ type }) => type === 'connection_ack');
+    const subscribe = (id: string, query: string): void =>
+      peer.send({ type: 'subscribe', id, payload: { query: `subscription { ${query} }` } });
+    const answerTo = (wanted: string) => peer.until(({ id, type }) => id === wanted && type !== 'next');
+    for (let n = 0; n < 25; n += 1) {
+      subscribe(`wrong-${n}`, 'events { nothing }');
+      expect((await answerTo(`wrong-${n}`))?.payload[0].extensions.code).toBe(INVALID);
+    }
+    for (let n = 0; n < 20; n += 1) subscribe(`open-${n}`, 'events { __typename }');
+    subscribe('one-more', 'events { __typename }');
+    expect((await answerTo('one-more'))?.payload[0]).toMatchObject({
+      message: 'At most 20 subscriptions run on one socket.',
+      extensions: { code: LIMIT },
+    });
+    peer.send({ type: 'complete', id: 'open-7' });
+    subscribe('instead', 'events(after: "99999999") { __typename }');
+    expect((await peer.until(({ id }) => id === 'instead'))?.payload.errors[0].extensions.code).toBe(
+      'POSITION_IN_FUTURE',
+    );
+    peer.socket.terminate();
+  });
+
+  it('are refused an 11th socket, and let in when one has closed', async () => {
+    const peers = await Promise.all(Array.from({ length: 10 }, () => openPeer()));
+    for (const peer of peers) await peer.until(({ type }) => type === 'connection_ack');
+    const more = await openPeer();
+    expect(await more.closed).toEqual({ code: 4911, reason: 'at most 10 sockets for one sign-in' });
+    peers[0]?.socket.close();
+    await peers[0]?.closed;
+    await eventually(async () => {
+      const again = await openPeer();
+      const isIn = (await again.until(({ type }) => type === 'connection_ack')) !== undefined;
+      again.socket.terminate();
+      return isIn;
+    });
+    for (const { socket } of peers) socket.terminate();
+  });
+
+  it('that speak another subprotocol are closed with 4406', async () => {
+    const socket = new WebSocket(`${gateway.server.url.replace('http', 'ws')}/graphql`, 'graphql-ws');
+    socket.once('error', () => undefined); // 'close' follows
+    expect(await new Promise((resolve) => socket.once('close', resolve))).toBeOneOf([1006, 4406]);
+    const none = new WebSocket(`${gateway.server.url.replace('http', 'ws')}/graphql`);
+    expect(await new Promise((resolve) => none.once('close', resolve))).toBe(4406);
   });
 
   it('are closed for a subscription before the sign-in', async () => {
@@ -336,18 +427,23 @@ describe('hostile peers', () => {
     expect(await upgrade('/graphql', { origin: 'null' })).toBe('HTTP/1.1 403 Forbidden');
   });
 
-  it('are closed when their token expires', async () => {
+  it('are closed when their token expires while they listen, and not let in with an expired one', async () => {
     const { privateKey, publicKey } = generateKeyPairSync('ed25519');
     await writeFile(join(gateway.keysDir, 'token.pub.pem'), publicKey.export({ type: 'spki', format: 'pem' }));
-    const token = await new SignJWT({ kind: 'person', roles: [], ws: 'default' })
-      .setProtectedHeader({ alg: 'EdDSA' })
-      .setSubject('ada')
-      .setIssuedAt()
-      .setExpirationTime('2s')
-      .sign(privateKey);
-    const peer = await openPeer({ Authorization: `Bearer ${token}` });
+    const tokenFor = (seconds: number): Promise<string> =>
+      new SignJWT({ kind: 'person', roles: [], ws: 'default' })
+        .setProtectedHeader({ alg: 'EdDSA' })
+        .setSubject('ada')
+        .setIssuedAt()
+        .setExpirationTime(Math.floor(Date.now() / 1000) + seconds)
+        .sign(privateKey);
+    const peer = await openPeer({ Authorization: `Bearer ${await tokenFor(2)}` });
     expect(await peer.until(({ type }) => type === 'connection_ack')).toBeDefined();
+    peer.send({ type: 'subscribe', id: '1', payload: { query: 'subscription { events { __typename } }' } });
     expect(await peer.closed).toEqual({ code: 4403, reason: 'the sign-in has expired' });
+    const late = await openPeer({ Authorization: `Bearer ${await tokenFor(-60)}` });
+    expect((await late.closed).code).toBe(4403);
+    expect(late.messages).toEqual([]);
   });
 
   it('that read too slowly get Lagged and 4910, and lose nothing when they come back', async () => {

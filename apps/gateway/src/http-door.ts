@@ -1,7 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { Unauthenticated } from './auth/authenticator.js';
-import { refuseForeign } from '@kontor/service/process';
-import type { Principal } from './auth/principal.js';
+import { type Principal, refuseForeign, Unauthenticated } from '@kontor/service/process';
 import type { Gateway } from './gateway.js';
 
 declare module 'fastify' {
@@ -15,6 +13,12 @@ declare module 'fastify' {
 export const GRAPHQL_PATH = '/graphql';
 /** A document and its variables. Artifacts and batches of the MLflow face have limits of their own. */
 export const MAX_GRAPHQL_BODY_BYTES = 256 * 1024;
+// Clients of the API send a Bearer token. A browser offers a form for Basic, and takes the token as the password. Two
+// headers, because Chromium looks at the first challenge of each header only and asks nobody for a Bearer.
+const CHALLENGES = [
+  'Basic realm="Kontor: any name, and a token of kontor token as password", charset="UTF-8"',
+  'Bearer realm="kontor"',
+];
 /** A supervisor has no token, and the answers hold nothing but positions. */
 const OPEN_ROUTES = new Set(['/health', '/health/live', '/health/ready', '/version']);
 
@@ -42,7 +46,7 @@ export const guardDoor = (app: FastifyInstance, { authenticator, config }: Gatew
       if (!(error instanceof Unauthenticated)) throw error;
       return reply
         .code(401)
-        .header('www-authenticate', 'Bearer realm="kontor"')
+        .header('www-authenticate', CHALLENGES)
         .send({ error_code: 'UNAUTHENTICATED', message: error.message });
     }
   });

@@ -1,8 +1,9 @@
+import { upcasters } from '@kontor/domain/contexts';
 import { createPool, type ReadModelVerdict, verifyReadModels } from '@kontor/event-store';
-import { ConfigError, replayConfig } from './config.js';
+import { ConfigError } from '@kontor/service/process';
+import { replayConfig } from './config.js';
 import { SCHEMA } from './gateway.js';
 import { entities } from './graphql/entities.js';
-import { UPCASTERS } from './upcasters.js';
 
 const BAR_CELLS = 24;
 const NAME_CELLS = 20;
@@ -36,7 +37,7 @@ const replay = async (): Promise<number> => {
       pool,
       schema: SCHEMA,
       readModels: entities,
-      upcasters: UPCASTERS,
+      upcasters,
       onProgress: ({ name, position, upTo }) => {
         if (!process.stderr.isTTY) return;
         const share = upTo === 0n ? 1 : Number(position) / Number(upTo);

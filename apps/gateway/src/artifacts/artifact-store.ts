@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { Readable, Transform } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { artifactFile } from '@kontor/service/process';
 
@@ -31,25 +31,29 @@ export class ArtifactStore {
   /**
    * Stores a stream of bytes under its SHA-256. Durable when it returns: the file and its name are on disk.
    *
-   * @throws UploadAborted if the source fails.
+   * @throws UploadAborted if the source fails; the error of the file system (a full disk) as it is. Nothing is stored then.
    */
   async put(source: Readable): Promise<StoredArtifact> {
     const incoming = join(this.dir, 'incoming', randomUUID());
     await mkdir(dirname(incoming), { recursive: true });
     const hash = createHash('sha256');
     let sizeBytes = 0;
-    const measure = new Transform({
-      transform(chunk: Buffer, _encoding, done) {
-        hash.update(chunk);
-        sizeBytes += chunk.length;
-        done(null, chunk);
-      },
-    });
+    const measured = async function* (): AsyncGenerator<Buffer> {
+      try {
+        for await (const chunk of source as AsyncIterable<Buffer>) {
+          hash.update(chunk);
+          sizeBytes += chunk.length;
+          yield chunk;
+        }
+      } catch (cause) {
+        throw new UploadAborted({ cause });
+      }
+    };
     try {
-      await pipeline(source, measure, createWriteStream(incoming, { flags: 'wx', flush: true }));
-    } catch (cause) {
+      await pipeline(measured, createWriteStream(incoming, { flags: 'wx', flush: true }));
+    } catch (error) {
       await rm(incoming, { force: true });
-      throw new UploadAborted({ cause });
+      throw error;
     }
     const digest = `sha256:${hash.digest('hex')}`;
     const file = artifactFile(this.dir, digest);

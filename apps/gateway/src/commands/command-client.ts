@@ -1,10 +1,9 @@
 import { type KeyObject, randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type CommandReply, sendCommand } from '@kontor/messaging';
-import { signAssertion } from '@kontor/service/process';
+import { mayCommand, type Principal, signAssertion } from '@kontor/service/process';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { v7 as uuidv7 } from 'uuid';
-import { mayCommand, type Principal } from '../auth/principal.js';
 
 export type ContextName = 'registry' | 'deployment' | 'monitoring' | 'governance';
 
@@ -36,6 +35,9 @@ const SIGN_OF_LIFE_TIMEOUT_MS = 500;
 /** Pauses before the further tries: a restarting service is back within about a second. */
 const RETRY_AFTER_MS: readonly number[] = [100, 400, 1_000];
 
+/** What the headers of a command take of the broker's largest message: an assertion of some hundred bytes, with room. */
+const ASSERTION_BYTES = 4_096;
+
 /** A new command id: UUIDv7. */
 export const newCommandId = (): string => uuidv7();
 
@@ -45,6 +47,16 @@ export class CommandClient {
     private readonly nats: NatsConnection,
     private readonly key: KeyObject,
   ) {}
+
+  /** Whether the broker answers now. */
+  async isConnected(): Promise<boolean> {
+    if (this.nats.isClosed()) return false;
+    const answer = this.nats.rtt().then(
+      () => true,
+      () => false,
+    );
+    return Promise.race([answer, delay(SIGN_OF_LIFE_TIMEOUT_MS, false, { ref: false })]);
+  }
 
   /**
    * Whether a service of the context answers now. An unsigned command is refused by every service before it does
@@ -65,7 +77,8 @@ export class CommandClient {
   /**
    * Sends one command and waits for its outcome. Retries are safe: the log remembers the command id.
    *
-   * @returns the service's reply; `UNAVAILABLE` after the last try; `FORBIDDEN` for a principal that only reads.
+   * @returns the service's reply; `UNAVAILABLE` after the last try; `FORBIDDEN` for a principal that only reads; `INVALID` for a
+   *   command that the broker would not take.
    */
   async send(options: SendOptions): Promise<SendResult> {
     const { context, type, data, principal } = options;
@@ -83,6 +96,11 @@ export class CommandClient {
       ...(options.traceparent !== undefined && { traceparent: options.traceparent }),
     };
     const payload = Buffer.from(JSON.stringify({ type, data, metadata }));
+    const { max_payload: mostBytes } = this.nats.info ?? {};
+    if (mostBytes !== undefined && payload.length > mostBytes - ASSERTION_BYTES) {
+      const message = `the command ${type} has ${payload.length} bytes; allowed are ${mostBytes - ASSERTION_BYTES}`;
+      return { outcome: 'failed', code: 'INVALID', message, correlationId };
+    }
     for (const pauseMs of [...RETRY_AFTER_MS, undefined]) {
       // A fresh assertion per try: the one of the first try may have expired.
       const { actor, workspace } = principal;

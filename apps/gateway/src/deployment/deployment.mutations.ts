@@ -18,25 +18,26 @@ import { endpointEntity, rolloutEntity } from './deployment.entities.js';
 type Data<Type extends keyof typeof deploymentCommands> = z.input<(typeof deploymentCommands)[Type]>;
 
 const requestRollout = async (
-  { endpoint, modelName, version: number, strategy }: RequestRolloutInput,
+  { endpoint, modelName, version, strategy }: RequestRolloutInput,
   commandId: string,
   context: GraphContext,
 ): Promise<Data<'RequestRollout'>> => {
-  const version = await versionByName({ modelName, number }, undefined, context);
-  if (!version || version.deleted) {
-    throw new InputProblem(`version: there is no version ${number} of ${JSON.stringify(modelName)}`, ['version']);
+  const registered = await versionByName({ modelName, version }, undefined, context);
+  if (!registered || registered.deleted) {
+    throw new InputProblem(`version: there is no version ${version} of ${JSON.stringify(modelName)}`, ['version']);
   }
-  const { artifacts } = version;
+  const { artifacts } = registered;
   if (!artifacts?.servable) {
-    const problem = `version: ${modelName} ${number} has no file that can be served: exactly one model.onnx or decision-table.json`;
+    const problem = `version: ${modelName} ${version} has no file that can be served: exactly one model.onnx or decision-table.json`;
     throw new InputProblem(problem, ['version']);
   }
-  const { manifestDigest, servable } = artifacts;
+  const { manifestDigest, servable, files } = artifacts;
   return {
     rolloutId: commandId,
     endpoint,
-    version: { modelName, version: number, manifestDigest },
+    version: { modelName, version, manifestDigest },
     servable,
+    files: files.map((file) => ({ ...file })),
     strategy: { steps: strategy.steps.map((step) => ({ ...step })) },
   };
 };

@@ -185,6 +185,35 @@ describe('endpoints', () => {
     projectionSpec(endpoints).given(events).thenRows({ 'default/credit': row });
   });
 
+  it('name what still holds after the use case was resumed', () => {
+    const own = { reason: 'Numbers look wrong.', by: 'grace', at: '2026-06-01T11:59:59Z' };
+    const other = { endpoint, reason: 'Complaints.', by: 'olga', at: '2026-06-01T12:00:00Z' };
+    const events = recorded<DeploymentEvent>([
+      { stream, type: 'EndpointCreated', data: created },
+      { stream, type: 'EndpointSuspended', data: { endpoint, ...own, byUseCase: false } },
+      { stream, type: 'EndpointSuspended', data: { ...other, byUseCase: true } },
+      { stream, type: 'UseCaseSuspensionLifted', data: { ...other, suspension: own } },
+    ]);
+    const row = { ...endpointRow, routeVersion: 0, revisions: [] };
+    projectionSpec(endpoints)
+      .given(events)
+      .thenRows({ 'default/credit': { ...row, suspension: own } });
+  });
+
+  it('show what a process said of a revision that stays in service', () => {
+    const reason = 'The digest is another one.';
+    const events = recorded<DeploymentEvent>([
+      { stream, type: 'EndpointCreated', data: created },
+      added('r1', 1, 'a'),
+      loaded('r1', 'a'),
+      { stream, type: 'LoadFailureReported', data: { endpoint, revisionId: 'r1', reason } },
+    ]);
+    const doubted = { ...revision('r1', 1, 'a', 1, 2), weightBps: 0, failure: reason };
+    projectionSpec(endpoints)
+      .given(events)
+      .thenRows({ 'default/credit': { ...endpointRow, routeVersion: 0, revisions: [doubted] } });
+  });
+
   it('keep the reason why a revision could not be loaded', () => {
     const reason = 'The digest is another one.';
     const events = recorded<DeploymentEvent>([

@@ -47,12 +47,14 @@ export const endpoints: Projection<EndpointRow, DeploymentEvent> = {
     'RevisionAdded',
     'RevisionLoaded',
     'RevisionFailed',
+    'LoadFailureReported',
     'RolloutRequested',
     'RolloutRefused',
     'WeightSet',
     'RolloutAborted',
     'RolloutPromoted',
     'EndpointSuspended',
+    'UseCaseSuspensionLifted',
     'EndpointResumed',
   ],
   keys: ({ workspace, data }) => [rowKey(workspace, data.endpoint)],
@@ -103,6 +105,8 @@ export const endpoints: Projection<EndpointRow, DeploymentEvent> = {
       }
       case 'RevisionFailed':
         return withRevision(row, event.data.revisionId, { state: 'FAILED', failure: event.data.reason });
+      case 'LoadFailureReported':
+        return withRevision(row, event.data.revisionId, { failure: event.data.reason });
       case 'WeightSet': {
         const weights = new Map(event.data.weights.map(({ revisionId, weightBps }) => [revisionId, weightBps]));
         return {
@@ -124,6 +128,8 @@ export const endpoints: Projection<EndpointRow, DeploymentEvent> = {
         const { reason, by, at } = event.data;
         return { ...row, suspension: { reason, by, at } };
       }
+      case 'UseCaseSuspensionLifted':
+        return { ...row, suspension: event.data.suspension };
       case 'EndpointResumed':
         return { ...row, suspension: null };
       default:

@@ -26,10 +26,10 @@ const mayRun = (text) => {
   }
 };
 
-/** Asks the question of the link once, as soon as the editor holds it and the schema is there. */
+/** Asks the question of the link once, as soon as the editor holds it and the schema is there, or known to be hidden. */
 const LinkedQuery = () => {
-  const isReady = useGraphiQL(({ queryEditor, responseEditor, schema }) =>
-    Boolean(queryEditor && responseEditor && schema),
+  const isReady = useGraphiQL(({ queryEditor, responseEditor, schema, fetchError }) =>
+    Boolean(queryEditor && responseEditor && (schema || fetchError)),
   );
   const { run } = useGraphiQLActions();
   const hasRun = useRef(false);

@@ -29,16 +29,20 @@ const toSubject = {
   row: ({ subject }: { subject: { manifestDigest: string } }) => [subject.manifestDigest],
 } as const;
 
-/** Parts that the SDL shows as free JSON are parsed here, so that what is sent has the command's type. */
-const parsed = <Schema extends z.ZodType>(schema: Schema, value: unknown, name: string): z.input<Schema> => {
+/**
+ * Parts that the SDL shows as free JSON or under another name are parsed here, so that what is sent has the command's
+ * type, and a problem the name that the client knows.
+ */
+const parsed = <Schema extends z.ZodType>(schema: Schema, value: unknown, ...place: string[]): z.input<Schema> => {
   const result = schema.safeParse(value);
   if (result.success) return value as z.input<Schema>;
   const [issue] = result.error.issues;
-  const path = [name, ...(issue?.path ?? []).map(String)];
+  const path = [...place, ...(issue?.path ?? []).map(String)];
   throw new InputProblem(`${path.join('.')}: ${issue?.message ?? 'is not allowed'}`, path);
 };
 
-const { ClassifyUseCase, RecordEvidence } = governanceCommands;
+const { ActivatePolicy, ClassifyUseCase, RecordEvidence } = governanceCommands;
+const ruleIdSchema = ActivatePolicy.shape.rules.element.shape.id;
 
 /** Use cases, policies, approvals and evidence as people change them. */
 export const governanceMutations: Pick<Resolvers, 'Mutation'> = {
@@ -74,7 +78,16 @@ export const governanceMutations: Pick<Resolvers, 'Mutation'> = {
       name: 'ActivatePolicy',
       context: 'governance',
       type: 'ActivatePolicy',
-      data: (input: ActivatePolicyInput): Data<'ActivatePolicy'> => withoutCommandId(input),
+      data: ({ policyId, environment, tiers, rules }: ActivatePolicyInput): Data<'ActivatePolicy'> => ({
+        policyId,
+        environment,
+        tiers: [...tiers],
+        rules: rules.map(({ ruleId, ...rule }, index) => ({
+          ...rule,
+          requires: [...rule.requires],
+          id: parsed(ruleIdSchema, ruleId, 'rules', String(index), 'ruleId'),
+        })),
+      }),
       field: 'policy',
       entity: policyEntity,
       row: ({ policyId }) => [policyId],
@@ -88,6 +101,11 @@ export const governanceMutations: Pick<Resolvers, 'Mutation'> = {
         expiresAt: input.expiresAt ?? null,
         approvalId: commandId,
       }),
+      refused: ({ approvals, refusedApprovals }, commandId) => {
+        if (approvals.some(({ approvalId }) => approvalId === commandId)) return undefined;
+        const { reason, sentence } = refusedApprovals.at(-1) ?? {};
+        return reason && sentence ? { rejection: reason, message: sentence, details: {} } : undefined;
+      },
     }),
     revokeApproval: mutation({
       ...toSubject,

@@ -45,8 +45,7 @@ export const commonResolvers = {
     },
   },
   VersionRef: {
-    modelVersion: (ref, _args, context) =>
-      versionByName({ modelName: ref.modelName, number: ref.version }, ref, context),
+    modelVersion: (ref, _args, context) => versionByName(ref, ref, context),
     subject: (ref, _args, context) => readOne(subjectEntity, [ref.manifestDigest], ref, context),
   },
 } satisfies Resolvers;

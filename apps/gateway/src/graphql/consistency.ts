@@ -1,7 +1,10 @@
-import { parsePosition, type Position } from '@kontor/event-sourcing';
-import { type AppliedPosition, ConsistencyTimeout, DEFAULT_WAIT_MS, MAX_WAIT_MS } from '@kontor/event-store';
+import { latest, parsePosition, type Position } from '@kontor/event-sourcing';
+import { type AppliedPosition, ConsistencyTimeout, DEFAULT_WAIT_MS } from '@kontor/event-store';
 import type pg from 'pg';
 import { requestError } from './errors.js';
+
+/** The longest wait that a client may ask for. */
+const MAX_WAIT_MS = 5_000;
 
 /** A log is known by its origin and epoch: a token of another installation, or from before a restore, is refused. */
 export interface LogIdentity {
@@ -9,10 +12,11 @@ export interface LogIdentity {
   readonly epoch: Position;
 }
 
-/** Where the log and the read models stand. */
-export interface LogState extends LogIdentity {
-  readonly head: Position;
+/** Where the read models stand, and the log beside them. */
+export interface Standing {
+  /** What all read models have applied: the position of a read. */
   readonly position: Position;
+  readonly head: Position;
   /** Age of the oldest event that is not applied yet; 0 when all are. */
   readonly lagMs: number;
 }
@@ -30,8 +34,19 @@ export const readLogIdentity = async (pool: pg.Pool): Promise<LogIdentity> => {
 export const encodeToken = ({ origin, epoch }: LogIdentity, position: Position): string =>
   Buffer.from(JSON.stringify([origin, String(epoch), String(position)])).toString('base64url');
 
-/** @throws CONSISTENCY_TOKEN_INVALID for another log's token, an older epoch's, or no token at all. */
-export const decodeToken = ({ origin, epoch }: LogIdentity, token: string): Position => {
+/**
+ * The position of a token. Several, separated by commas (an HTTP client joins headers of one name so), ask for the
+ * latest of them: a reader of two writers sees both.
+ *
+ * @throws CONSISTENCY_TOKEN_INVALID for another log's token, an older epoch's, or no token at all.
+ */
+export const decodeTokens = (log: LogIdentity, tokens: string): Position =>
+  tokens
+    .split(',')
+    .map((token) => decodeToken(log, token.trim()))
+    .reduce(latest);
+
+const decodeToken = ({ origin, epoch }: LogIdentity, token: string): Position => {
   const invalid = () =>
     requestError('CONSISTENCY_TOKEN_INVALID', 'Kontor-Consistency: not a token of this log; ask again without it');
   let parts: unknown;
@@ -56,22 +71,53 @@ export const waitMsOf = (header: string | undefined): number => {
   return waitMs;
 };
 
-/** Waits for a position. @throws CONSISTENCY_TIMEOUT with `reached`, `wanted`, `retryAfterMs`; never a stale answer. */
+/**
+ * Waits for a position.
+ *
+ * @throws CONSISTENCY_TIMEOUT with `reached`, `wanted`, `retryAfterMs`, and the token to come back with; never a stale
+ * answer.
+ */
 export const waitFor = async (
-  applied: AppliedPosition,
+  { applied, identity }: { readonly applied: AppliedPosition; readonly identity: LogIdentity },
   position: Position,
   waitMs: number = DEFAULT_WAIT_MS,
 ): Promise<Position> => {
   try {
     return await applied.waitUntilProcessed(position, waitMs);
   } catch (error) {
-    if (!(error instanceof ConsistencyTimeout)) throw error;
-    throw requestError('CONSISTENCY_TIMEOUT', error.message, {
-      reached: String(error.reached),
-      wanted: String(error.wanted),
-      retryAfterMs: error.retryAfterMs,
-    });
+    throw asTimeout(identity, error);
   }
+};
+
+/** The error of a wait as a client sees it; any other error as it is. */
+export const asTimeout = (identity: LogIdentity, error: unknown): unknown => {
+  if (!(error instanceof ConsistencyTimeout)) return error;
+  const { message, reached, wanted, retryAfterMs } = error;
+  return requestError('CONSISTENCY_TIMEOUT', message, {
+    reached: String(reached),
+    wanted: String(wanted),
+    retryAfterMs,
+    token: encodeToken(identity, wanted),
+  });
+};
+
+/**
+ * Calls that come while one runs share the next run, so that what each gets was read after it asked, and a thousand
+ * readers cost no more statements than the database answers one after the other.
+ */
+export const shared = <Value>(run: () => Promise<Value>): (() => Promise<Value>) => {
+  let running: Promise<unknown> = Promise.resolve();
+  let next: Promise<Value> | undefined;
+  return () =>
+    (next ??= running.then(() => {
+      next = undefined;
+      const result = run();
+      running = result.then(
+        () => undefined,
+        () => undefined,
+      );
+      return result;
+    }));
 };
 
 /** How far behind the log a position is. */

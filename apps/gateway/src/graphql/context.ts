@@ -1,4 +1,4 @@
-import type { Principal } from '../auth/principal.js';
+import type { Principal } from '@kontor/service/process';
 import type { CommandClient } from '../commands/command-client.js';
 import type { LogReader } from '../log/log-reader.js';
 import type { SocketControl } from '../subscriptions/socket-door.js';
@@ -15,6 +15,8 @@ export interface GraphContext {
   readonly commands: CommandClient;
   /** The position of the operation, chosen once before the first resolver. */
   readonly moment: Moment;
+  /** How late the read models were at that moment. */
+  readonly lagMs: number;
   /** The newest position that this answer shows: the moment, or that of the last mutation. */
   shown: bigint;
   /** Present on a socket. */

@@ -1,5 +1,25 @@
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
+import pg from 'pg';
+import { isDatabaseAway, STATEMENT_CANCELLED } from '../database-away.js';
 import { withoutSuggestions } from './limits.js';
+
+/** A restart of PostgreSQL takes about this long. */
+const DATABASE_RETRY_AFTER_MS = 1_000;
+
+/** Failures that are no bug: what a client is told, and whether asking again helps. */
+const expected = (error: unknown): GraphQLError | undefined => {
+  if (isDatabaseAway(error)) {
+    return new GraphQLError('The database does not answer. Asking again later is safe.', {
+      extensions: { code: 'SERVICE_UNAVAILABLE', retryAfterMs: DATABASE_RETRY_AFTER_MS },
+    });
+  }
+  if (error instanceof pg.DatabaseError && error.code === STATEMENT_CANCELLED) {
+    return new GraphQLError('The answer took longer than 10 s. Ask for fewer rows.', {
+      extensions: { code: 'TIMEOUT' },
+    });
+  }
+  return undefined;
+};
 
 /** Codes that a client caused and can act on; everything else is a bug of ours and shows nothing but an id. */
 const ours = (error: GraphQLError): boolean =>
@@ -16,7 +36,7 @@ export const errorFormatter =
   (error: unknown): GraphQLFormattedError => {
     if (error instanceof GraphQLError && ours(error)) {
       const { message, locations, path, extensions } = error;
-      const { stacktrace: _, limit, ...shown } = extensions;
+      const { stacktrace: _stack, http: _status, limit, ...shown } = extensions;
       return {
         message: withoutSuggestions(message),
         ...(locations && { locations }),
@@ -25,8 +45,13 @@ export const errorFormatter =
       };
     }
     const correlationId = newId();
-    report(error instanceof GraphQLError ? (error.originalError ?? error) : error, correlationId);
+    const cause = error instanceof GraphQLError ? (error.originalError ?? error) : error;
+    report(cause, correlationId);
     const path = error instanceof GraphQLError ? error.path : undefined;
+    const known = expected(cause);
+    if (known) {
+      return { message: known.message, ...(path && { path }), extensions: { ...known.extensions, correlationId } };
+    }
     return {
       message: 'Something failed inside. The correlation id finds it in the log of the gateway.',
       ...(path && { path }),

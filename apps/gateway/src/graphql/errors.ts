@@ -14,6 +14,7 @@ export type RequestErrorCode =
   | 'SERVICE_UNAVAILABLE'
   | 'TIME_BEFORE_FIRST'
   | 'TIME_IN_FUTURE'
+  | 'TIMEOUT'
   | 'UNAUTHENTICATED';
 
 /** An error of the request: the message names what is wrong and what is allowed, and reaches the client as it is. */
@@ -22,3 +23,7 @@ export const requestError = (
   message: string,
   details: Readonly<Record<string, unknown>> = {},
 ): GraphQLError => new GraphQLError(message, { extensions: { code, ...details } });
+
+/** The error with the status that HTTP answers with; Apollo would take what is thrown before an operation runs for its own failure. */
+export const withStatus = (error: GraphQLError, status: number): GraphQLError =>
+  new GraphQLError(error.message, { extensions: { ...error.extensions, http: { status } } });

@@ -7,6 +7,7 @@ import { makeExecutableSchema } from '@graphql-tools/schema';
 import { printSchemaWithDirectives } from '@graphql-tools/utils';
 import { lexicographicSortSchema, parse } from 'graphql';
 import prettier from 'prettier';
+import { enums } from './enums.js';
 import { SDL_FILES } from './sdl-files.js';
 
 /** Generated files stand beside the sources, whether this runs from them or built. */
@@ -42,6 +43,8 @@ const MAPPERS: Readonly<Record<string, string>> = {
       [`${type}Connection`, `Connection<import('../../${file}.js').${row}>`],
     ]),
   ),
+  // Without a mapper of its own, the generator types the fields of an enum with internal values as null.
+  ...Object.fromEntries(Object.keys(enums).map((name) => [name, name])),
   Query: 'Momentary | undefined',
   Metric: `import('../../registry/runs.projection.js').RunRow['metrics'][number]`,
   ModelAlias: `import('../mapped.js').ModelAliasParent`,
@@ -66,6 +69,7 @@ export const generate = async (): Promise<ReadonlyMap<string, string>> => {
   const printed = `${printSchemaWithDirectives(schema)}\n`;
   const config = {
     enumsAsTypes: true,
+    enumValues: enums,
     useTypeImports: true,
     maybeValue: 'T | null | undefined',
     strictScalars: true,

@@ -1,13 +1,16 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { isObjectType, isUnionType } from 'graphql';
+import { GraphQLError, isEnumType, isInputObjectType, isObjectType, isUnionType } from 'graphql';
+import pg from 'pg';
 import { describe, expect, it } from 'vitest';
-import { encodeToken, decodeToken } from './consistency.js';
+import { decodeTokens, encodeToken, shared } from './consistency.js';
 import { decodeCursor, encodeCursor } from './connection.js';
+import { errorFormatter } from './error-format.js';
 import { generate } from './generate.js';
 import { withoutNulls } from './mutate.js';
 import { fromNodeId, toNodeId } from './node-id.js';
-import { loaderKey } from './rows.js';
+import { listKey, loaderKey } from './rows.js';
+import { scalars } from './scalars.js';
 import { buildSchema } from './schema.js';
 
 /** The code generator takes some three seconds, more on a machine that is busy with other specs. */
@@ -41,6 +44,45 @@ describe('the schema', () => {
     }
   });
 
+  it('takes and gives clientMutationId as one type', async () => {
+    const schema = await buildSchema();
+    const echoes = Object.values(schema.getTypeMap()).flatMap((type) => {
+      const field = isObjectType(type) || isInputObjectType(type) ? type.getFields()['clientMutationId'] : undefined;
+      return field ? [`${type.name} ${String(field.type)}`] : [];
+    });
+    expect(echoes.length).toBeGreaterThan(40);
+    expect(echoes.filter((echo) => !echo.endsWith(' ID'))).toEqual([]);
+  });
+
+  it('names the values of all enums in one way', async () => {
+    const schema = await buildSchema();
+    const values = Object.values(schema.getTypeMap()).flatMap((type) =>
+      isEnumType(type) && !type.name.startsWith('__') ? type.getValues().map(({ name }) => `${type.name} ${name}`) : [],
+    );
+    expect(values.length).toBeGreaterThan(60);
+    expect(values.filter((value) => !/ [A-Z][A-Z0-9_]*$/.test(value))).toEqual([]);
+  });
+
+  it('gives every list the same shape', async () => {
+    const schema = await buildSchema();
+    const lists = Object.values(schema.getTypeMap()).filter(
+      (type) => isObjectType(type) && /Connection$/.test(type.name),
+    );
+    expect(lists.length).toBeGreaterThan(15);
+    for (const list of lists) {
+      const row = list.name.replace(/Connection$/, '');
+      const fields = isObjectType(list) ? Object.values(list.getFields()) : [];
+      expect(Object.fromEntries(fields.map(({ name, type }) => [name, String(type)])), list.name).toEqual({
+        edges: `[${row}Edge!]!`,
+        nodes: `[${row}!]!`,
+        pageInfo: 'PageInfo!',
+        position: 'LogPosition!',
+        totalCount: 'Int!',
+        totalCountExact: 'Boolean!',
+      });
+    }
+  });
+
   it('refetches every entity: each type with an id is a node', async () => {
     const schema = await buildSchema();
     for (const type of Object.values(schema.getTypeMap())) {
@@ -57,10 +99,19 @@ describe('opaque texts', () => {
   const log = { origin: 'kontor.test/log', epoch: 1n };
 
   it('give a position back to the log that made the token, and to no other', () => {
-    expect(decodeToken(log, encodeToken(log, 7n))).toBe(7n);
-    expect(() => decodeToken({ ...log, epoch: 2n }, encodeToken(log, 7n))).toThrow('not a token of this log');
-    expect(() => decodeToken({ ...log, origin: 'x' }, encodeToken(log, 7n))).toThrow('not a token of this log');
-    expect(() => decodeToken(log, 'junk')).toThrow('not a token of this log');
+    expect(decodeTokens(log, encodeToken(log, 7n))).toBe(7n);
+    expect(() => decodeTokens({ ...log, epoch: 2n }, encodeToken(log, 7n))).toThrow('not a token of this log');
+    expect(() => decodeTokens({ ...log, origin: 'x' }, encodeToken(log, 7n))).toThrow('not a token of this log');
+    expect(() => decodeTokens(log, 'junk')).toThrow('not a token of this log');
+  });
+
+  it('merge to the later position, whatever their order, and refuse a list with a foreign one', () => {
+    const [three, seven] = [encodeToken(log, 3n), encodeToken(log, 7n)];
+    for (const list of [`${three}, ${seven}`, `${seven},${three}`, `${seven},${seven},${three}`]) {
+      expect(decodeTokens(log, list)).toBe(7n);
+    }
+    expect(() => decodeTokens(log, `${seven}, ${encodeToken({ ...log, origin: 'x' }, 3n)}`)).toThrow('not a token');
+    expect(() => decodeTokens(log, `${seven},`)).toThrow('not a token');
   });
 
   it('bind a cursor to its list', () => {
@@ -77,11 +128,102 @@ describe('opaque texts', () => {
     expect(fromNodeId('junk', 'default')).toBeUndefined();
   });
 
-  it('keep two moments of one row apart in a loader', () => {
+  it('keep two moments of one row or list apart in a loader', () => {
     expect(loaderKey({ key: 'a', position: 1n })).not.toBe(loaderKey({ key: 'a', position: 2n }));
+    const list = { workspace: 'default', values: ['a'] };
+    expect(listKey({ ...list, position: 1n })).not.toBe(listKey({ ...list, position: 2n }));
+    expect(listKey({ ...list, position: 1n })).not.toBe(listKey({ ...list, workspace: 'b', position: 1n }));
   });
 
   it('drop null members of an input at every depth', () => {
     expect(withoutNulls({ a: null, b: [{ c: null, d: 1 }] })).toEqual({ b: [{ d: 1 }] });
+  });
+});
+
+describe('scalars', () => {
+  const isRefused = (name: 'DateTime' | 'LogPosition' | 'Digest', value: unknown): boolean => {
+    try {
+      scalars[name].parseValue(value);
+      return false;
+    } catch {
+      return true;
+    }
+  };
+
+  it('take an instant only if the calendar and the database have it', () => {
+    for (const instant of ['2026-06-01T12:00:00Z', '2024-02-29T23:59:59.999999+05:30', '0001-01-01T00:00:00-15:59']) {
+      expect(isRefused('DateTime', instant), instant).toBe(false);
+    }
+    const none = ['2026-02-30T00:00:00Z', '2025-02-29T00:00:00Z', '2026-06-01T24:00:00Z', '2026-06-01T12:00:60Z'];
+    const unzoned = ['2026-06-01T12:00:00', '2026-06-01', '2026-06-01T12:00:00+16:00', '0000-01-01T00:00:00Z', 7, null];
+    for (const text of [...none, ...unzoned]) expect(isRefused('DateTime', text), String(text)).toBe(true);
+  });
+
+  it('take a position as a decimal text alone', () => {
+    for (const position of ['0', '7', '9223372036854775807']) expect(isRefused('LogPosition', position)).toBe(false);
+    for (const text of ['9223372036854775808', '07', '-1', '1.0', ' 1', '', 'x', 1, 1n, null]) {
+      expect(isRefused('LogPosition', text), String(text)).toBe(true);
+    }
+  });
+});
+
+describe('a shared read', () => {
+  it('answers whoever asks while one runs from the next run, once for all of them', async () => {
+    const runs: (() => void)[] = [];
+    const read = shared(async () => {
+      const number = runs.length + 1;
+      await new Promise<void>((resolve) => runs.push(resolve));
+      return number;
+    });
+    const first = [read(), read()];
+    await new Promise(setImmediate);
+    const later = [read(), read(), read()];
+    runs[0]?.();
+    expect(await Promise.all(first)).toEqual([1, 1]);
+    await new Promise(setImmediate);
+    runs[1]?.();
+    expect(await Promise.all(later)).toEqual([2, 2, 2]);
+    expect(runs.length).toBe(2);
+  });
+
+  it('fails for those who shared it, and not for those after them', async () => {
+    let runs = 0;
+    const read = shared(async () => {
+      runs += 1;
+      if (runs === 1) throw new Error('away');
+      return runs;
+    });
+    await expect(Promise.all([read(), read()])).rejects.toThrow('away');
+    expect(await read()).toBe(2);
+  });
+});
+
+describe('an error', () => {
+  const reported: unknown[] = [];
+  const format = errorFormatter(
+    (error) => reported.push(error),
+    () => 'id-1',
+  );
+  const thrown = (originalError: Error) => new GraphQLError(originalError.message, { originalError, path: ['runs'] });
+
+  it('says that the database is away or was too slow, and shows nothing else of it', () => {
+    const refused = Object.assign(new Error('connect ECONNREFUSED 10.0.0.7:5432'), { code: 'ECONNREFUSED' });
+    const lost = new Error('Connection terminated unexpectedly');
+    for (const error of [refused, lost]) {
+      expect(format(thrown(error))).toEqual({
+        message: 'The database does not answer. Asking again later is safe.',
+        path: ['runs'],
+        extensions: { code: 'SERVICE_UNAVAILABLE', retryAfterMs: 1_000, correlationId: 'id-1' },
+      });
+    }
+    const slow = Object.assign(new pg.DatabaseError('canceling statement', 0, 'error'), { code: '57014' });
+    expect(format(thrown(slow)).extensions).toEqual({ code: 'TIMEOUT', correlationId: 'id-1' });
+    expect(reported).toEqual([refused, lost, slow]);
+  });
+
+  it('is INTERNAL when it is ours', () => {
+    const { message, extensions } = format(thrown(new TypeError('row is undefined')));
+    expect(extensions).toEqual({ code: 'INTERNAL', correlationId: 'id-1' });
+    expect(message).not.toContain('undefined');
   });
 });

@@ -4,6 +4,7 @@ import {
   type FragmentDefinitionNode,
   getArgumentValues,
   getNamedType,
+  getVariableValues,
   GraphQLError,
   type GraphQLSchema,
   isObjectType,
@@ -13,11 +14,12 @@ import {
   type SelectionSetNode,
   type ValidationContext,
   type ValidationRule,
+  visit,
 } from 'graphql';
 import { DEFAULT_PAGE_ROWS } from './connection.js';
 import { requestError } from './errors.js';
 
-// The limits hold on every transport. @source docs: apps/gateway/README.md, section "Limits".
+// The limits hold on every transport. Clients read of them in README.md.
 
 /** A document of the explorer has some 200 tokens; its introspection some 400. */
 export const MAX_TOKENS = 2_000;
@@ -45,6 +47,9 @@ interface Shape {
   nestedAt: boolean;
 }
 
+/** The depth of a field that does not count; so does nothing below it. */
+const UNCOUNTED = -Infinity;
+
 const fragmentsOf = (document: DocumentNode): ReadonlyMap<string, FragmentDefinitionNode> =>
   new Map(
     document.definitions.flatMap((node) => (node.kind === Kind.FRAGMENT_DEFINITION ? [[node.name.value, node]] : [])),
@@ -62,13 +67,14 @@ const measure = (operation: OperationDefinitionNode, document: DocumentNode): Sh
       switch (selection.kind) {
         case Kind.FIELD: {
           const name = selection.name.value;
-          if (name.startsWith('__')) break;
-          shape.depth = Math.max(shape.depth, depth);
           if (depth === 1) shape.rootFields += 1;
           if (selection.alias) shape.aliases += 1;
           const isAt = name === 'at' && selection.selectionSet !== undefined;
           if (isAt && inAt) shape.nestedAt = true;
-          if (selection.selectionSet) walk(selection.selectionSet, depth + 1, inAt || isAt, path);
+          // Introspection is deep by nature, and a rule of graphql-js bounds that; its aliases count like any others.
+          const below = name.startsWith('__') ? UNCOUNTED : depth;
+          shape.depth = Math.max(shape.depth, below);
+          if (selection.selectionSet) walk(selection.selectionSet, below + 1, inAt || isAt, path);
           break;
         }
         case Kind.INLINE_FRAGMENT:
@@ -121,7 +127,7 @@ export const limitRules = ({ introspection }: { introspection: boolean }): reado
  *
  * @param variables coerced values.
  */
-export const costOf = (
+const costOf = (
   schema: GraphQLSchema,
   document: DocumentNode,
   operation: OperationDefinitionNode,
@@ -159,17 +165,45 @@ export const costOf = (
   return costOfSet(operation.selectionSet, roots[operation.operation]?.name);
 };
 
-/** @throws COST_LIMIT */
-export const refuseCost = (cost: number): void => {
+/**
+ * Refuses an operation by what is known once it is chosen: variables that do not fit, text that no database holds, and
+ * too high a cost. The same on every transport, after validation and before anything runs.
+ *
+ * @returns the errors of the variables; empty if the operation may run.
+ * @throws COST_LIMIT, BAD_USER_INPUT
+ */
+export const refuseOperation = (
+  schema: GraphQLSchema,
+  document: DocumentNode,
+  operation: OperationDefinitionNode,
+  given: Readonly<Record<string, unknown>>,
+): readonly GraphQLError[] => {
+  // Coerced, because a page size may come from the default of a variable.
+  const { coerced, errors } = getVariableValues(schema, operation.variableDefinitions ?? [], given, {
+    maxErrors: MAX_VALIDATION_ERRORS,
+  });
+  if (errors) return errors;
+  visit(document, { StringValue: ({ value }) => refuseUnstorableText(value, 'a string of the document') });
+  for (const [name, value] of Object.entries(coerced)) refuseUnstorableText(value, `$${name}`);
+  const cost = costOf(schema, document, operation, coerced);
   if (cost > MAX_COST) {
-    throw requestError(
-      'COST_LIMIT',
-      `The operation costs ${cost} points; allowed are ${MAX_COST}. Ask for fewer rows.`,
-      {
-        cost,
-        allowed: MAX_COST,
-      },
-    );
+    const message = `The operation costs ${cost} points; allowed are ${MAX_COST}. Ask for fewer rows.`;
+    throw requestError('COST_LIMIT', message, { cost, allowed: MAX_COST });
+  }
+  return [];
+};
+
+/** PostgreSQL holds no U+0000, and UTF-8 no half of a surrogate pair. @throws BAD_USER_INPUT */
+const refuseUnstorableText = (value: unknown, where: string): void => {
+  if (typeof value === 'string') {
+    if (value.includes('\0') || !value.isWellFormed()) {
+      throw requestError('BAD_USER_INPUT', `${where}: must be well-formed Unicode without U+0000`);
+    }
+  } else if (typeof value === 'object' && value !== null) {
+    for (const [name, member] of Object.entries(value)) {
+      refuseUnstorableText(name, where);
+      refuseUnstorableText(member, `${where}.${name}`);
+    }
   }
 };
 

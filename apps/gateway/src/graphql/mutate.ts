@@ -53,7 +53,11 @@ export interface Mutation<
   readonly field: Field;
   readonly entity: Entity<Row>;
   readonly row: (data: Data, context: GraphContext) => readonly (string | number)[];
+  /** For a command that also records its refusals: what the row says of this one. Nobody may take a refusal for a success. */
+  readonly refused?: (row: Row, commandId: string) => Refusal | undefined;
 }
+
+type Refusal = Pick<Extract<ProblemResult, { __typename: 'Rejection' }>, 'rejection' | 'message' | 'details'>;
 
 interface Problem {
   readonly code: 'REJECTED' | 'INVALID' | 'FORBIDDEN' | 'UNAVAILABLE';
@@ -107,6 +111,8 @@ export const mutation =
     if (position > context.shown) context.shown = position;
     const key = rowKey(context.workspace, ...plan.row(data, context));
     const row = await context.rows.byKey(plan.entity, key, { position });
+    const refusal = row && plan.refused?.(row, id);
+    if (refusal) return { __typename: 'Rejection', code: 'REJECTED', path: null, correlationId, ...refusal };
     return {
       __typename: `${plan.name}Payload`,
       position: result.position,

@@ -11,6 +11,7 @@ import { monitoringQueries } from '../monitoring/monitoring.resolver.js';
 import { registryMutations } from '../registry/registry.mutations.js';
 import { registryQueries } from '../registry/registry.resolver.js';
 import { commonResolvers } from './common.resolvers.js';
+import { enums } from './enums.js';
 import { scalars } from './scalars.js';
 import { SDL_FILES } from './sdl-files.js';
 
@@ -20,6 +21,7 @@ export const buildSchema = async (): Promise<GraphQLSchema> =>
     typeDefs: await Promise.all(SDL_FILES.map((file) => readFile(file, 'utf8'))),
     resolvers: [
       scalars,
+      enums,
       commonResolvers,
       logResolvers,
       registryQueries,

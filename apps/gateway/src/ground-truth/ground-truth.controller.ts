@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { labelSubject } from '@kontor/messaging';
 import { jetstream } from '@nats-io/jetstream';
 import { Body, Controller, HttpException, Inject, Post, Req } from '@nestjs/common';
 import canonicalize from 'canonicalize';
@@ -50,7 +51,7 @@ export class GroundTruthController {
     const stream = jetstream(this.gateway.nats);
     for (let from = 0; from < records.length; from += LABELS_PER_MESSAGE) {
       const part = JSON.stringify(records.slice(from, from + LABELS_PER_MESSAGE));
-      await stream.publish(`kontor.label.${principal.workspace}.${endpoint}`, part, { msgID: `${commandId}-${from}` });
+      await stream.publish(labelSubject(principal.workspace, endpoint), part, { msgID: `${commandId}-${from}` });
     }
     return { batchId: commandId, labels: records.length, digest, position: result.position };
   }

@@ -5,13 +5,19 @@ import { z } from 'zod';
 const MAX_LABELS = 10_000;
 const MAX_REPORTED_PROBLEMS = 20;
 
+/** Rows and revisions are stored as 32-bit integers. */
+const count32 = z
+  .int()
+  .min(0)
+  .max(2 ** 31 - 1);
+
 const label = z.strictObject({
   predictionId: z.uuid(),
   /** Row of the request that it belongs to. */
-  row: z.int().min(0).default(0),
-  label: z.union([z.number(), z.boolean()]),
+  row: count32.default(0),
+  label: z.union([z.literal([0, 1]), z.boolean()], 'must be 0, 1, true or false'),
   /** A correction has a higher one. */
-  revision: z.int().min(0).default(0),
+  revision: count32.default(0),
   observedAt: z.iso.datetime({ offset: true }),
 });
 

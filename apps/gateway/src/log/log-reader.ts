@@ -9,7 +9,7 @@ import {
 } from '@kontor/event-store';
 import type pg from 'pg';
 import { requestError } from '../graphql/errors.js';
-import { lagOf, type LogIdentity, waitFor } from '../graphql/consistency.js';
+import { asTimeout, lagOf, type LogIdentity, shared, type Standing, waitFor } from '../graphql/consistency.js';
 import type { LiveLog } from '../subscriptions/live-log.js';
 
 export interface FreshnessOf {
@@ -18,7 +18,6 @@ export interface FreshnessOf {
   readonly position: string;
   readonly lagEvents: number;
   readonly lagMs: number;
-  readonly parked: number;
 }
 
 interface LogReaderOptions {
@@ -33,7 +32,16 @@ interface LogReaderOptions {
 
 /** The log as the graph reads it: positions, moments, pages of events, and how far the read models are. */
 export class LogReader {
-  constructor(private readonly options: LogReaderOptions) {}
+  /** Where the read models stand now. */
+  readonly standing: () => Promise<Standing>;
+
+  constructor(private readonly options: LogReaderOptions) {
+    const { applied, pool, store } = options;
+    this.standing = shared(async () => {
+      const [position, head] = await Promise.all([applied.reached(), store.head()]);
+      return head <= position ? { position, head: position, lagMs: 0 } : { position, ...(await lagOf(pool, position)) };
+    });
+  }
 
   get identity(): LogIdentity {
     return this.options.identity;
@@ -51,19 +59,30 @@ export class LogReader {
     return this.options.store.head();
   }
 
-  lag(position: Position): Promise<{ head: Position; lagMs: number }> {
-    return lagOf(this.options.pool, position);
-  }
-
   /** Waits until rows have reached a position. @throws CONSISTENCY_TIMEOUT */
   wait(position: Position, waitMs?: number): Promise<Position> {
-    return waitFor(this.options.applied, position, waitMs);
+    return waitFor(this.options, position, waitMs);
+  }
+
+  /**
+   * Waits for a position that a reader names, which may be one that no row has reached yet.
+   *
+   * @param argument where it was named.
+   * @throws POSITION_IN_FUTURE above the newest event; CONSISTENCY_TIMEOUT
+   */
+  async reach(position: Position, argument: string): Promise<void> {
+    const head = await this.head();
+    if (position > head) {
+      const message = `${argument}: ${position} is above the newest position ${head}`;
+      throw requestError('POSITION_IN_FUTURE', message, { newest: String(head) });
+    }
+    await this.wait(position);
   }
 
   /**
    * The last position recorded at or before a moment.
    *
-   * @throws TIME_IN_FUTURE, TIME_BEFORE_FIRST
+   * @throws TIME_IN_FUTURE, TIME_BEFORE_FIRST, CONSISTENCY_TIMEOUT (an append that may belong to the answer hangs)
    */
   async positionAt(time: string): Promise<Position> {
     let position: Position;
@@ -71,7 +90,7 @@ export class LogReader {
       position = await positionAtTime(this.options.pool, time);
     } catch (error) {
       if (error instanceof TimeInFuture) throw requestError('TIME_IN_FUTURE', `time: ${error.message}`);
-      throw error;
+      throw asTimeout(this.options.identity, error);
     }
     if (position === 0n) {
       throw requestError('TIME_BEFORE_FIRST', `time: ${time} is before the first event of the log`);
@@ -111,7 +130,6 @@ export class LogReader {
         position: String(position),
         lagEvents: Number(head - position),
         lagMs,
-        parked: 0,
       };
     });
   }

@@ -1,4 +1,5 @@
-import { parsePosition, type Position, type RecordedEvent } from '@kontor/event-sourcing';
+import { contexts } from '@kontor/domain/contexts';
+import { latest, parsePosition, type Position, type RecordedEvent } from '@kontor/event-sourcing';
 import { type GraphContext, type Momentary, momentOf } from '../graphql/context.js';
 import { pageRows } from '../graphql/connection.js';
 import { requestError } from '../graphql/errors.js';
@@ -38,15 +39,6 @@ const toMessage = (message: LogMessage) => {
   }
 };
 
-const startOf = (after: string | null | undefined, newest: Position, otherwise: Position): Position => {
-  if (after === null || after === undefined) return otherwise;
-  const position = parsePosition(after) ?? 0n;
-  if (position > newest) {
-    throw requestError('POSITION_IN_FUTURE', `after: ${after} is above the newest position ${newest}`);
-  }
-  return position;
-};
-
 const choose = async (
   { position, time }: { position?: string | null | undefined; time?: string | null | undefined },
   context: GraphContext,
@@ -56,24 +48,32 @@ const choose = async (
     throw requestError('BAD_USER_INPUT', 'at: give exactly one of position and time', { path: ['at'] });
   }
   const newest = context.moment.position;
-  if (isTime) {
-    const found = await context.log.positionAt(time);
-    // Rows may still be on their way to the newest events; the answer must be the same when they have arrived.
-    return { moment: { position: found > newest ? await waited(context, found) : found } };
-  }
-  const wanted = parsePosition(position ?? '') ?? 0n;
+  const wanted = isTime ? await context.log.positionAt(time) : toPosition(position);
   if (wanted === 0n) throw requestError('POSITION_BEFORE_FIRST', 'at: the first position is 1');
-  if (wanted > newest) {
-    throw requestError('POSITION_IN_FUTURE', `at: ${wanted} is above the newest position ${newest}`, {
-      newest: String(newest),
-    });
-  }
+  // Rows may still be on their way to the newest events; the answer must be the same when they have arrived.
+  if (wanted > newest) await context.log.reach(wanted, 'at');
   return { moment: { position: wanted } };
 };
 
-const waited = async (context: GraphContext, position: Position): Promise<Position> => {
-  await context.log.wait(position);
-  return position;
+/** The scalar has let nothing else in. */
+const toPosition = (text: string | null | undefined): Position => parsePosition(text ?? '') ?? 0n;
+
+/** What is about the present alone would break the promise that a past answer stays the same. */
+const refusePast = (field: string, parent: Momentary | undefined): void => {
+  if (parent) throw requestError('BAD_USER_INPUT', `${field}: is about now; ask for it outside of \`at\``);
+};
+
+const EVENT_TYPES: ReadonlySet<string> = new Set(contexts.flatMap(({ events }) => Object.keys(events)));
+
+/** A misspelt type would read the whole log to answer that nothing is there. @throws BAD_USER_INPUT with `allowed` */
+const knownTypes = (types: readonly string[] | null | undefined): readonly string[] | undefined => {
+  const unknown = types?.find((type) => !EVENT_TYPES.has(type));
+  if (unknown !== undefined) {
+    const allowed = [...EVENT_TYPES].sort();
+    const message = `types: ${JSON.stringify(unknown.slice(0, 100))} is no type of event; extensions.allowed lists them`;
+    throw requestError('BAD_USER_INPUT', message, { path: ['types'], allowed });
+  }
+  return types ?? undefined;
 };
 
 /** Root fields about the log itself: moments, events, freshness. */
@@ -81,16 +81,25 @@ export const logResolvers: Pick<Resolvers, 'Query' | 'Subscription' | 'EventMess
   Query: {
     at: (_parent, args, context) => choose(args, context),
     position: (parent, _args, context) => String(momentOf(parent, context).position),
-    log: async (parent, _args, context) => ({
-      position: String(await context.log.head()),
-      readPosition: String(momentOf(parent, context).position),
-      origin: context.log.identity.origin,
-      epoch: String(context.log.identity.epoch),
-    }),
-    freshness: async (_parent, _args, context) => [...(await context.log.freshness())],
-    events: async (parent, { after, first, types }, context) => {
+    log: async (parent, _args, context) => {
+      const { position } = momentOf(parent, context);
+      return {
+        position: String(parent ? position : await context.log.head()),
+        readPosition: String(position),
+        origin: context.log.identity.origin,
+        epoch: String(context.log.identity.epoch),
+      };
+    },
+    freshness: async (parent, _args, context) => {
+      refusePast('freshness', parent);
+      return [...(await context.log.freshness())];
+    },
+    events: async (parent, { after, first, types: asked }, context) => {
+      const types = knownTypes(asked);
       const upTo = momentOf(parent, context).position;
-      const start = startOf(after, upTo, 0n);
+      const start = toPosition(after);
+      // Between the rows and the head there is nothing to show yet; above the head there is nothing to wait for.
+      if (start > upTo) await context.log.reach(start, 'after');
       const limit = pageRows(first);
       const { workspace } = context;
       const found = await context.log.page({
@@ -98,24 +107,27 @@ export const logResolvers: Pick<Resolvers, 'Query' | 'Subscription' | 'EventMess
         after: start,
         upTo,
         limit: limit + 1,
-        types: types ?? undefined,
+        types,
       });
       const hasNextPage = found.length > limit;
       const events = found.slice(0, limit);
       return {
         messages: events.map(toEvent),
-        endPosition: String(hasNextPage ? (events.at(-1)?.position ?? start) : upTo),
+        endPosition: String(hasNextPage ? (events.at(-1)?.position ?? start) : latest(start, upTo)),
         hasNextPage,
       };
     },
   },
   Subscription: {
     events: {
-      subscribe: (_parent, { after, types }, context) => {
+      subscribe: async (_parent, { after, types }, context) => {
         const { live } = context.log;
-        const wanted = types && new Set(types);
+        const known = knownTypes(types);
+        const wanted = known && new Set(known);
+        const start = after === null || after === undefined ? live.position : toPosition(after);
+        if (start > live.position) await context.log.reach(start, 'after');
         const messages = live.follow({
-          after: startOf(after, live.position, live.position),
+          after: start,
           accept: ({ type, workspace }) => workspace === context.workspace && (wanted?.has(type) ?? true),
           onUnread: () => context.socket?.endSoon(),
         });

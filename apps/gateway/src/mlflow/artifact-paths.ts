@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto';
-import { canonicalize } from '@kontor/service/process';
+import { manifestDigestOf } from '@kontor/domain/registry';
 import type { ArtifactRow } from '../registry/artifacts.projection.js';
-import { artifactEntity } from '../registry/registry.entities.js';
-import type { RowQuery } from './row-query.js';
+import { artifactEntity, loggedModelEntity, runEntity } from '../registry/registry.entities.js';
+import type { Conditions, RowQuery } from './row-query.js';
 import { rowsOf } from './rows-of.js';
 
 /** Whose files a path of the artifact proxy is among, and the path below its root. */
@@ -14,25 +13,38 @@ export interface OwnedPath {
   readonly path: string;
 }
 
-// Roots that Kontor gives to runs and logged models: `<experiment>/<run>/artifacts`, `<experiment>/models/<model>/artifacts`.
-const RUN_PATH = /^\d+\/([0-9a-f]{32})\/artifacts(?:\/(.*))?$/;
-const LOGGED_MODEL_PATH = /^\d+\/models\/(m-[0-9a-f]{32})\/artifacts(?:\/(.*))?$/;
+// Roots that Kontor gives to runs and logged models: `<location>/<run>/artifacts`, `<location>/models/<model>/artifacts`.
+const RUN_PATH = /^.+?\/([0-9a-f]{32})\/artifacts(?:\/(.*))?$/;
+const LOGGED_MODEL_PATH = /^.+?\/models\/(m-[0-9a-f]{32})\/artifacts(?:\/(.*))?$/;
 
-/** @param path normalised, relative to the proxy's root, not empty. */
+const PROXY = /^mlflow-artifacts:\/*/;
+
+const inFolder = (path: string): OwnedPath => {
+  const [id = '', ...rest] = path.split('/');
+  return { command: 'Folder', owner: `artifact-folder:${id}`, id, path: rest.join('/') };
+};
+
+/**
+ * Whose files a path is among by its form alone.
+ *
+ * @param path normalised, relative to the proxy's root, not empty.
+ */
 export const ownedPath = (path: string): OwnedPath => {
   const [, runId, inRun = ''] = RUN_PATH.exec(path) ?? [];
   if (runId !== undefined) return { command: 'Run', owner: `run:${runId}`, id: runId, path: inRun };
   const [, modelId, inModel = ''] = LOGGED_MODEL_PATH.exec(path) ?? [];
   if (modelId !== undefined)
     return { command: 'LoggedModel', owner: `logged-model:${modelId}`, id: modelId, path: inModel };
-  const slash = path.indexOf('/');
-  const folder = slash < 0 ? path : path.slice(0, slash);
-  return {
-    command: 'Folder',
-    owner: `artifact-folder:${folder}`,
-    id: folder,
-    path: slash < 0 ? '' : path.slice(slash + 1),
-  };
+  return inFolder(path);
+};
+
+/** As {@link ownedPath}, but a run or logged model owns only what lies below its own root; all else lies in a folder. */
+export const ownerOf = async (rows: RowQuery, path: string): Promise<OwnedPath> => {
+  const owned = ownedPath(path);
+  if (owned.command === 'Folder') return owned;
+  const row = await (owned.command === 'Run' ? rows.byId(runEntity, owned.id) : rows.byId(loggedModelEntity, owned.id));
+  const whole = [row?.artifactUri.replace(PROXY, ''), owned.path].filter((part) => part !== '').join('/');
+  return whole === path ? owned : inFolder(path);
 };
 
 export interface ListedFile {
@@ -41,11 +53,14 @@ export interface ListedFile {
   readonly file_size?: number;
 }
 
-/** Files and folders directly below a folder of an owner, by name. `path` in the answer is relative to the owner's root. */
-export const listArtifacts = async (rows: RowQuery, owner: string, folder: string): Promise<readonly ListedFile[]> => {
-  const prefix = folder === '' ? '' : `${folder.replace(/\/$/, '')}/`;
+/** What lies directly below a folder, by name; of a file below it only the folder that leads there. */
+const childrenOf = (
+  folder: string,
+  files: readonly { readonly path: string; readonly sizeBytes: number }[],
+): readonly ListedFile[] => {
+  const prefix = folder === '' ? '' : `${folder}/`;
   const listed = new Map<string, ListedFile>();
-  for (const { path, sizeBytes } of await rowsOf(rows, artifactEntity, { owner }, 'path')) {
+  for (const { path, sizeBytes } of files) {
     if (!path.startsWith(prefix)) continue;
     const slash = path.indexOf('/', prefix.length);
     const name = slash < 0 ? path : path.slice(0, slash);
@@ -53,6 +68,48 @@ export const listArtifacts = async (rows: RowQuery, owner: string, folder: strin
       listed.set(name, slash < 0 ? { path: name, is_dir: false, file_size: sizeBytes } : { path: name, is_dir: true });
   }
   return [...listed.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+};
+
+/** Files and folders directly below a folder of an owner, by name. `path` in the answer is relative to the owner's root. */
+export const listArtifacts = async (rows: RowQuery, owner: string, folder: string): Promise<readonly ListedFile[]> =>
+  childrenOf(folder, await rowsOf(rows, artifactEntity, { owner }, 'path'));
+
+/** More runs in one folder than a client shows. */
+const MAX_ROOTS = 100_000;
+
+/** Roots of the runs and logged models below a folder that have files. */
+const rootsBelow = async (rows: RowQuery, folder: string): Promise<readonly string[]> => {
+  const withFiles = (owner: string): Conditions => {
+    const conditions = rows.conditions();
+    const prefix = conditions.bind(folder === '' ? 'mlflow-artifacts:/' : `mlflow-artifacts:/${folder}/`);
+    conditions.add(`starts_with(body->>'artifactUri', ${prefix})`);
+    return conditions.add(`EXISTS (SELECT FROM ${rows.relation(artifactEntity, 'a')} WHERE a.owner = ${owner})`);
+  };
+  const page = { orderBy: 'key', limit: MAX_ROOTS };
+  const runs = await rows.list(runEntity, withFiles(`'run:' || (runs.body->>'runId')`), page);
+  const ownerOfModel = `'logged-model:' || (logged_models.body->>'loggedModelId')`;
+  const models = await rows.list(loggedModelEntity, withFiles(ownerOfModel), page);
+  return [...runs, ...models].map(({ artifactUri }) => artifactUri.replace(PROXY, ''));
+};
+
+/**
+ * Files and folders directly below a path of the proxy, by name: also above the roots of runs and logged models, where
+ * only folders lead on. `path` in the answer is relative to the proxy's root, or to that of the run or logged model.
+ *
+ * @param path normalised; empty is the proxy's root.
+ */
+export const listProxy = async (rows: RowQuery, path: string): Promise<readonly ListedFile[]> => {
+  const owned = path === '' ? undefined : await ownerOf(rows, path);
+  if (owned && owned.command !== 'Folder') return listArtifacts(rows, owned.owner, owned.path);
+  const conditions = rows.conditions();
+  conditions.add(owned ? `owner = ${conditions.bind(owned.owner)}` : `starts_with(owner, 'artifact-folder:')`);
+  const files = await rows.list(artifactEntity, conditions, { orderBy: 'key', limit: MAX_ROOTS });
+  const inFolders = files.map((file) => ({
+    path: `${file.owner.slice('artifact-folder:'.length)}/${file.path}`,
+    sizeBytes: file.sizeBytes,
+  }));
+  const roots = (await rootsBelow(rows, path)).map((root) => ({ path: `${root}/`, sizeBytes: 0 }));
+  return childrenOf(path, [...inFolders, ...roots]);
 };
 
 const SERVABLE = { 'model.onnx': 'onnx', 'decision-table.json': 'decision-table' } as const;
@@ -76,7 +133,6 @@ interface Manifest {
  * Servable if exactly one file is a model that the data plane runs; its recorded outputs are `golden.json`.
  *
  * @returns undefined if there are no files.
- * @source RFC 8785 for the list's bytes.
  */
 export const manifestOf = async (rows: RowQuery, owner: string, folder: string): Promise<Manifest | undefined> => {
   const prefix = folder === '' ? '' : `${folder}/`;
@@ -95,7 +151,7 @@ export const manifestOf = async (rows: RowQuery, owner: string, folder: string):
   const [model] = models;
   const golden = files.find(({ path }) => nameOf(path) === 'golden.json');
   return {
-    manifestDigest: `sha256:${createHash('sha256').update(canonicalize(files)).digest('hex')}`,
+    manifestDigest: manifestDigestOf(files),
     files,
     servable: models.length === 1 && model ? { ...model, goldenDigest: golden?.digest ?? null } : null,
   };

@@ -1,12 +1,11 @@
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { artifactPath } from '../artifacts/artifact-path.js';
 import { artifactEntity, modelVersionEntity, registeredModelEntity } from '../registry/registry.entities.js';
-import { listArtifacts, type OwnedPath, ownedPath } from './artifact-paths.js';
+import { listProxy, type OwnedPath, ownedPath, ownerOf } from './artifact-paths.js';
 import type { MlflowCall } from './call.js';
 import { invalid, missing, MlflowError } from './errors.js';
 import { writeJson } from './json.js';
-import type { RowQuery } from './row-query.js';
 
 const ROOT = '/2.0/mlflow-artifacts/artifacts';
 
@@ -32,14 +31,15 @@ export const checkedPath = (path: string): string => {
 /** The raw path behind the proxy's root: the router decodes once, and the check decodes further by itself. */
 const pathOf = (request: FastifyRequest): string => (request.params as { readonly '*': string })['*'];
 
-const wholePath = ({ owner, path }: OwnedPath): string => `${owner}/${path}`;
+const idField = { Run: 'runId', LoggedModel: 'loggedModelId', Folder: 'folder' } as const;
 
 /**
- * Refuses to change what a registered version is made of.
+ * Refuses to change what a registered version is made of, and records who tried.
  *
  * @throws MlflowError 409 ARTIFACT_IMMUTABLE that names the version.
  */
-const refuseRegistered = async (rows: RowQuery, { command, id, path }: OwnedPath): Promise<void> => {
+const refuseRegistered = async (call: MlflowCall, { command, id, path }: OwnedPath): Promise<void> => {
+  const rows = await call.rows();
   const column = { Run: 'runId', LoggedModel: 'loggedModelId', Folder: undefined }[command];
   if (column === undefined) return;
   const versions = await rows.all(modelVersionEntity, { [column]: id, deleted: false }, 'key', 1000);
@@ -48,9 +48,11 @@ const refuseRegistered = async (rows: RowQuery, { command, id, path }: OwnedPath
     const below = root.path === '' || path === root.path || path.startsWith(`${root.path}/`);
     if (root.id !== id || !below) continue;
     const model = await rows.byId(registeredModelEntity, modelId);
+    const registeredAs = { modelName: model?.name ?? modelId, version };
+    await call.send(`Refuse${command}ArtifactWrite`, { [idField[command]]: id, path, registeredAs });
     throw new MlflowError(
       'RESOURCE_CONFLICT',
-      `Artifacts of model version ${model?.name ?? modelId}/${version} cannot be changed.`,
+      `Artifacts of model version ${registeredAs.modelName}/${version} cannot be changed.`,
       {
         rejection: 'ARTIFACT_IMMUTABLE',
       },
@@ -58,14 +60,15 @@ const refuseRegistered = async (rows: RowQuery, { command, id, path }: OwnedPath
   }
 };
 
-const idField = { Run: 'runId', LoggedModel: 'loggedModelId', Folder: 'folder' } as const;
-
 const upload = async (request: FastifyRequest, call: MlflowCall): Promise<void> => {
   const path = checkedPath(pathOf(request));
-  const owned = ownedPath(path);
-  if (owned.path === '' || /\/$/.test(pathOf(request))) throw invalid('Invalid path');
-  await refuseRegistered(await call.rows(), owned);
-  const { digest, sizeBytes } = await call.parts.artifacts.put(request.body as Readable);
+  if (path === '' || /\/$/.test(pathOf(request))) throw invalid('Invalid path');
+  const owned = await ownerOf(await call.rows(), path);
+  if (owned.path === '') throw invalid('Invalid path');
+  await refuseRegistered(call, owned);
+  // An empty file comes without a body.
+  const bytes = (request.body as Readable | undefined) ?? Readable.from([]);
+  const { digest, sizeBytes } = await call.parts.artifacts.put(bytes);
   await call.send(`Record${owned.command}Artifact`, {
     [idField[owned.command]]: owned.id,
     path: owned.path,
@@ -75,10 +78,11 @@ const upload = async (request: FastifyRequest, call: MlflowCall): Promise<void> 
 };
 
 const remove = async (request: FastifyRequest, call: MlflowCall): Promise<void> => {
-  const owned = ownedPath(checkedPath(pathOf(request)));
+  const path = checkedPath(pathOf(request));
+  if (path === '') throw invalid('Invalid path');
+  const owned = await ownerOf(await call.rows(), path);
   if (owned.path === '') throw invalid('Invalid path');
-  const rows = await call.rows();
-  await refuseRegistered(rows, owned);
+  await refuseRegistered(call, owned);
   await call.send(`Remove${owned.command}Artifacts`, { [idField[owned.command]]: owned.id, path: owned.path });
 };
 
@@ -96,18 +100,19 @@ const rangeOf = (header: string | undefined, sizeBytes: number): Range | 'unsati
 };
 
 const download = async (request: FastifyRequest, reply: FastifyReply, call: MlflowCall): Promise<FastifyReply> => {
-  const owned = ownedPath(checkedPath(pathOf(request)));
+  const asked = checkedPath(pathOf(request));
   const rows = await call.rows();
-  const [row] = await rows.all(artifactEntity, { owner: owned.owner, path: owned.path }, 'key', 1);
+  const owned = asked === '' ? undefined : await ownerOf(rows, asked);
+  const [row] = owned ? await rows.all(artifactEntity, { owner: owned.owner, path: owned.path }, 'key', 1) : [];
   if (!row) {
-    const isFolder = (await listArtifacts(rows, owned.owner, owned.path)).length > 0;
+    const isFolder = (await listProxy(rows, asked)).length > 0;
     const shown = pathOf(request);
     if (isFolder) throw invalid(`Artifact path refers to a directory, not a file: '${shown}'`);
     throw missing(`No such artifact: '${shown}'`);
   }
   const { digest, sizeBytes, path } = row;
   if ((await call.parts.artifacts.size(digest)) !== sizeBytes) {
-    throw new Error(`the bytes of ${wholePath(owned)} (${digest}) are not in the artifact store`);
+    throw new Error(`the bytes of ${asked} (${digest}) are not in the artifact store`);
   }
   const name = path.slice(path.lastIndexOf('/') + 1);
   const ascii = name.replace(/[^\x20-\x7e]|["\\]/g, '_');
@@ -115,7 +120,6 @@ const download = async (request: FastifyRequest, reply: FastifyReply, call: Mlfl
   const range = rangeOf(request.headers.range, sizeBytes);
   reply
     .header('content-disposition', `attachment; filename="${ascii}"${extended}`)
-    .header('x-content-type-options', 'nosniff')
     .header('accept-ranges', 'bytes')
     .header('etag', `"${digest}"`)
     .type(TYPES[name.slice(name.lastIndexOf('.') + 1).toLowerCase()] ?? 'application/octet-stream');
@@ -132,9 +136,7 @@ const download = async (request: FastifyRequest, reply: FastifyReply, call: Mlfl
 /** Base names, as the proxy lists them. */
 const list = async (request: FastifyRequest, call: MlflowCall): Promise<object> => {
   const folder = checkedPath((request.query as { readonly path?: string }).path ?? '');
-  if (folder === '') return {};
-  const { owner, path } = ownedPath(folder);
-  const files = await listArtifacts(await call.rows(), owner, path);
+  const files = await listProxy(await call.rows(), folder);
   const named = files.map((file) => ({ ...file, path: file.path.slice(file.path.lastIndexOf('/') + 1) }));
   return named.length > 0 ? { files: named } : {};
 };

@@ -1,8 +1,8 @@
 import type { Position } from '@kontor/event-sourcing';
-import { GraphQLError } from 'graphql';
+import { ConsistencyTimeout } from '@kontor/event-store';
 import type pg from 'pg';
+import type { Principal } from '@kontor/service/process';
 import type { ArtifactStore } from '../artifacts/artifact-store.js';
-import type { Principal } from '../auth/principal.js';
 import type { CommandClient } from '../commands/command-client.js';
 import type { LogReader } from '../log/log-reader.js';
 import { invalid, MlflowError } from './errors.js';
@@ -68,7 +68,7 @@ export class MlflowCall {
       if (this.#position === undefined) late.delete(id);
       return reached;
     }
-    await log.wait(written, this.#position === undefined ? WRITE_WAIT_MS : ROW_WAIT_MS);
+    await log.applied.waitUntilProcessed(written, this.#position === undefined ? WRITE_WAIT_MS : ROW_WAIT_MS);
     return written;
   }
 
@@ -79,9 +79,10 @@ export class MlflowCall {
   /**
    * Sends a command of the registry and waits until its effect can be read.
    *
+   * @returns the position of its last event; of the log if it changed nothing.
    * @throws CommandRejected if it is refused, MlflowError for what a client can do nothing about.
    */
-  async command(type: string, data: object): Promise<void> {
+  async command(type: string, data: object): Promise<Position> {
     const { commands } = this.parts;
     const { principal, correlationId } = this;
     const result = await commands.send({ context: 'registry', type, data, principal, correlationId });
@@ -90,7 +91,7 @@ export class MlflowCall {
         this.#position = BigInt(result.position);
         this.#rows = undefined;
         await this.#untilReadable(this.#position);
-        return;
+        return this.#position;
       case 'rejected':
         throw new CommandRejected(result.code, result.message, result.details);
       case 'failed':
@@ -113,18 +114,21 @@ export class MlflowCall {
    * repeat it.
    */
   async #untilReadable(position: Position): Promise<void> {
+    const { log, late } = this.parts;
     try {
-      await this.parts.log.wait(position, WRITE_WAIT_MS);
+      await log.applied.waitUntilProcessed(position, WRITE_WAIT_MS);
     } catch (error) {
-      if (!(error instanceof GraphQLError && error.extensions['code'] === 'CONSISTENCY_TIMEOUT')) throw error;
-      this.parts.late.set(this.principal.actor.id, position);
+      if (!(error instanceof ConsistencyTimeout)) throw error;
+      // An actor who never reads must not stay here for ever.
+      for (const [actor, written] of late) if (written <= error.reached) late.delete(actor);
+      late.set(this.principal.actor.id, position);
     }
   }
 
   /** As {@link command}, with a rejection in MLflow's words. `named` adds what the texts need and the rejection lacks. */
-  async send(type: string, data: object, named: Readonly<Record<string, unknown>> = {}): Promise<void> {
+  async send(type: string, data: object, named: Readonly<Record<string, unknown>> = {}): Promise<Position> {
     try {
-      await this.command(type, data);
+      return await this.command(type, data);
     } catch (error) {
       if (!(error instanceof CommandRejected)) throw error;
       throw toMlflowError(error.code, error.message, { ...error.details, ...named });

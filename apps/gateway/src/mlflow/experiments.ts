@@ -5,10 +5,11 @@ import { endpoint, type Endpoint } from './endpoint.js';
 import { invalid, missing, MlflowError } from './errors.js';
 import { EXPERIMENT_FILTER, parseFilter } from './filter.js';
 import { int64, type Message, message, oneOf, repeated, required, string } from './message.js';
-import { atMost, checkedKey, toMs } from './names.js';
+import { atMost, checkedKey, lastOfEachKey, toMs } from './names.js';
 import { readPageToken, writePageToken } from './page-token.js';
 import { toMlflowError } from './rejections.js';
 import { addFilter, orderBySql } from './search.js';
+import { addressesHost, foreignHost } from './storage-hosts.js';
 
 const tag = message({ key: required(string), value: string });
 const viewType = oneOf('ACTIVE_ONLY', 'DELETED_ONLY', 'ALL');
@@ -53,6 +54,8 @@ const checkLocation = (location: string): void => {
       'Invalid artifact path length. The length of the artifact path cannot be greater than 2048 characters.',
     );
   }
+  const [, scheme = ''] = /^([a-z][a-z0-9+.-]*):/i.exec(location) ?? [];
+  if (addressesHost(scheme, location)) throw foreignHost('artifact_location', scheme);
   if (/[#;]/.test(location)) throw invalid("'artifact_location' URL can't include fragments or params.");
   if (location.split('?').slice(1).join('?').includes('..')) throw invalid('Invalid query string');
 };
@@ -106,6 +109,9 @@ const searchExperiments = async (request: Message<typeof searchFields>, call: Ml
   const listing = ['experiments', view_type, filter, order_by];
   const token = readPageToken(listing, page_token);
   const terms = parseFilter(EXPERIMENT_FILTER, filter);
+  for (const { entity, key, value } of terms) {
+    if (entity === 'attribute' && key === 'experiment_id') [value].flat().map(String).forEach(checkedExperimentId);
+  }
   // Behind all checks: a refused search writes nothing.
   await ensureDefaultExperiment(call);
   const rows = token ? call.rowsAt(token.position) : await call.rows();
@@ -152,7 +158,9 @@ export const experimentEndpoints: readonly Endpoint[] = [
         limit: 1,
       });
       const number = BigInt(newest?.experimentId ?? '0') + 1n;
-      const pairs = tags.map(({ key, value = '' }) => ({ key: checkedKey('key', key), value }));
+      const pairs = lastOfEachKey(
+        tags.map(({ key, value = '' }) => ({ key: checkedKey('key', key), value: atMost(20_000, 'value', value) })),
+      );
       return { experiment_id: await create(call, number, name, artifact_location, pairs) };
     },
   }),
@@ -212,6 +220,7 @@ export const experimentEndpoints: readonly Endpoint[] = [
     handle: async ({ experiment_id, new_name }, call) => {
       const { experimentId, name: previousName, deleted } = await experimentById(call, experiment_id);
       if (deleted) throw new MlflowError('INVALID_STATE', 'Cannot rename a non-active experiment.');
+      if (new_name.trim() === '') throw invalid(`Invalid experiment name: '${new_name}'`);
       atMost(500, 'name', new_name);
       try {
         await call.command('RenameExperiment', { experimentId, name: new_name, previousName });
@@ -243,7 +252,8 @@ export const experimentEndpoints: readonly Endpoint[] = [
     path: '/mlflow/experiments/delete-experiment-tag',
     fields: { experiment_id: required(string), key: required(string) },
     handle: async ({ experiment_id, key }, call) => {
-      const { experimentId, tags } = await experimentById(call, experiment_id);
+      const { experimentId, tags, deleted } = await experimentById(call, experiment_id);
+      if (deleted) throw toMlflowError('EXPERIMENT_DELETED', '', { experimentId });
       if (!tags.some((known) => known.key === key)) {
         throw missing(`No tag with name: ${key} in experiment with id ${experimentId}`);
       }

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
+import { ConsistencyTimeout } from '@kontor/event-store';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { ArtifactStore } from '../artifacts/artifact-store.js';
+import { ArtifactStore, UploadAborted } from '../artifacts/artifact-store.js';
+import { isDatabaseAway } from '../database-away.js';
 import { type Gateway, SCHEMA } from '../gateway.js';
-import { GraphQLError } from 'graphql';
 import { principalOf } from '../http-door.js';
 import { artifactRoutes } from './artifact-routes.js';
 import { type FaceParts, MlflowCall } from './call.js';
@@ -13,6 +14,7 @@ import { experimentEndpoints } from './experiments.js';
 import { type Json, writeJson } from './json.js';
 import { loggedModelEndpoints } from './logged-models.js';
 import { readBody, readMessage, readQuery } from './message.js';
+import { metricHistoryEndpoints } from './metric-history.js';
 import { versionEndpoints } from './model-versions.js';
 import { registeredModelEndpoints } from './registered-models.js';
 import { runEndpoints } from './runs.js';
@@ -25,6 +27,7 @@ const MAX_BODY_BYTES = 16 * 1024 * 1024;
 export const endpoints: readonly Endpoint[] = [
   ...experimentEndpoints,
   ...runEndpoints,
+  ...metricHistoryEndpoints,
   ...loggedModelEndpoints,
   ...registeredModelEndpoints,
   ...versionEndpoints,
@@ -55,6 +58,7 @@ export const mountMlflow = (
     // Bodies arrive as streams: artifacts are never held in memory, and JSON is read with the protocol's own rules.
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
+    scope.addHook('onSend', async (_request, reply) => void reply.header('x-content-type-options', 'nosniff'));
     scope.setErrorHandler((error, _request, reply) => answerError(error, reply));
     for (const declared of endpoints) {
       for (const prefix of PREFIXES) {
@@ -90,6 +94,8 @@ const inputOf = async (
   const params = request.params as Readonly<Record<string, string>>;
   if (method === 'GET') {
     const query = new URLSearchParams(request.url.split('?', 2)[1] ?? '');
+    // A GET without a query may bring its fields in a body, which Fastify leaves on the socket.
+    if (query.size === 0) return { ...readBody(await readText(request.raw)), ...params };
     return { ...readQuery(fields, query), ...params };
   }
   if (method === 'POST') checkContentType(request.headers['content-type']);
@@ -132,12 +138,17 @@ const sendError = (
     if (retryAfterSeconds !== undefined) reply.header('retry-after', String(retryAfterSeconds));
     return reply.code(error.status).type('application/json').send(JSON.stringify(error.body()));
   }
-  if (error instanceof GraphQLError) {
+  if (error instanceof ConsistencyTimeout) {
     // The rows are late. The write has happened, so a read may simply be asked again.
     return sendError(new MlflowError('TEMPORARILY_UNAVAILABLE', error.message, { retryAfterSeconds: 1 }), reply, log);
   }
+  if (error instanceof UploadAborted) return sendError(new MlflowError('BAD_REQUEST', error.message), reply, log);
   if (isFastifyRefusal(error)) {
     return sendError(Object.assign(invalid(error.message), { status: error.statusCode }), reply, log);
+  }
+  if (isDatabaseAway(error)) {
+    const message = 'The database cannot be reached at the moment; the call can be repeated.';
+    return sendError(new MlflowError('TEMPORARILY_UNAVAILABLE', message, { retryAfterSeconds: 1 }), reply, log);
   }
   const id = randomUUID();
   log(`a call of the MLflow API failed (${id})`, error);

@@ -25,9 +25,8 @@ export interface Grammar {
   readonly listAttributes: readonly string[];
   /** Other names of an attribute. */
   readonly aliases: Readonly<Record<string, string>>;
-  readonly allowsIsNull: boolean;
-  /** `'runs'` quotes each refused clause in its message, the other searches do not. */
-  readonly quotesClauses: boolean;
+  /** What is searched: each search has words of its own for a refusal, and IS NULL is not known to all of them. */
+  readonly search: 'runs' | 'experiments' | 'registry' | 'logged models';
 }
 
 const NUMERIC: readonly Comparator[] = ['>', '>=', '!=', '=', '<', '<='];
@@ -53,9 +52,15 @@ export const RUN_FILTER: Grammar = {
   stringAttributes: ['run_id', 'run_name', 'user_id', 'status', 'artifact_uri'],
   numericAttributes: ['start_time', 'end_time'],
   listAttributes: ['run_id'],
-  aliases: { created: 'start_time', 'run name': 'run_name', run_uuid: 'run_id' },
-  allowsIsNull: true,
-  quotesClauses: true,
+  aliases: {
+    created: 'start_time',
+    Created: 'start_time',
+    'run name': 'run_name',
+    'Run name': 'run_name',
+    'Run Name': 'run_name',
+    run_uuid: 'run_id',
+  },
+  search: 'runs',
 };
 
 export const EXPERIMENT_FILTER: Grammar = {
@@ -64,8 +69,7 @@ export const EXPERIMENT_FILTER: Grammar = {
   numericAttributes: ['creation_time', 'last_update_time'],
   listAttributes: ['experiment_id'],
   aliases: {},
-  allowsIsNull: true,
-  quotesClauses: false,
+  search: 'experiments',
 };
 
 export const MODEL_FILTER: Grammar = {
@@ -74,8 +78,7 @@ export const MODEL_FILTER: Grammar = {
   numericAttributes: [],
   listAttributes: ['name'],
   aliases: {},
-  allowsIsNull: false,
-  quotesClauses: false,
+  search: 'registry',
 };
 
 export const VERSION_FILTER: Grammar = {
@@ -84,8 +87,7 @@ export const VERSION_FILTER: Grammar = {
   numericAttributes: ['version_number'],
   listAttributes: ['name', 'run_id'],
   aliases: {},
-  allowsIsNull: false,
-  quotesClauses: false,
+  search: 'registry',
 };
 
 type Token =
@@ -100,10 +102,14 @@ const TOKENS: readonly (readonly [Token['kind'], RegExp])[] = [
   ['string', /'((?:[^'\\]|\\.)*)'/y],
   ['quoted', /`([^`]*)`|"((?:[^"\\]|\\.)*)"/y],
   ['number', /[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\p{L}\p{N}_])/uy],
-  ['operator', />=|<=|!=|=|>|</y],
+  // Any run of these characters: `==` is refused as a comparator, not as an equals sign before another.
+  ['operator', /[=<>!]+/y],
   ['identifier', /[\p{L}\p{N}_][\p{L}\p{N}_/-]*/uy],
   ['punctuation', /[.,()]/y],
 ];
+
+/** A text as Python's `repr` writes it inside MLflow's messages. */
+const pythonText = (text: string): string => (text.includes("'") ? `"${text}"` : `'${text}'`);
 
 const tokenize = (filter: string, refuse: (clause: string) => Error): Token[] => {
   const tokens: Token[] = [];
@@ -117,6 +123,10 @@ const tokenize = (filter: string, refuse: (clause: string) => Error): Token[] =>
       pattern.lastIndex = at;
       return { kind, match: pattern.exec(filter) };
     }).find(({ match }) => match !== null);
+    if (!found?.match && filter[at] === ';' && filter.slice(at + 1).trim() !== '') {
+      const quoted = pythonText(filter);
+      throw invalid(`Search filter contained multiple expression ${quoted}. Provide AND-ed expression list.`);
+    }
     if (!found?.match) throw refuse(filter.slice(at));
     const [whole, first, second] = found.match;
     tokens.push({ kind: found.kind, text: first ?? second ?? whole });
@@ -129,13 +139,18 @@ const tokenize = (filter: string, refuse: (clause: string) => Error): Token[] =>
  * Parses a search filter.
  *
  * @returns the terms, all of which must hold; none for an empty filter.
- * @source reference of MLflow 3.18.0's REST protocol, "Filters and order".
+ * @source MLflow 3.18.0, mlflow/utils/search_utils.py, `SearchUtils`.
  * @throws MlflowError INVALID_PARAMETER_VALUE in MLflow's words.
  */
 export const parseFilter = (grammar: Grammar, filter: string): readonly Comparison[] => {
   if (filter.trim() === '') return [];
-  const quote = grammar.quotesClauses ? "'" : '';
-  const refuse = (clause: string) => invalid(`Invalid clause(s) in filter string: ${quote}${clause}${quote}`);
+  const quote = grammar.search === 'runs' ? "'" : '';
+  const refuse = (clause: string) =>
+    invalid(
+      grammar.search === 'logged models'
+        ? `Invalid filter string: ${pythonText(filter)}. Expected a list of comparisons separated by 'AND' (e.g. 'metrics.loss > 0.1 AND params.lr = 0.01').`
+        : `Invalid clause(s) in filter string: ${quote}${clause}${quote}`,
+    );
   const tokens = tokenize(filter, refuse);
   const terms: Comparison[] = [];
   let at = 0;
@@ -150,7 +165,7 @@ export const parseFilter = (grammar: Grammar, filter: string): readonly Comparis
     }
     if (peek()?.text !== '.' || peek()?.kind !== 'punctuation') return { entity: 'attribute', key: first.text };
     const entity = grammar.entities[first.text.toLowerCase()];
-    if (!entity) throw invalid(`Invalid entity type '${first.text}'. ${validEntities(grammar)}`);
+    if (!entity) throw unknownEntity(grammar, first.text);
     const parts: string[] = [];
     while (peek()?.text === '.' && peek()?.kind === 'punctuation') {
       at++;
@@ -163,6 +178,7 @@ export const parseFilter = (grammar: Grammar, filter: string): readonly Comparis
 
   const parseComparator = (): Comparator => {
     const token = tokens[at++];
+    // Whether it is one that exists is judged with the key: the answer lists what this key allows.
     if (token?.kind === 'operator') return token.text as Comparator;
     const word = token?.kind === 'identifier' ? token.text.toUpperCase() : '';
     if (word === 'LIKE' || word === 'ILIKE' || word === 'IN') return word;
@@ -177,7 +193,12 @@ export const parseFilter = (grammar: Grammar, filter: string): readonly Comparis
   const parseList = (): readonly string[] => {
     if (tokens[at++]?.text !== '(') throw refuse(filter);
     const values: string[] = [];
-    while (peek()?.kind === 'string' || peek()?.kind === 'quoted') {
+    while (peek()?.kind === 'string' || peek()?.kind === 'quoted' || peek()?.kind === 'number') {
+      if (peek()?.kind === 'number') {
+        throw invalid(
+          `While parsing a list in the query, expected string value, punctuation, or whitespace, but got different type in list: (${peek()?.text},)`,
+        );
+      }
       values.push(tokens[at++]?.text ?? '');
       if (peek()?.text === ',') at++;
     }
@@ -199,23 +220,48 @@ export const parseFilter = (grammar: Grammar, filter: string): readonly Comparis
       terms.push(checked(grammar, { entity, key, comparator, value: parseList() }));
     } else {
       const value = tokens[at++];
-      if (!value || (value.kind !== 'string' && value.kind !== 'quoted' && value.kind !== 'number'))
-        throw refuse(value?.text ?? filter);
-      const typed = value.kind === 'number' ? Number(value.text) : value.text;
-      terms.push(checked(grammar, { entity, key, comparator, value: typed }));
+      if (!value || value.kind === 'operator' || value.kind === 'punctuation') throw refuse(value?.text ?? filter);
+      terms.push(checked(grammar, { entity, key, comparator, value: valueOf(grammar, entity, key, value) }));
     }
     if (at === tokens.length) return terms;
     if (!skipWord('AND')) throw refuse(peek()?.text ?? filter);
   }
 };
 
-const validEntities = ({ entities, quotesClauses }: Grammar): string => {
-  if (!quotesClauses) {
-    const spellings = Object.keys(entities).sort();
-    return `Valid entity types are (${spellings.map((name) => `'${name}'`).join(', ')})`;
+/**
+ * The right side of a comparison. Only a search of logged models takes a text without quotes, as MLflow's own examples
+ * write it: `params.lr = 0.01`.
+ */
+const valueOf = (grammar: Grammar, entity: Entity, key: string, { kind, text }: Token): number | string => {
+  const attribute = grammar.aliases[key] ?? key;
+  const isNumeric = entity === 'metric' || (entity === 'attribute' && grammar.numericAttributes.includes(attribute));
+  if (kind === 'identifier' && isNumeric) {
+    throw invalid(
+      `Expected numeric value type for ${entity === 'metric' ? 'metric' : `numeric attribute: ${key}`}. Found ${text}`,
+    );
   }
-  const names = [...new Set(Object.values(entities))].map((entity) => `'${entity === 'param' ? 'parameter' : entity}'`);
-  return `Valid values are [${names.join(', ')}]`;
+  if (grammar.search === 'logged models' && !isNumeric) return text;
+  if (kind === 'identifier') {
+    throw invalid(
+      `Parameter value is either not quoted or unidentified quote types used for string value ${text}. Use either single or double quotes.`,
+    );
+  }
+  return kind === 'number' ? Number(text) : text;
+};
+
+const unknownEntity = ({ entities, search }: Grammar, name: string): Error => {
+  const known = [...new Set(Object.values(entities))];
+  const quoted = (names: readonly string[]) => names.map((text) => `'${text}'`).join(', ');
+  switch (search) {
+    case 'runs':
+      return invalid(
+        `Invalid entity type '${name}'. Valid values are [${quoted(known.map((entity) => (entity === 'param' ? 'parameter' : entity)))}]`,
+      );
+    case 'logged models':
+      return invalid(`Invalid entity type: '${name}'. Expected one of ['attributes', 'metrics', 'params', 'tags'].`);
+    default:
+      return invalid(`Invalid entity type '${name}'. Valid entity types are (${quoted(Object.keys(entities).sort())})`);
+  }
 };
 
 const list = (names: readonly string[]): string => `{${names.map((name) => `'${name}'`).join(', ')}}`;
@@ -224,34 +270,56 @@ const list = (names: readonly string[]): string => `{${names.map((name) => `'${n
 const checked = (grammar: Grammar, term: Comparison): Comparison => {
   const { entity, comparator, value } = term;
   const key = entity === 'attribute' ? (grammar.aliases[term.key] ?? term.key) : term.key;
-  const isNull = comparator === 'IS NULL' || comparator === 'IS NOT NULL';
-  if (isNull) {
-    if (!grammar.allowsIsNull) throw invalid('IS NULL / IS NOT NULL is not supported for registered model search.');
-    if (entity === 'tag' || entity === 'param') return { entity, key, comparator };
-    throw invalid(`IS NULL / IS NOT NULL is only supported for tags and params, not for '${entity}' '${key}'`);
+  if (comparator === 'IS NULL' || comparator === 'IS NOT NULL') {
+    refuseNullCheck(grammar, entity, key);
+    return { entity, key, comparator };
   }
-  if (entity === 'metric')
-    return { entity, key, comparator: oneOf(NUMERIC, comparator), value: numeric(value, 'metric') };
+  if (entity === 'metric') {
+    const number = numeric(value, 'metric');
+    return { entity, key, comparator: oneOf(grammar, term, NUMERIC), value: number };
+  }
   if (entity === 'attribute' && grammar.numericAttributes.includes(key)) {
     const number = key === 'version_number' && typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
-    return { entity, key, comparator: oneOf(NUMERIC, comparator), value: numeric(number, `numeric attribute: ${key}`) };
+    const checkedNumber = numeric(number, `numeric attribute: ${key}`);
+    return { entity, key, comparator: oneOf(grammar, term, NUMERIC), value: checkedNumber };
   }
   if (entity === 'attribute' && !grammar.stringAttributes.includes(key)) {
     const valid = list([...grammar.stringAttributes, ...grammar.numericAttributes]);
     throw invalid(`Invalid attribute key '${term.key}' specified. Valid keys are '${valid}'`);
   }
   if (Array.isArray(value)) {
-    if (entity === 'dataset' || (entity === 'attribute' && grammar.listAttributes.includes(key)))
-      return { ...term, key };
+    const takesLists =
+      entity === 'dataset' ||
+      grammar.search === 'logged models' ||
+      (entity === 'attribute' && grammar.listAttributes.includes(key));
+    if (takesLists) return { ...term, key };
+    if (entity !== 'attribute') {
+      throw invalid(
+        `Expected a quoted string value for ${LABEL[entity]} (e.g. 'my-value'). Got value (${value.map((item) => `'${item}'`).join(', ')})`,
+      );
+    }
     const names = grammar.listAttributes.map((name) => `'${name}'`).join(', ');
     throw invalid(`Only [${names}] attributes support comparison with a list of quoted string values.`);
   }
-  if (!grammar.allowsIsNull && !TEXT.includes(comparator)) {
-    throw invalid(`Invalid comparator for ${entity}: ${comparator}`);
-  }
-  oneOf(TEXT, comparator);
+  oneOf(grammar, term, TEXT);
   if (typeof value === 'string') return { ...term, key };
   throw invalid(`Expected a quoted string value for ${LABEL[entity]} (e.g. 'my-value'). Got value ${String(value)}`);
+};
+
+/** @throws MlflowError unless this search may ask whether there is such a key. */
+const refuseNullCheck = ({ search }: Grammar, entity: Entity, key: string): void => {
+  switch (search) {
+    case 'runs':
+      if (entity === 'tag' || entity === 'param') return;
+      throw invalid(`IS NULL / IS NOT NULL is only supported for tags and params, not for '${entity}' '${key}'`);
+    case 'experiments':
+      if (entity === 'tag') return;
+      throw invalid(`IS NULL / IS NOT NULL is only supported for tags, not for ${entity} '${key}'`);
+    default:
+      throw invalid(
+        `IS NULL / IS NOT NULL is not supported for ${search === 'registry' ? 'registered model' : 'logged model'} search.`,
+      );
+  }
 };
 
 const LABEL: Readonly<Record<Entity, string>> = {
@@ -262,8 +330,16 @@ const LABEL: Readonly<Record<Entity, string>> = {
   dataset: 'dataset',
 };
 
-const oneOf = (allowed: readonly Comparator[], comparator: Comparator): Comparator => {
+const oneOf = ({ search }: Grammar, term: Comparison, allowed: readonly Comparator[]): Comparator => {
+  const { entity, key, comparator } = term;
   if (allowed.includes(comparator)) return comparator;
+  if (search === 'logged models') {
+    const operators = allowed === TEXT ? [...TEXT, 'IN', 'NOT IN'] : ['<', '<=', '>', '>=', '=', '!='];
+    throw invalid(
+      `Invalid comparison operator for ${entity}s.${key}: '${comparator}'. Expected one of (${operators.map((operator) => `'${operator}'`).join(', ')}).`,
+    );
+  }
+  if (search === 'registry') throw invalid(`Invalid comparator for ${entity}: ${comparator}`);
   throw invalid(`Invalid comparator '${comparator}' not one of '${list(allowed)}'`);
 };
 

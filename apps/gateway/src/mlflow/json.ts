@@ -20,6 +20,23 @@ export const parseJson = (text: string): Json =>
       ? BigInt(source)
       : value) as (key: string, value: unknown) => unknown) as Json;
 
+/** What Python's `json.dumps` writes for numbers that JSON does not know, and strings, in which such a word is text. */
+const PYTHON_NUMBERS = /"(?:[^"\\]|\\.)*"|-?\bInfinity\b|\bNaN\b/g;
+
+/**
+ * As {@link parseJson}, but a bare NaN or Infinity, which JSON does not know, is the text of that name.
+ *
+ * @throws SyntaxError if `text` is no JSON even so.
+ */
+export const parsePythonJson = (text: string): Json => {
+  try {
+    return parseJson(text);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return parseJson(text.replace(PYTHON_NUMBERS, (word) => (word.startsWith('"') ? word : `"${word}"`)));
+  }
+};
+
 /** Writes JSON with each bigint as a number, as protobuf's JSON of MLflow's own server does. */
 export const writeJson = (value: unknown): string =>
   JSON.stringify(value, (_key, item: unknown) => (typeof item === 'bigint' ? rawJSON(String(item)) : item));

@@ -1,5 +1,5 @@
 import { invalid } from './errors.js';
-import { isJsonObject, type Json, type JsonObject, parseJson, pythonType, sortedJson } from './json.js';
+import { isJsonObject, type Json, type JsonObject, parsePythonJson, pythonType, sortedJson } from './json.js';
 
 type Kind = 'string' | 'int64' | 'double' | 'bool' | 'enum' | 'message';
 
@@ -52,7 +52,7 @@ export const wrongValue = (path: string, value: Json) =>
  * required field), `null` and, for required fields, the empty string count as absent, int64 may be a number or a
  * decimal string, an unknown enum name counts as absent.
  *
- * @source reference of MLflow 3.18.0's REST protocol, "Requests".
+ * @source MLflow 3.18.0, mlflow/server/handlers.py, `_get_request_message`.
  * @throws MlflowError INVALID_PARAMETER_VALUE that names the field by its path, such as `metrics[0].value`.
  */
 export const readMessage = <const F extends Fields>(fields: F, input: JsonObject, parent = ''): Message<F> =>
@@ -82,8 +82,11 @@ const own = (input: JsonObject, name: string): Json | undefined =>
 const readScalar = (field: Field, value: Json, path: string, whole: string): unknown => {
   switch (field.kind) {
     case 'string':
-      if (typeof value === 'string') return value;
-      break;
+      if (typeof value !== 'string') break;
+      // PostgreSQL's text holds every character but this one, so no row can match it and none can keep it.
+      if (value.includes('\0'))
+        throw invalid(`Invalid value for parameter '${path}' supplied: it holds the character U+0000.`);
+      return value;
     case 'int64': {
       const integer = readInt64(value);
       if (integer !== undefined) return integer;
@@ -153,7 +156,7 @@ export const readBody = (text: string): JsonObject => {
 
 const tryParse = (text: string): Json | undefined => {
   try {
-    return parseJson(text);
+    return parsePythonJson(text);
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
     throw error;

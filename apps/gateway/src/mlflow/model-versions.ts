@@ -4,19 +4,10 @@ import { type MlflowCall } from './call.js';
 import { endpoint, type Endpoint } from './endpoint.js';
 import { parseFilter, VERSION_FILTER } from './filter.js';
 import { bool, message, repeated, required, string } from './message.js';
-import { atMost, checkedKey, DESCRIPTION_LIMIT } from './names.js';
+import { atMost, checkedKey, DESCRIPTION_LIMIT, registryTags } from './names.js';
 import { MODEL_COLUMNS, page, promptTerms, searchFields, type SearchRequest } from './registry-search.js';
 import { addFilter, orderBySql } from './search.js';
-import {
-  canonicalStage,
-  inUse,
-  named,
-  modelByName,
-  servedBy,
-  versionJson,
-  versionOf,
-  versionsOf,
-} from './version-rows.js';
+import { canonicalStage, inUse, named, modelByName, servedBy, versionJson } from './version-rows.js';
 import { resolveSource } from './version-source.js';
 
 const tag = message({ key: required(string), value: string });
@@ -57,7 +48,7 @@ const searchVersions = async (request: SearchRequest, call: MlflowCall): Promise
     const orderable = { attributes: { ...VERSION_ORDER, name: byName } };
     const orderBy = orderBySql(orderable, request.order_by, {
       aliases: {},
-      ties: `body->>'updatedAt' DESC, ${byName} ASC, (body->>'version')::bigint DESC`,
+      ties: `${request.order_by.length === 0 ? "body->>'updatedAt' DESC, " : ''}${byName} ASC, (body->>'version')::bigint DESC`,
       conditions,
     });
     return rows.list(modelVersionEntity, conditions, { orderBy, limit, offset });
@@ -94,31 +85,26 @@ export const versionEndpoints: readonly Endpoint[] = [
         runId: run_id || undefined,
         loggedModelId: model_id || undefined,
       });
-      const numbers = new Set(
-        (await versionsOf(before, { modelId } as RegisteredModelRow)).map(({ version }) => version),
-      );
-      await call.send(
+      const position = await call.send(
         'RegisterModelVersion',
         {
           modelId,
           ...origin,
           runLink: atMost(2048, 'run_link', run_link),
           description: atMost(DESCRIPTION_LIMIT, 'description', description),
-          tags: tags.map(({ key, value = '' }) => ({
-            key: checkedKey('key', key),
-            value: atMost(100_000, 'value', value),
-          })),
+          tags: registryTags(tags),
         },
         { name },
       );
-      const rows = await call.rows();
-      const model = await modelByName(rows, name);
-      const created = (await versionsOf(rows, model)).filter(
-        (row) =>
-          !numbers.has(row.version) && row.source === origin.source && row.registeredBy === call.principal.actor.id,
-      );
-      const version = Math.max(...created.map((row) => row.version));
-      return { model_version: versionJson(model, await versionOf(rows, model, version)) };
+      // Its row begins at the position of its event: of two clients that register at once each sees its own number.
+      await call.rows();
+      const rows = call.rowsAt(position);
+      const model = await rows.byId(registeredModelEntity, modelId);
+      const conditions = rows.conditions();
+      conditions.add(`"modelId" = ${conditions.bind(modelId)} AND valid_from = $2`);
+      const [row] = await rows.list(modelVersionEntity, conditions, { orderBy: 'key', limit: 1 });
+      if (!model || !row) throw new Error(`no version of ${modelId} begins at position ${position}`);
+      return { model_version: versionJson(model, row) };
     },
   }),
   endpoint({
@@ -215,6 +201,7 @@ export const versionEndpoints: readonly Endpoint[] = [
     path: '/mlflow/model-versions/delete-tag',
     fields: { ...versionFields, key: required(string) },
     handle: async ({ key, ...request }, call) => {
+      checkedKey('key', key);
       const { model, row } = await named(call, request);
       const known = row.tags.find((tagged) => tagged.key === key);
       if (known) {

@@ -34,6 +34,11 @@ export const atMost = (limit: number, field: string, text: string): string => {
 export const cut = (limit: number, text: string): string =>
   text.length > limit ? [...text].slice(0, limit).join('') : text;
 
+/** Tags of one request: of a repeated key the last one counts. */
+export const lastOfEachKey = <Pair extends { readonly key: string }>(pairs: readonly Pair[]): readonly Pair[] => [
+  ...new Map(pairs.map((pair) => [pair.key, pair])).values(),
+];
+
 /**
  * The key of a metric, param or tag.
  *
@@ -71,6 +76,12 @@ const normalisedPath = (path: string): string => {
   return (rooted ? '/' : '') + parts.join('/') || '.';
 };
 
+/** Tags of a registered model or a version. @throws MlflowError for a key or value that MLflow refuses. */
+export const registryTags = (pairs: readonly { readonly key: string; readonly value: string | undefined }[]) =>
+  lastOfEachKey(
+    pairs.map(({ key, value = '' }) => ({ key: checkedKey('key', key), value: atMost(100_000, 'value', value) })),
+  );
+
 /** @throws MlflowError for an alias that MLflow refuses. */
 export const checkedAlias = (alias: string): string => {
   if (!ALIAS.test(alias)) {
@@ -86,6 +97,12 @@ export const checkedModelName = (name: string, path = 'name'): string => {
   if (name.trim() === '') throw invalid(`Missing value for required parameter '${path}'.`);
   if (/[/:]/.test(name)) throw invalid(`Invalid model name '${name}'. Names cannot contain '/' or ':'.`);
   return atMost(256, 'name', name);
+};
+
+/** @param path of the field in the request. @throws MlflowError for what no logged model can have as its id. */
+export const checkedLoggedModelId = (path: string, id: string): string => {
+  if (/^m-[0-9a-f]{32}$/.test(id)) return id;
+  throw invalid(`Invalid value ${JSON.stringify(id)} for parameter '${path}' supplied: must be m- and 32 hex digits.`);
 };
 
 /** A version number as clients write it. @throws MlflowError if it is none. */

@@ -25,7 +25,8 @@ export const writePageToken = (listing: unknown, { position, offset }: PageToken
  */
 export const readPageToken = (listing: unknown, token: string | undefined): PageToken | undefined => {
   if (token === undefined || token === '') return undefined;
-  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(token)) throw invalid('Invalid page token, could not base64-decode');
+  if (token.length % 4 !== 0 || !/^[A-Za-z0-9+/]+={0,2}$/.test(token))
+    throw invalid('Invalid page token, could not base64-decode');
   const decoded = Buffer.from(token, 'base64').toString();
   const damaged = () => invalid(`Invalid page token, decoded value=b'${decoded.replace(/[^\x20-\x7e]/g, '?')}'`);
   let value: unknown;

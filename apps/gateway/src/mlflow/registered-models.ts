@@ -5,7 +5,16 @@ import { endpoint, type Endpoint } from './endpoint.js';
 import { invalid, missing, MlflowError } from './errors.js';
 import { MODEL_FILTER, parseFilter } from './filter.js';
 import { message, repeated, required, string } from './message.js';
-import { atMost, checkedAlias, checkedKey, checkedModelName, DESCRIPTION_LIMIT, newHexId, toMs } from './names.js';
+import {
+  atMost,
+  checkedAlias,
+  checkedKey,
+  checkedModelName,
+  DESCRIPTION_LIMIT,
+  newHexId,
+  registryTags,
+  toMs,
+} from './names.js';
 import { toMlflowError } from './rejections.js';
 import type { RowQuery } from './row-query.js';
 import { MODEL_COLUMNS, page, promptTerms, PROMPT_TAG, searchFields } from './registry-search.js';
@@ -70,7 +79,7 @@ export const registeredModelEndpoints: readonly Endpoint[] = [
       checkedModelName(name);
       const rows = await call.rows();
       const before = await rows.all(registeredModelEntity, { name }, '"modelId"', 1000);
-      const pairs = tags.map(({ key, value = '' }) => ({ key: checkedKey('key', key), value }));
+      const pairs = registryTags(tags);
       const isPrompt = pairs.some(({ key, value }) => key === PROMPT_TAG && value === 'true');
       const holder = before.find(({ deleted }) => !deleted);
       if (holder) throw nameTaken(name, isPrompt ? 'prompt' : 'model', holder.isPrompt ? 'prompt' : 'model');

@@ -9,7 +9,8 @@ const text = (details: Details, name: string): string => String(details[name] ??
  *
  * What MLflow does not know is 409 RESOURCE_CONFLICT, which no client repeats, with Kontor's code beside it.
  *
- * @source reference of MLflow 3.18.0's REST protocol, "Errors" and "Which event each call appends".
+ * @source MLflow 3.18.0, mlflow/exceptions.py (codes and statuses) and the messages of
+ * mlflow/store/tracking/sqlalchemy_store.py and mlflow/store/model_registry/sqlalchemy_store.py.
  */
 export const toMlflowError = (code: string, message: string, details: Details): MlflowError => {
   switch (code) {
@@ -36,7 +37,7 @@ export const toMlflowError = (code: string, message: string, details: Details): 
     case 'ARCHIVE_NEEDS_ACTIVE_STAGE':
       return new MlflowError(
         'INTERNAL_ERROR',
-        "Model version transition cannot archive existing model versions because 'Archived' is not an Active stage. " +
+        `Model version transition cannot archive existing model versions because '${text(details, 'stage')}' is not an Active stage. ` +
           "Valid stages are ['Staging', 'Production']",
         { status: 400 },
       );

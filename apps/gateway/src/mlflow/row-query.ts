@@ -2,6 +2,7 @@ import type { Position } from '@kontor/event-sourcing';
 import pg from 'pg';
 import type { Entity } from '../graphql/entity.js';
 import { rowKey } from '../graphql/row-key.js';
+import { asOf } from '../graphql/as-of.js';
 
 /** SQL conditions with their bound values. Every value of a caller goes through {@link Conditions.bind}. */
 export class Conditions {
@@ -80,6 +81,15 @@ export class RowQuery {
     return this.list(entity, conditions, { orderBy, limit });
   }
 
+  /**
+   * A read model as it was at this position, for a condition that looks into another one: `FROM <this> WHERE ...`.
+   * Placeholders 1 and 2 are bound by every statement of {@link list}.
+   */
+  relation({ projection }: Entity<object>, alias: string): string {
+    const view = `${pg.escapeIdentifier(this.schema)}.${pg.escapeIdentifier(projection.name)}`;
+    return `(SELECT * FROM ${view} WHERE workspace = $1 AND ${asOf('$2')}) ${alias}`;
+  }
+
   async list<Row extends object>(
     entity: Entity<Row>,
     conditions: Conditions,
@@ -88,7 +98,7 @@ export class RowQuery {
     const view = `${pg.escapeIdentifier(this.schema)}.${pg.escapeIdentifier(entity.projection.name)}`;
     const page = `LIMIT ${conditions.bind(limit)} OFFSET ${conditions.bind(offset)}`;
     const { rows } = await this.pool.query<{ body: Row }>(
-      `SELECT body FROM ${view} WHERE workspace = $1 AND valid_from <= $2 AND valid_to > $2 ${conditions.sql}
+      `SELECT body FROM ${view} WHERE workspace = $1 AND ${asOf('$2')} ${conditions.sql}
        ORDER BY ${orderBy} ${page}`,
       conditions.values,
     );

@@ -1,7 +1,7 @@
 import type { CommandRejected } from './call.js';
 import { invalid } from './errors.js';
 import { double, int64, type Message, required, string } from './message.js';
-import { checkedKey, cut, safeInteger } from './names.js';
+import { checkedKey, checkedLoggedModelId, cut, safeInteger } from './names.js';
 
 /** One point of a metric on the wire. */
 export const metricFields = {
@@ -36,7 +36,7 @@ export const toPoint = (parent: string, point: Message<typeof metricFields>) => 
     isNaN: Number.isNaN(value),
     timestampMs: safeInteger(`${parent}timestamp`, timestamp),
     step: safeInteger(`${parent}step`, point.step ?? 0n),
-    loggedModelId: point.model_id || null,
+    loggedModelId: point.model_id ? checkedLoggedModelId(`${parent}model_id`, point.model_id) : null,
     datasetName: point.dataset_name || null,
     datasetDigest: point.dataset_digest || null,
   };

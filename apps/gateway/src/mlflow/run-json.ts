@@ -1,7 +1,8 @@
 import type { ExperimentRow } from '../registry/experiments.projection.js';
 import type { RunRow } from '../registry/runs.projection.js';
 
-type Point = RunRow['metrics'][number];
+/** A stored point of a metric. */
+export type Point = RunRow['metrics'][number];
 
 /** A stored point as JSON: NaN is a text, because JSON has no such number. */
 export const metricJson = (point: Point): object => ({

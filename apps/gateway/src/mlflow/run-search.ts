@@ -1,5 +1,6 @@
 import { experimentEntity, runEntity } from '../registry/registry.entities.js';
 import type { MlflowCall } from './call.js';
+import { withDatasetTexts } from './dataset-texts.js';
 import { invalid } from './errors.js';
 import { checkedExperimentId } from './experiments.js';
 import { parseFilter, RUN_FILTER } from './filter.js';
@@ -74,7 +75,12 @@ export const searchRuns = async (request: Message<typeof searchRunsFields>, call
   const size = Number(max_results);
   const found = await rows.list(runEntity, conditions, { orderBy, limit: size + 1, offset });
   const byId = new Map(experiments.map((experiment) => [experiment.experimentId, experiment]));
-  const page = found.slice(0, size).map((run) => runJson(run, isDeleted(run, byId.get(run.experimentId))));
+  const page = await Promise.all(
+    found.slice(0, size).map(async (run) => {
+      const whole = await withDatasetTexts(call.parts.artifacts, run);
+      return runJson(whole, isDeleted(run, byId.get(run.experimentId)));
+    }),
+  );
   return {
     ...(page.length > 0 && { runs: page }),
     ...(found.length > size && {

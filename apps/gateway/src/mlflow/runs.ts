@@ -1,16 +1,16 @@
-import { experimentEntity, metricBatchEntity, runEntity } from '../registry/registry.entities.js';
+import { experimentEntity, runEntity } from '../registry/registry.entities.js';
 import type { RunRow } from '../registry/runs.projection.js';
 import { listArtifacts } from './artifact-paths.js';
 import { checkedPath } from './artifact-routes.js';
 import { CommandRejected, type MlflowCall } from './call.js';
 import { endpoint, type Endpoint } from './endpoint.js';
 import { invalid, missing } from './errors.js';
+import { storedText, withDatasetTexts } from './dataset-texts.js';
 import { ensureDefaultExperiment, experimentById } from './experiments.js';
+import { isJsonObject, type Json, parseJson, writeJson } from './json.js';
 import { int64, message, oneOf, repeated, required, string } from './message.js';
-import { atMost, cut, newHexId, randomName, safeInteger } from './names.js';
-import { readPageToken, writePageToken } from './page-token.js';
+import { atMost, checkedLoggedModelId, cut, lastOfEachKey, newHexId, randomName, safeInteger } from './names.js';
 import { toMlflowError } from './rejections.js';
-import { rowsOf } from './rows-of.js';
 import {
   metricFields,
   paramError,
@@ -20,7 +20,8 @@ import {
   toPoint,
   toTag,
 } from './run-data.js';
-import { infoJson, isDeleted, metricJson, runJson } from './run-json.js';
+import { idOf, runIdFields } from './run-id.js';
+import { infoJson, isDeleted, runJson } from './run-json.js';
 import { searchRuns, searchRunsFields } from './run-search.js';
 
 const tag = message({ key: required(string), value: string });
@@ -82,15 +83,35 @@ const logData = async (
   return {};
 };
 
-const runIdFields = { run_id: string, run_uuid: string } as const;
+/** What a logged model's JSON must hold, and what of it the run keeps. @source MLflow 3.18.0, `_log_model`, `get_tags_dict` */
+const MODEL_FIELDS = ['artifact_path', 'flavors', 'utc_time_created', 'run_id'];
+const KEPT_FIELDS = ['run_id', 'utc_time_created', 'artifact_path', 'model_uuid'];
+const MODELS_TAG = 'mlflow.log-model.history';
 
-/** Old clients send `run_uuid`. @throws MlflowError if both are missing. */
-const idOf = ({ run_id, run_uuid }: { run_id: string | undefined; run_uuid: string | undefined }): string => {
-  const id = run_id || run_uuid;
-  if (id) return id;
-  throw invalid(
-    "Missing value for required parameter 'run_id'. See the API docs for more information about request parameters.",
-  );
+/** The run's tag about models with one more, as clients before MLflow 3 log them. */
+const withModel = (run: RunRow, modelJson: string): string => {
+  let model: Json;
+  try {
+    model = parseJson(modelJson);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw invalid(`Malformed model info. \n ${modelJson} \n is not a valid JSON.`);
+  }
+  const fields = isJsonObject(model) ? model : {};
+  const absent = MODEL_FIELDS.filter((name) => !(name in fields)).map((name) => `'${name}'`);
+  if (absent.length > 0) throw invalid(`Model json is missing mandatory fields: {${absent.join(', ')}}`);
+  const { flavors } = fields;
+  const kept = {
+    ...Object.fromEntries(KEPT_FIELDS.filter((name) => name in fields).map((name) => [name, fields[name]])),
+    flavors: Object.fromEntries(
+      Object.entries(isJsonObject(flavors) ? flavors : {}).map(([name, config]) => [
+        name,
+        isJsonObject(config) ? { ...config, config: undefined } : config,
+      ]),
+    ),
+  };
+  const history = run.tags.find(({ key }) => key === MODELS_TAG)?.value ?? '[]';
+  return writeJson([...(JSON.parse(history) as readonly object[]), kept]);
 };
 
 export const runEndpoints: readonly Endpoint[] = [
@@ -109,7 +130,9 @@ export const runEndpoints: readonly Endpoint[] = [
       const { experimentId, artifactLocation, deleted } = await experimentById(call, experiment_id);
       if (deleted) throw toMlflowError('EXPERIMENT_DELETED', '', { experimentId });
       // As in MLflow, the characters of a key are judged only when a tag is set later.
-      const pairs = tags.map(({ key, value = '' }) => ({ key: atMost(250, 'key', key), value: cut(8000, value) }));
+      const pairs = lastOfEachKey(
+        tags.map(({ key, value = '' }) => ({ key: atMost(250, 'key', key), value: cut(8000, value) })),
+      );
       const named = pairs.find(({ key }) => key === 'mlflow.runName')?.value;
       if (named && run_name && named !== run_name) {
         throw invalid(
@@ -137,7 +160,7 @@ export const runEndpoints: readonly Endpoint[] = [
     fields: runIdFields,
     handle: async (request, call) => {
       const { run, deleted } = await runById(call, idOf(request));
-      return { run: runJson(run, deleted) };
+      return { run: runJson(await withDatasetTexts(call.parts.artifacts, run), deleted) };
     },
   }),
   endpoint({
@@ -247,22 +270,27 @@ export const runEndpoints: readonly Endpoint[] = [
     },
     handle: async ({ run_id, datasets, models }, call) => {
       const { runId } = await writableRun(call, checkedRunId(run_id));
-      await call.send('LogRunInputs', {
-        runId,
-        datasets: datasets.map(({ tags, dataset: { name, digest, source_type, source, schema, profile } }) => ({
-          name: atMost(500, 'name', name),
-          digest: atMost(36, 'digest', digest),
-          sourceType: source_type,
-          source: atMost(65_535, 'source', source),
-          schema: schema ?? null,
-          profile: profile ?? null,
-          tags: tags.map(({ key, value = '' }) => ({
-            key: atMost(255, 'key', key),
-            value: atMost(500, 'value', value),
-          })),
+      const checked = datasets.map(({ tags, dataset: { name, digest, source_type, source, schema, profile } }) => ({
+        name: atMost(500, 'name', name),
+        digest: atMost(36, 'digest', digest),
+        sourceType: source_type,
+        source: atMost(65_535, 'source', source),
+        schema: schema && atMost(1_048_575, 'schema', schema),
+        profile: profile && atMost(16_777_215, 'profile', profile),
+        tags: tags.map(({ key, value = '' }) => ({
+          key: atMost(255, 'key', key),
+          value: atMost(500, 'value', value),
         })),
-        loggedModelIds: models.map(({ model_id }) => model_id),
-      });
+      }));
+      const loggedModelIds = models.map(({ model_id }, index) =>
+        checkedLoggedModelId(`models[${index}].model_id`, model_id),
+      );
+      const stored = [];
+      for (const dataset of checked) {
+        const schema = await storedText(call.parts.artifacts, dataset.schema);
+        stored.push({ ...dataset, schema, profile: await storedText(call.parts.artifacts, dataset.profile) });
+      }
+      await call.send('LogRunInputs', { runId, datasets: stored, loggedModelIds });
       return {};
     },
   }),
@@ -277,37 +305,22 @@ export const runEndpoints: readonly Endpoint[] = [
       const { runId } = await writableRun(call, checkedRunId(run_id));
       await call.send('LogRunOutputs', {
         runId,
-        models: models.map(({ model_id, step = 0n }) => ({ loggedModelId: model_id, step: safeInteger('step', step) })),
+        models: models.map(({ model_id, step = 0n }, index) => ({
+          loggedModelId: checkedLoggedModelId(`models[${index}].model_id`, model_id),
+          step: safeInteger(`models[${index}].step`, step),
+        })),
       });
       return {};
     },
   }),
   endpoint({
-    method: 'GET',
-    path: '/mlflow/metrics/get-history',
-    fields: { ...runIdFields, metric_key: required(string), max_results: int64, page_token: string },
-    handle: async (request, call) => {
-      const runId = idOf(request);
-      const listing = ['history', runId, request.metric_key];
-      const token = readPageToken(listing, request.page_token);
-      if (request.max_results !== undefined && request.max_results < 1n) {
-        throw invalid(
-          `Invalid value ${request.max_results} for parameter 'max_results' supplied. It must be a positive integer.`,
-        );
-      }
-      const rows = token ? call.rowsAt(token.position) : await call.rows();
-      const batches = await rowsOf(rows, metricBatchEntity, { runId, metric: request.metric_key }, 'logged');
-      const points = batches.flatMap((batch) => batch.points);
-      points.sort((a, b) => a.timestampMs - b.timestampMs || a.step - b.step || a.value - b.value);
-      const offset = token?.offset ?? 0;
-      const size = request.max_results === undefined ? points.length : Number(request.max_results);
-      const page = points.slice(offset, offset + size);
-      return {
-        ...(page.length > 0 && { metrics: page.map(metricJson) }),
-        ...(offset + size < points.length && {
-          next_page_token: writePageToken(listing, { position: rows.position, offset: offset + size }),
-        }),
-      };
+    method: 'POST',
+    path: '/mlflow/runs/log-model',
+    fields: { run_id: required(string), model_json: required(string) },
+    handle: async ({ run_id, model_json }, call) => {
+      const { run } = await runById(call, run_id);
+      const value = atMost(8000, 'value', withModel(run, model_json));
+      return logData(call, run_id, { tags: [{ key: MODELS_TAG, value }] });
     },
   }),
   endpoint({
@@ -320,4 +333,19 @@ export const runEndpoints: readonly Endpoint[] = [
       return { root_uri: run.artifactUri, ...(files.length > 0 && { files }) };
     },
   }),
+  ...(['upload', 'download'] as const).map((direction) =>
+    endpoint({
+      method: 'POST',
+      path: `/mlflow/artifacts/presigned-${direction}-url`,
+      fields: {},
+      handle: async () => {
+        const of = direction === 'download' ? 'runs with ' : '';
+        const needs = direction === 'download' ? 'a run with ' : '';
+        throw invalid(
+          `Presigned ${direction} is not supported for ${of}proxied artifact storage (artifact URI scheme: mlflow-artifacts). ` +
+            `This endpoint requires ${needs}a direct cloud storage artifact URI.`,
+        );
+      },
+    }),
+  ),
 ];

@@ -8,7 +8,12 @@ export interface SearchColumns {
   readonly attributes: Readonly<Record<string, string>>;
   /** Whether rows are also ordered by metrics, params and tags. */
   readonly ordersByKeys?: boolean;
+  /** SQL of a query whose column `p` is the latest point of a metric as JSON; by default among the row's own metrics. */
+  readonly latestPoint?: (key: string, conditions: Conditions) => string;
 }
+
+const ownPoint = (key: string, conditions: Conditions): string =>
+  `SELECT p FROM json_array_elements(body->'metrics') p WHERE p->>'key' = ${conditions.bind(key)} LIMIT 1`;
 
 const numberOf = (point: string): string => `(${point}->>'value')::double precision`;
 
@@ -16,11 +21,16 @@ const comparison = (left: string, { comparator, value }: Comparison, conditions:
   if (comparator === 'IN' || comparator === 'NOT IN') {
     return `${comparator === 'IN' ? '' : 'NOT '}(${left} = ANY (${conditions.bind(value)}))`;
   }
-  return `${left} ${comparator} ${conditions.bind(value)}`;
+  // As a double, whatever the left side is: a time in whole milliseconds may be compared with a fraction.
+  return `${left} ${comparator} ${conditions.bind(value)}${typeof value === 'number' ? '::double precision' : ''}`;
 };
 
 /** One term of a filter as a condition over the row. What lacks the key matches no comparison on it, not even `!=`. */
-const toSql = ({ attributes }: SearchColumns, term: Comparison, conditions: Conditions): string => {
+const toSql = (
+  { attributes, latestPoint = ownPoint }: SearchColumns,
+  term: Comparison,
+  conditions: Conditions,
+): string => {
   const { entity, key, comparator } = term;
   switch (entity) {
     case 'attribute': {
@@ -32,12 +42,8 @@ const toSql = ({ attributes }: SearchColumns, term: Comparison, conditions: Cond
       // A NaN matches only `!=`.
       const isNaN = "(p->>'isNaN')::boolean";
       const holds = comparison(numberOf('p'), term, conditions);
-      return exists(
-        'metrics',
-        key,
-        comparator === '!=' ? `${isNaN} OR ${holds}` : `NOT ${isNaN} AND ${holds}`,
-        conditions,
-      );
+      const matches = comparator === '!=' ? `${isNaN} OR ${holds}` : `NOT ${isNaN} AND ${holds}`;
+      return `EXISTS (SELECT FROM (${latestPoint(key, conditions)}) latest WHERE ${matches})`;
     }
     case 'param':
     case 'tag': {
@@ -65,6 +71,11 @@ const exists = (list: string, key: string, holds: string, conditions: Conditions
 export const addFilter = (columns: SearchColumns, filter: readonly Comparison[], conditions: Conditions): void => {
   for (const term of filter) conditions.add(toSql(columns, term, conditions));
 };
+
+/** By a metric: values first, then NaN, then what lacks it. @param latest as in {@link SearchColumns.latestPoint} */
+export const byMetric = (latest: string, direction: string): string =>
+  `(SELECT CASE WHEN (p->>'isNaN')::boolean THEN 1 ELSE 0 END FROM (${latest}) latest) ASC NULLS LAST, ` +
+  `(SELECT ${numberOf('p')} FROM (${latest}) latest) ${direction} NULLS LAST`;
 
 /** One clause of `order_by`: `metrics.loss DESC`. */
 const CLAUSE = /^\s*(?:([A-Za-z]+)\s*\.\s*)?(`[^`]+`|"[^"]+"|[^\s`"]+)(?:\s+(ASC|DESC))?\s*$/i;
@@ -123,10 +134,7 @@ const orderTerm = (
   switch (entity) {
     case 'metric':
     case 'metrics':
-      return (
-        `${pick('metrics', "CASE WHEN (p->>'isNaN')::boolean THEN 1 ELSE 0 END")} ASC NULLS LAST, ` +
-        `${pick('metrics', numberOf('p'))} ${direction} NULLS LAST`
-      );
+      return byMetric(ownPoint(key, conditions), direction);
     case 'param':
     case 'params':
     case 'parameter':

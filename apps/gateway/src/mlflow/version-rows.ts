@@ -4,12 +4,13 @@ import { modelVersionEntity, registeredModelEntity } from '../registry/registry.
 import type { RegisteredModelRow } from '../registry/registered-models.projection.js';
 import { invalid, missing, MlflowError } from './errors.js';
 import type { MlflowCall } from './call.js';
-import { toMs, versionNumberOf } from './names.js';
+import { checkedModelName, toMs, versionNumberOf } from './names.js';
 import type { RowQuery } from './row-query.js';
 import { rowsOf } from './rows-of.js';
 
 /** @throws MlflowError unless a model has this name now. */
 export const modelByName = async (rows: RowQuery, name: string): Promise<RegisteredModelRow> => {
+  checkedModelName(name);
   const row = await rows.find(registeredModelEntity, { name, deleted: false });
   if (row) return row;
   throw missing(`Registered Model with name=${name} not found`);
@@ -103,6 +104,7 @@ export const named = async (
   { name, version }: { readonly name: string; readonly version: string },
 ) => {
   const rows = await call.rows();
+  checkedModelName(name);
   const number = versionNumberOf(version);
   const model = await rows.find(registeredModelEntity, { name, deleted: false });
   if (!model) throw missing(`Model Version (name=${name}, version=${number}) not found`);

@@ -8,6 +8,7 @@ import { artifactPath } from '../artifacts/artifact-path.js';
 import { manifestOf, ownedPath } from './artifact-paths.js';
 import { invalid, missing } from './errors.js';
 import { atMost } from './names.js';
+import { addressesHost, foreignHost } from './storage-hosts.js';
 import type { RowQuery } from './row-query.js';
 
 interface Asked {
@@ -31,16 +32,10 @@ const refuse = (source: string, reason: string) => invalid(`Invalid model versio
 const RUN_SENTENCE = 'The run_id request parameter must identify the resource that contains the source.';
 const MODEL_SENTENCE = 'The model_id request parameter must identify the resource that contains the source.';
 
-const foreignHost = (scheme: string) =>
-  invalid(
-    `'source' cannot use the '${scheme}' scheme: the '${scheme}' scheme addresses a host other than the tracking ` +
-      "server's configured artifact storage, so the server would connect to the host named in the URI.",
-  );
-
 /**
  * Where the files of a new version lie, resolved before anything is stored.
  *
- * @source reference of MLflow 3.18.0's REST protocol, "Source of a version".
+ * @source MLflow 3.18.0, mlflow/server/handlers.py, `_create_model_version`.
  * @throws MlflowError for a source that leads elsewhere, or does not fit the run or logged model that is named.
  */
 export const resolveSource = async (rows: RowQuery, asked: Asked): Promise<Origin> => {
@@ -51,7 +46,9 @@ export const resolveSource = async (rows: RowQuery, asked: Asked): Promise<Origi
     }
     return { source, storageLocation: source, runId: null, loggedModelId: null, artifacts: null, trainedBy: null };
   }
+  const isUri = /^[a-z][a-z0-9+.-]+:\//i.test(source) || !/^[a-z][a-z0-9+.-]*:/i.test(source);
   if (
+    !isUri ||
     artifactPath(
       source
         .replace(/^[a-z][a-z0-9+.-]*:/i, '')
@@ -65,20 +62,25 @@ export const resolveSource = async (rows: RowQuery, asked: Asked): Promise<Origi
     );
   }
   const [, scheme = '', rest = ''] = /^([a-z][a-z0-9+.-]*):\/*(.*)$/i.exec(source) ?? [];
+  if (addressesHost(scheme, source)) throw foreignHost('source', scheme);
   switch (scheme.toLowerCase()) {
     case 'models':
       return fromModel(rows, asked, rest);
     case 'runs':
       return fromRun(rows, asked, rest);
     case 'mlflow-artifacts':
-      if (/^[a-z-]+:\/\/[^/]/i.test(source)) throw foreignHost(scheme);
       return fromProxy(rows, asked, rest);
-    case 's3':
-    case 'gs':
-    case 'wasbs':
-    case 'dbfs': {
+    case '':
+    case 'file':
+      throw refuse(
+        source,
+        'To use a local path as a model version source, the run_id request parameter has to be specified and the local path has to be contained within the artifact directory of the run specified by the run_id.',
+      );
+    default: {
       // Outside the platform: the files are not read, so the version has no manifest and cannot be served.
-      const { runId = null, loggedModelId = null } = asked;
+      const loggedModelId = asked.loggedModelId ?? null;
+      const model = loggedModelId === null ? undefined : await rows.byId(loggedModelEntity, loggedModelId);
+      const runId = asked.runId ?? model?.sourceRunId ?? null;
       return {
         source,
         storageLocation: source,
@@ -88,14 +90,6 @@ export const resolveSource = async (rows: RowQuery, asked: Asked): Promise<Origi
         trainedBy: await trainer(rows, runId),
       };
     }
-    case '':
-    case 'file':
-      throw refuse(
-        source,
-        'To use a local path as a model version source, the run_id request parameter has to be specified and the local path has to be contained within the artifact directory of the run specified by the run_id.',
-      );
-    default:
-      throw foreignHost(scheme);
   }
 };
 
@@ -176,7 +170,7 @@ const fromRunFolder = async (rows: RowQuery, source: string, runId: string, fold
 const fromProxy = async (rows: RowQuery, asked: Asked, rest: string): Promise<Origin> => {
   const { source, runId, loggedModelId } = asked;
   const { command, id, path } = ownedPath(rest.replace(/\/$/, ''));
-  if (loggedModelId !== undefined || command === 'LoggedModel') {
+  if (loggedModelId !== undefined) {
     if (command !== 'LoggedModel') throw refuse(source, MODEL_SENTENCE);
     return fromLoggedModel(rows, asked, id, path);
   }

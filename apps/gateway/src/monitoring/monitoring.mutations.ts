@@ -10,6 +10,7 @@ import type {
 } from '../graphql/generated/types.js';
 import { InputProblem, mutation, withoutCommandId } from '../graphql/mutate.js';
 import { readOne } from '../graphql/read.js';
+import type { BaselineRow } from './baselines.projection.js';
 import {
   alertEntity,
   baselineEntity,
@@ -19,6 +20,20 @@ import {
 } from './monitoring.entities.js';
 
 type Data<Type extends keyof typeof monitoringCommands> = z.input<(typeof monitoringCommands)[Type]>;
+
+/** Why a monitor cannot have the baseline, or undefined if it can. */
+const baselineProblem = (baseline: BaselineRow | undefined): string | undefined => {
+  switch (baseline?.state) {
+    case undefined:
+      return 'is unknown; request one first';
+    case 'REQUESTED':
+      return 'is still being made; wait until its state is COMPLETED';
+    case 'FAILED':
+      return `failed (${baseline.failure ?? 'without a reason'}); request another one`;
+    case 'COMPLETED':
+      return undefined;
+  }
+};
 
 /** Evaluations, baselines, monitors, data sources and alerts as people change them. */
 export const monitoringMutations: Pick<Resolvers, 'Mutation'> = {
@@ -53,7 +68,23 @@ export const monitoringMutations: Pick<Resolvers, 'Mutation'> = {
       name: 'DefineMonitor',
       context: 'monitoring',
       type: 'DefineMonitor',
-      data: (input: DefineMonitorInput): Data<'DefineMonitor'> => withoutCommandId(input),
+      // What a monitor rests on must be there: without its baseline it would close no window, and without its sources an
+      // alert would name nobody. The service holds the baseline still in the append; here people are told which is missing.
+      data: async (input: DefineMonitorInput, _id, context): Promise<Data<'DefineMonitor'>> => {
+        const { baselineId, dataSourceIds } = input;
+        const now = { moment: { position: context.shown } };
+        const baseline = await readOne(baselineEntity, [baselineId], now, context);
+        const problem = baselineProblem(baseline);
+        if (problem !== undefined) {
+          throw new InputProblem(`baselineId: the baseline ${JSON.stringify(baselineId)} ${problem}`, ['baselineId']);
+        }
+        for (const [index, id] of dataSourceIds.entries()) {
+          if (await readOne(dataSourceEntity, [id], now, context)) continue;
+          const message = `dataSourceIds[${index}]: there is no data source ${JSON.stringify(id)}; register it first`;
+          throw new InputProblem(message, ['dataSourceIds', String(index)]);
+        }
+        return withoutCommandId(input);
+      },
       field: 'monitor',
       entity: monitorEntity,
       row: ({ monitorId }) => [monitorId],

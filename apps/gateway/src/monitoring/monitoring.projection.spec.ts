@@ -231,6 +231,21 @@ describe('windows and drift', () => {
     binsHash: digest('c'),
     features: [feature(value)],
   });
+  const outcomes = [
+    {
+      metric: 'accuracy' as const,
+      attribute: null,
+      value: 0.7,
+      reference: 0.8,
+      effect: 0.1,
+      p: 0.001,
+      pAdjusted: 0.001,
+      threshold: 0.02,
+      n: 300,
+      verdict: 'degraded' as const,
+      sentence: 'Accuracy is lower.',
+    },
+  ];
   const key = `default/daily/${encodeURIComponent(window.start)}`;
   const revised = {
     monitorId: 'daily',
@@ -248,13 +263,21 @@ describe('windows and drift', () => {
     { stream, type: 'DriftEvaluated', data: evaluated(0.5) },
     { stream, type: 'WindowRevised', data: revised },
     { stream, type: 'DriftEvaluated', data: evaluated(0.6) },
+    { stream, type: 'OutcomesEvaluated', data: { monitorId: 'daily', endpoint, window, baselineId: id(1), outcomes } },
     { stream, type: 'WindowRevised', data: { ...revised, window: next } },
+    {
+      stream,
+      type: 'OutcomesEvaluated',
+      data: { monitorId: 'daily', endpoint, window: next, baselineId: id(1), outcomes },
+    },
   ]);
 
   it('show the numbers of a closed window as late rows and labels revised them', () => {
     projectionSpec(windows)
       .given(events.slice(0, 2))
-      .thenRows({ [key]: { ...closed, start: window.start, revision: 0, closedAt: time(0), revisedAt: null } });
+      .thenRows({
+        [key]: { ...closed, start: window.start, revision: 0, outcomes: [], closedAt: time(0), revisedAt: null },
+      });
     projectionSpec(windows)
       .given(events)
       .thenRows({
@@ -262,6 +285,7 @@ describe('windows and drift', () => {
           ...closed,
           start: window.start,
           revision: 1,
+          outcomes,
           rows: 510,
           labels: 300,
           performance,

@@ -3,12 +3,15 @@ import type { Projection } from '@kontor/event-sourcing';
 import { rowKey } from '../graphql/row-key.js';
 
 type Closed = Extract<MonitoringEvent, { type: 'WindowClosed' }>['data'];
+type Evaluated = Extract<MonitoringEvent, { type: 'OutcomesEvaluated' }>['data'];
 
 export type WindowRow = Closed & {
   /** Of the window, in event time; lists are ordered by it. */
   readonly start: string;
   /** 0 when it was closed; late rows and labels raise it. */
   readonly revision: number;
+  /** As evaluated last; empty without labels. */
+  readonly outcomes: Evaluated['outcomes'];
   readonly closedAt: string;
   readonly revisedAt: string | null;
 };
@@ -16,8 +19,8 @@ export type WindowRow = Closed & {
 /** Closed windows, with the newest revision of their numbers. */
 export const windows: Projection<WindowRow, MonitoringEvent> = {
   name: 'windows',
-  version: 1,
-  canHandle: ['WindowClosed', 'WindowRevised'],
+  version: 2,
+  canHandle: ['WindowClosed', 'WindowRevised', 'OutcomesEvaluated'],
   keys: ({ workspace, data }) =>
     'monitorId' in data && 'window' in data && data.window !== null
       ? [rowKey(workspace, data.monitorId, data.window.start)]
@@ -29,6 +32,7 @@ export const windows: Projection<WindowRow, MonitoringEvent> = {
           ...event.data,
           start: event.data.window.start,
           revision: 0,
+          outcomes: [],
           closedAt: event.recordedAt,
           revisedAt: null,
         };
@@ -37,6 +41,8 @@ export const windows: Projection<WindowRow, MonitoringEvent> = {
         const { revision, rows, labels, performance, fairness } = event.data;
         return { ...row, revision, rows, labels, performance, fairness, revisedAt: event.recordedAt };
       }
+      case 'OutcomesEvaluated':
+        return row && { ...row, outcomes: event.data.outcomes };
       default:
         return row;
     }

@@ -7,6 +7,8 @@ type Point = Extract<RegistryEvent, { type: 'RunDataLogged' }>['data']['metrics'
 export interface MetricBatchRow {
   readonly runId: string;
   readonly metric: string;
+  /** The model that the points are about; null if they are the run's alone. */
+  readonly loggedModelId: string | null;
   /** Zero-padded, so that text order is log order. */
   readonly logged: string;
   readonly points: readonly Point[];
@@ -16,23 +18,26 @@ export interface MetricBatchRow {
 const POSITION_DIGITS = 19;
 
 /**
- * All points of all metrics: one row per batch and metric, written once. A row per metric that grows would copy its
- * whole history at each point.
+ * All points of all metrics: one row per batch, metric and logged model, written once. A row per metric that grows
+ * would copy its whole history at each point.
  */
 export const metricHistory: Projection<MetricBatchRow, RegistryEvent> = {
   name: 'metric_history',
-  version: 1,
+  version: 2,
   canHandle: ['RunDataLogged'],
   keys: ({ workspace, position, data }) => {
     if (!('metrics' in data)) return [];
-    const metrics = new Set(data.metrics.map(({ key }) => key));
-    return [...metrics].map((metric) => rowKey(workspace, data.runId, String(position), metric));
+    const rows = data.metrics.map(({ key, loggedModelId }) =>
+      rowKey(workspace, data.runId, String(position), key, loggedModelId ?? ''),
+    );
+    return [...new Set(rows)];
   },
-  evolve: (row, event, key) => {
+  evolve: (row, event, rowKeyText) => {
     if (event.type !== 'RunDataLogged') return row;
     const { runId, metrics } = event.data;
-    const metric = decodeURIComponent(key.split('/').at(-1) ?? '');
-    const points = metrics.filter((point) => point.key === metric);
-    return { runId, metric, logged: String(event.position).padStart(POSITION_DIGITS, '0'), points };
+    const [metric = '', model = ''] = rowKeyText.split('/').slice(-2).map(decodeURIComponent);
+    const points = metrics.filter(({ key, loggedModelId }) => key === metric && (loggedModelId ?? '') === model);
+    const logged = String(event.position).padStart(POSITION_DIGITS, '0');
+    return { runId, metric, loggedModelId: model || null, logged, points };
   },
 };

@@ -23,8 +23,11 @@ export const runEntity = entity('Run', runs, {
 });
 
 export const metricBatchEntity = entity('MetricBatch', metricHistory, {
-  columns: { runId: 'text', metric: 'text', logged: 'text' },
-  indexes: [['workspace', 'runId', 'metric', 'logged', 'key']],
+  columns: { runId: 'text', metric: 'text', loggedModelId: 'text', logged: 'text' },
+  indexes: [
+    ['workspace', 'runId', 'metric', 'logged', 'key'],
+    ['workspace', 'loggedModelId', 'metric'],
+  ],
   order: { column: 'logged', descending: false },
 });
 

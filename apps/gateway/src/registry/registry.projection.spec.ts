@@ -77,13 +77,33 @@ describe('metric history', () => {
     projectionSpec(metricHistory)
       .given(logged)
       .thenRows({
-        'default/r1/2/loss': {
+        'default/r1/2/loss/': {
           runId: 'r1',
           metric: 'loss',
+          loggedModelId: null,
           logged: position,
           points: [point('loss', 0.5, 1), point('loss', 0.9, 0)],
         },
-        'default/r1/2/auc': { runId: 'r1', metric: 'auc', logged: position, points: [point('auc', 0.7, 0)] },
+        'default/r1/2/auc/': {
+          runId: 'r1',
+          metric: 'auc',
+          loggedModelId: null,
+          logged: position,
+          points: [point('auc', 0.7, 0)],
+        },
+      });
+  });
+
+  it('keeps the points of each logged model apart, also in one batch', () => {
+    const about = (model: string | null) => ({ ...point('acc', 0.5, 0), loggedModelId: model });
+    const model = `m-${'1'.repeat(32)}`;
+    const data = { runId: 'r1', metrics: [about(model), about(null)], params: [], tags: [] };
+    const row = { runId: 'r1', metric: 'acc', logged: '0'.repeat(18) + '1' };
+    projectionSpec(metricHistory)
+      .given(recorded<RegistryEvent>([{ stream: run, type: 'RunDataLogged', data }]))
+      .thenRows({
+        [`default/r1/1/acc/${model}`]: { ...row, loggedModelId: model, points: [about(model)] },
+        'default/r1/1/acc/': { ...row, loggedModelId: null, points: [about(null)] },
       });
   });
 });

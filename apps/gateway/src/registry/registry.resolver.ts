@@ -23,12 +23,12 @@ export const modelByName = async (name: string, parent: Momentary | undefined, c
 
 /** A version by its model's name and its number, at the parent's moment. */
 export const versionByName = async (
-  { modelName, number }: { modelName: string; number: number },
+  { modelName, version }: { readonly modelName: string; readonly version: number },
   parent: Momentary | undefined,
   context: GraphContext,
 ) => {
   const model = await modelByName(modelName, parent, context);
-  return model && readOne(modelVersionEntity, [model.modelId, number], model, context);
+  return model && readOne(modelVersionEntity, [model.modelId, version], model, context);
 };
 
 type Types =
@@ -83,17 +83,15 @@ export const registryQueries: Pick<Resolvers, Types> = {
       readPage(artifactEntity, page, { owner: `logged-model:${row.loggedModelId}` }, row, context),
   },
   Metric: {
-    metric: ({ key }) => key,
     value: ({ isNaN, value }) => (isNaN ? null : value),
   },
-  MetricBatch: { id: nodeId(metricBatchEntity) },
+  MetricBatch: { id: nodeId(metricBatchEntity), key: ({ metric }) => metric },
   ModelAlias: {
-    number: ({ version }) => version,
-    version: (alias, _args, context) => readOne(modelVersionEntity, [alias.modelId, alias.version], alias, context),
+    modelVersion: (alias, _args, context) =>
+      readOne(modelVersionEntity, [alias.modelId, alias.version], alias, context),
   },
   ModelVersion: {
     id: nodeId(modelVersionEntity),
-    number: ({ version }) => version,
     model: (row, _args, context) => readOne(registeredModelEntity, [row.modelId], row, context),
     run: (row, _args, context) => (row.runId === null ? null : readOne(runEntity, [row.runId], row, context)),
     loggedModel: (row, _args, context) =>
@@ -116,13 +114,13 @@ export const registryQueries: Pick<Resolvers, Types> = {
     id: nodeId(registeredModelEntity),
     aliases: (row) => row.aliases.map((alias) => within({ ...alias, modelId: row.modelId }, row)),
     versions: (row, page, context) => readPage(modelVersionEntity, page, { modelId: row.modelId }, row, context),
-    version: (row, { number }, context) => readOne(modelVersionEntity, [row.modelId, number], row, context),
+    version: (row, { version }, context) => readOne(modelVersionEntity, [row.modelId, version], row, context),
   },
   Run: {
     id: nodeId(runEntity),
     experiment: (row, _args, context) => readOne(experimentEntity, [row.experimentId], row, context),
-    metricHistory: (row, { metric, ...page }, context) =>
-      readPage(metricBatchEntity, page, { runId: row.runId, metric }, row, context),
+    metricHistory: (row, { key, ...page }, context) =>
+      readPage(metricBatchEntity, page, { runId: row.runId, metric: key }, row, context),
     artifacts: (row, page, context) => readPage(artifactEntity, page, { owner: `run:${row.runId}` }, row, context),
   },
 };

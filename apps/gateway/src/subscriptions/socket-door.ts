@@ -4,7 +4,6 @@ import {
   type DocumentNode,
   type ExecutionArgs,
   getOperationAST,
-  getVariableValues,
   GraphQLError,
   type GraphQLFormattedError,
   type GraphQLSchema,
@@ -15,10 +14,9 @@ import {
 import { CloseCode, handleProtocols } from 'graphql-ws';
 import { type Extra, useServer } from 'graphql-ws/use/ws';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { Unauthenticated } from '../auth/authenticator.js';
-import type { Principal } from '../auth/principal.js';
+import { type Principal, Unauthenticated } from '@kontor/service/process';
 import { requestError } from '../graphql/errors.js';
-import { costOf, limitRules, MAX_TOKENS, MAX_VALIDATION_ERRORS, refuseCost } from '../graphql/limits.js';
+import { limitRules, MAX_TOKENS, MAX_VALIDATION_ERRORS, refuseOperation } from '../graphql/limits.js';
 
 /** As on HTTP; the default of `ws` is 100 MiB. */
 export const MAX_FRAME_BYTES = 256 * 1024;
@@ -52,7 +50,7 @@ export interface SocketControl {
   readonly endSoon: () => void;
 }
 
-type SocketExtra = Extra & { principal?: Principal; subscriptions?: number } & Record<PropertyKey, unknown>;
+type SocketExtra = Extra & { principal?: Principal } & Record<PropertyKey, unknown>;
 
 /**
  * The WebSocket door of the graph: exact path, Host and Origin, verified token, and the same limits as HTTP. Only
@@ -86,12 +84,12 @@ export const openSocketDoor = <Context extends object>(options: SocketDoorOption
         if (left === 0) sockets.delete(id);
         else sockets.set(id, left);
       },
-      onSubscribe: async ({ extra }, _id, payload) => {
+      onSubscribe: async ({ extra, subscriptions }, _id, payload) => {
         const { principal } = extra;
         if (principal === undefined) return [new GraphQLError('no sign-in')];
-        extra.subscriptions = (extra.subscriptions ?? 0) + 1;
         try {
-          if (extra.subscriptions > MAX_SUBSCRIPTIONS_PER_SOCKET) {
+          // This one is among them.
+          if (Object.keys(subscriptions).length > MAX_SUBSCRIPTIONS_PER_SOCKET) {
             throw requestError(
               'DOCUMENT_LIMIT',
               `At most ${MAX_SUBSCRIPTIONS_PER_SOCKET} subscriptions run on one socket.`,
@@ -103,9 +101,6 @@ export const openSocketDoor = <Context extends object>(options: SocketDoorOption
         } catch (error) {
           return [toGraphQLError(options.formatError(error))];
         }
-      },
-      onComplete: ({ extra }) => {
-        extra.subscriptions = Math.max(0, (extra.subscriptions ?? 1) - 1);
       },
       onError: (_context, _id, _payload, errors) => errors.map((error) => options.formatError(error)),
       onNext: (_context, _id, _payload, _args, { errors, data }) =>
@@ -206,11 +201,8 @@ const prepare = <Context>(
     );
   }
   const given = (variables ?? {}) as Record<string, unknown>;
-  const coerced = getVariableValues(schema, operation.variableDefinitions ?? [], given, {
-    maxErrors: MAX_VALIDATION_ERRORS,
-  });
-  if (coerced.errors) return coerced.errors;
-  refuseCost(costOf(schema, document, operation, coerced.coerced));
+  const wrong = refuseOperation(schema, document, operation, given);
+  if (wrong.length > 0) return wrong;
   return { schema, document, variableValues: given, operationName: operationName ?? null };
 };
 

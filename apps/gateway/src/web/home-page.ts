@@ -1,5 +1,13 @@
+import type { Position } from '@kontor/event-sourcing';
+import { parse, print } from 'graphql';
+
+interface Question {
+  readonly title: string;
+  readonly query: string;
+}
+
 /** Queries that show something as soon as the platform runs; each opens in the explorer. */
-const DEMO_QUERIES: readonly { readonly title: string; readonly query: string }[] = [
+const DEMO_QUERIES: readonly Question[] = [
   {
     title: 'What serves now',
     query: `{
@@ -15,7 +23,7 @@ const DEMO_QUERIES: readonly { readonly title: string; readonly query: string }[
   {
     title: 'Models and their versions',
     query: `{
-  registeredModels { nodes { name aliases { alias number } versions { nodes { number manifestDigest registeredBy } } } }
+  registeredModels { nodes { name aliases { alias version } versions { nodes { version manifestDigest registeredBy } } } }
 }`,
   },
   {
@@ -36,20 +44,28 @@ const DEMO_QUERIES: readonly { readonly title: string; readonly query: string }[
   alerts { nodes { kind severity state sentence features notify { role actor } resolution { reason at } } }
 }`,
   },
-  {
-    title: 'The last events, live',
-    query: `subscription {
-  events { ... on Event { position type stream actor recordedAt } ... on Heartbeat { position time } }
-}`,
-  },
-  {
-    title: 'The same question at a past position',
-    query: `{
-  before: at(position: "1") { position endpoints { nodes { endpoint } } }
-  now: endpoints { nodes { endpoint } }
-}`,
-  },
 ];
+
+/** Questions whose best form depends on where the log is. */
+const questionsAt = (position: Position): readonly Question[] =>
+  position === 0n
+    ? []
+    : [
+        {
+          title: 'The last events, and those to come',
+          // Begun a few events ago, so that something is there at once.
+          query: `subscription {
+  events(after: "${position > 5n ? position - 5n : 0n}") { ... on Event { position type stream actor recordedAt } ... on Heartbeat { position time } }
+}`,
+        },
+        {
+          title: 'The same question at a past position',
+          query: `{
+  before: at(position: "${(position + 1n) / 2n}") { position endpoints { nodes { endpoint serving { weightBps version { modelName version } } } } }
+  now: endpoints { nodes { endpoint serving { weightBps version { modelName version } } } }
+}`,
+        },
+      ];
 
 const escape = (text: string): string =>
   text.replace(/[&<>"]/g, (character) => `&#${String(character.charCodeAt(0))};`);
@@ -57,37 +73,45 @@ const escape = (text: string): string =>
 export interface HomePage {
   readonly version: string;
   readonly address: string;
-  readonly position: string;
   readonly origin: string;
-  readonly services: readonly { readonly name: string; readonly answers: boolean }[];
-  readonly readModels: readonly {
-    readonly projection: string;
-    readonly position: string;
-    readonly lagEvents: number;
-  }[];
+  /** Undefined while the database does not answer. */
+  readonly log:
+    | {
+        readonly position: Position;
+        readonly readModels: readonly {
+          readonly projection: string;
+          readonly position: string;
+          readonly lagEvents: number;
+        }[];
+      }
+    | undefined;
+  /** What the gateway can ask for a sign of life; it runs itself, or there would be no page. */
+  readonly parts: readonly { readonly name: string; readonly answers: boolean }[];
+  /** Whether the explorer can read the schema. */
+  readonly introspection: boolean;
 }
 
 const STYLE = `
-body{font:16px/1.55 system-ui,sans-serif;max-width:62rem;margin:2.5rem auto;padding:0 1.25rem;color:#1c2128;background:#fff}
+html{color-scheme:light dark}body{font:16px/1.55 system-ui,sans-serif;max-width:62rem;margin:2.5rem auto;padding:0 1.25rem;color:#1c2128;background:#fff}
 h1{margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem;border-bottom:1px solid #d0d7de;padding-bottom:.25rem}p{margin:.4rem 0}
 table{border-collapse:collapse}td,th{text-align:left;padding:.15rem 1.5rem .15rem 0;vertical-align:top}.n{text-align:right}
 .up{color:#1a7f37}.down{color:#cf222e;font-weight:600}a{color:#0550ae}
 pre{background:#f6f8fa;padding:.7rem;overflow:auto;font-size:13px;border-radius:6px;white-space:pre-wrap}
-details{margin:.35rem 0}summary{cursor:pointer}code{font-size:.9em}
+details{margin:.35rem 0}summary{cursor:pointer}code{font-size:.9em;overflow-wrap:anywhere}
 @media(prefers-color-scheme:dark){body{color:#e6edf3;background:#0d1117}h2{border-color:#30363d}pre{background:#161b22}
 a{color:#79c0ff}.up{color:#3fb950}.down{color:#ff7b72}}`;
 
 const explorerLink = (query: string): string => `/explorer?query=${encodeURIComponent(query)}`;
 
-const servicesTable = (services: HomePage['services']): string =>
-  `<table>${services
+const partsTable = (parts: HomePage['parts']): string =>
+  `<table>${parts
     .map(({ name, answers }) => {
       const state = answers ? '<td class="up">runs' : '<td class="down">does not answer';
       return `<tr><td>${escape(name)}${state}</tr>`;
     })
     .join('')}</table>`;
 
-const readModelsPart = (readModels: HomePage['readModels']): string => {
+const readModelsPart = ({ readModels }: NonNullable<HomePage['log']>): string => {
   const behind = readModels.filter(({ lagEvents }) => lagEvents > 0).length;
   const summary =
     behind === 0
@@ -101,25 +125,30 @@ const readModelsPart = (readModels: HomePage['readModels']): string => {
 };
 
 /** One plain page without scripts and without anything from the network. */
-export const homePage = ({ version, address, position, origin, services, readModels }: HomePage): string => {
+export const homePage = ({ version, address, origin, log, parts, introspection }: HomePage): string => {
   const doors = [
     [
       'GraphQL, to try',
-      '<a href="/explorer">/explorer</a>: queries, subscriptions and the documentation of the schema',
+      introspection
+        ? '<a href="/explorer">/explorer</a>: queries, subscriptions and the documentation of the schema'
+        : '<a href="/explorer">/explorer</a>: without its documentation while KONTOR_INTROSPECTION is off',
     ],
     ['GraphQL', `<code>${escape(address)}/graphql</code>: HTTP, and subscriptions over WebSocket`],
     ['MLflow', `<code>MLFLOW_TRACKING_URI=${escape(address)}</code>`],
     ['Health', '<a href="/health/ready">/health/ready</a>'],
   ];
-  const questions = DEMO_QUERIES.map(
-    ({ title, query }) =>
-      `<details><summary><a href="${explorerLink(query)}">${escape(title)}</a></summary><pre>${escape(query)}</pre></details>`,
-  );
+  const questions = [...DEMO_QUERIES, ...questionsAt(log?.position ?? 0n)].map(({ title, query }) => {
+    const readable = print(parse(query));
+    return `<details><summary><a href="${explorerLink(readable)}">${escape(title)}</a></summary><pre>${escape(readable)}</pre></details>`;
+  });
+  const where = log
+    ? `is at position <strong>${log.position}</strong>`
+    : '<span class="down">cannot be read: the database does not answer</span>';
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Kontor</title><style>${STYLE}</style></head><body><h1>Kontor</h1>
-<p>Version ${escape(version)}. The log <code>${escape(origin)}</code> is at position <strong>${escape(position)}</strong>.</p>
-<h2>What runs</h2>${servicesTable(services)}${readModelsPart(readModels)}
+<title>Kontor</title><link rel="icon" href="data:,"><style>${STYLE}</style></head><body><h1>Kontor</h1>
+<p>Version ${escape(version)}. The log <code>${escape(origin)}</code> ${where}.</p>
+<h2>What runs</h2>${partsTable(parts)}${log ? readModelsPart(log) : ''}
 <h2>Ways in</h2><table>${doors.map(([name = '', way = '']) => `<tr><td>${name}<td>${way}</tr>`).join('')}</table>
 <h2>Questions to begin with</h2><p>Each opens in the explorer and is asked there.</p>${questions.join('')}
 </body></html>`;

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -6,7 +7,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { GATEWAY } from '../gateway.token.js';
 import type { Gateway } from '../gateway.js';
 import { MLFLOW_VERSION } from '../mlflow/server-info.js';
-import { homePage } from './home-page.js';
+import { isDatabaseAway } from '../database-away.js';
+import { type HomePage, homePage } from './home-page.js';
 
 const ASSETS = fileURLToPath(new URL('../../assets/explorer', import.meta.url));
 const TYPES: Readonly<Record<string, string>> = {
@@ -19,8 +21,11 @@ const TYPES: Readonly<Record<string, string>> = {
 /** Nothing from elsewhere. The editor sets styles from scripts and runs its language in workers of the same origin. */
 const EXPLORER_POLICY =
   "default-src 'none'; script-src 'self'; worker-src 'self' blob:; style-src 'self' 'unsafe-inline'; font-src 'self' data:; img-src 'self' data:; connect-src 'self' ws: wss:; base-uri 'none'; frame-ancestors 'none'; form-action 'none'";
-const PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
-const VERSION = '0.1.0';
+const PAGE_POLICY =
+  "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; frame-ancestors 'none'; form-action 'none'";
+const { version: VERSION } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  readonly version: string;
+};
 /** Whose services the home page asks after. */
 const CONTEXTS = ['registry', 'deployment', 'monitoring', 'governance'] as const;
 /** Further behind than this, answers are too old to be sent traffic. */
@@ -33,18 +38,41 @@ export class PagesController {
 
   @Get('/')
   async home(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
-    const { log, commands } = this.gateway;
+    const { config, log, commands } = this.gateway;
+    const [standing, broker, ...services] = await Promise.all([
+      this.#standing(),
+      commands.isConnected(),
+      ...CONTEXTS.map((context) => commands.isAnswered(context)),
+    ]);
     const page = homePage({
       version: VERSION,
       address: `${request.protocol}://${request.host}`,
-      position: String(await log.head()),
       origin: log.identity.origin,
-      services: await Promise.all(
-        CONTEXTS.map(async (context) => ({ name: context, answers: await commands.isAnswered(context) })),
-      ),
-      readModels: await log.freshness(),
+      log: standing,
+      parts: [
+        { name: 'database', answers: standing !== undefined },
+        { name: 'broker', answers: broker },
+        ...CONTEXTS.map((name, index) => ({ name, answers: services[index] === true })),
+      ],
+      introspection: config.introspection,
     });
-    await reply.header('content-security-policy', PAGE_POLICY).type('text/html; charset=utf-8').send(page);
+    await reply
+      .header('content-security-policy', PAGE_POLICY)
+      .header('cache-control', 'no-store')
+      .type('text/html; charset=utf-8')
+      .send(page);
+  }
+
+  /** How far the log and the read models are; undefined while the database does not answer. */
+  async #standing(): Promise<HomePage['log']> {
+    const { log } = this.gateway;
+    try {
+      const [head, readModels] = await Promise.all([log.head(), log.freshness()]);
+      return { position: head, readModels };
+    } catch (error) {
+      if (isDatabaseAway(error)) return undefined;
+      throw error;
+    }
   }
 
   @Get('/explorer')
@@ -72,9 +100,12 @@ export class PagesController {
   @Get('/health/ready')
   async ready(): Promise<object> {
     const { log } = this.gateway;
-    const reached = await log.applied.reached();
-    const { head, lagMs } = await log.lag(reached);
-    const answer = { position: String(reached), head: String(head), lagMs };
+    const { position, head, lagMs } = await log.standing().catch((error: unknown) => {
+      if (!isDatabaseAway(error)) throw error;
+      throw new HttpException({ status: 'the database does not answer' }, 503);
+    });
+    const problem = this.gateway.problem();
+    const answer = { position: String(position), head: String(head), lagMs, ...(problem && { problem }) };
     if (lagMs > MAX_READY_LAG_MS) throw new HttpException({ status: 'behind', ...answer }, 503);
     return { status: 'ok', ...answer };
   }
@@ -97,10 +128,21 @@ export class PagesController {
       if (error.code === 'ENOENT') return undefined;
       throw error;
     });
+    if (content === undefined && file === 'index.html') {
+      const message = 'the explorer is not bundled: npm run explorer -w @kontor/gateway';
+      await reply.code(404).send({ error_code: 'RESOURCE_DOES_NOT_EXIST', message });
+      return;
+    }
     if (content === undefined) {
       await reply.code(404).send({ error_code: 'RESOURCE_DOES_NOT_EXIST', message: `no file ${file}` });
       return;
     }
-    await reply.header('content-security-policy', EXPLORER_POLICY).type(type).send(content);
+    // Every name but that of the page holds a hash of what is in it.
+    const caching = file === 'index.html' ? 'no-cache' : 'private, max-age=31536000, immutable';
+    await reply
+      .header('content-security-policy', EXPLORER_POLICY)
+      .header('cache-control', caching)
+      .type(type)
+      .send(content);
   }
 }

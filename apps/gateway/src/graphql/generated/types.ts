@@ -35,7 +35,7 @@ export type AbortRolloutInput = {
 /** AbortRollout was accepted; the entity is shown as it is at `position`. */
 export type AbortRolloutPayload = {
   readonly __typename?: 'AbortRolloutPayload';
-  readonly clientMutationId?: Maybe<Scalars['String']['output']>;
+  readonly clientMutationId?: Maybe<Scalars['ID']['output']>;
   /** None if the command changed nothing. */
   readonly eventIds: ReadonlyArray<Scalars['ID']['output']>;
   /** The position up to which the command's events reach. */
@@ -57,7 +57,7 @@ export type AcknowledgeAlertInput = {
 export type AcknowledgeAlertPayload = {
   readonly __typename?: 'AcknowledgeAlertPayload';
   readonly alert?: Maybe<Alert>;
-  readonly clientMutationId?: Maybe<Scalars['String']['output']>;
+  readonly clientMutationId?: Maybe<Scalars['ID']['output']>;
   /** None if the command changed nothing. */
   readonly eventIds: ReadonlyArray<Scalars['ID']['output']>;
   /** The position up to which the command's events reach. */
@@ -81,7 +81,7 @@ export type ActivatePolicyInput = {
 /** ActivatePolicy was accepted; the entity is shown as it is at `position`. */
 export type ActivatePolicyPayload = {
   readonly __typename?: 'ActivatePolicyPayload';
-  readonly clientMutationId?: Maybe<Scalars['String']['output']>;
+  readonly clientMutationId?: Maybe<Scalars['ID']['output']>;
   /** None if the command changed nothing. */
   readonly eventIds: ReadonlyArray<Scalars['ID']['output']>;
   readonly policy?: Maybe<Policy>;
@@ -257,7 +257,7 @@ export type ChangeStageInput = {
 /** ChangeStage was accepted; the entity is shown as it is at `position`. */
 export type ChangeStagePayload = {
   readonly __typename?: 'ChangeStagePayload';
-  readonly clientMutationId?: Maybe<Scalars['String']['output']>;
+  readonly clientMutationId?: Maybe<Scalars['ID']['output']>;
   /** None if the command changed nothing. */
   readonly eventIds: ReadonlyArray<Scalars['ID']['output']>;
   readonly modelVersion?: Maybe<ModelVersion>;
@@ -290,7 +290,7 @@ export type ClassifyUseCaseInput = {
 /** ClassifyUseCase was accepted; the entity is shown as it is at `position`. */
 export type ClassifyUseCasePayload = {
   readonly __typename?: 'ClassifyUseCasePayload';
-  readonly clientMutationId?: Maybe<Scalars['String']['output']>;
+  readonly clientMutationId?: Maybe<Scalars['ID']['output']>;
   /** None if the command changed nothing. */
   readonly eventIds: ReadonlyArray<Scalars['ID']['output']>;
   /** The position up to which the command's events reach. */
@@ -313,7 +313,7 @@ export type CreateEndpointInput = {
 /** CreateEndpoint was accepted; the entity is shown as it is at `position`. */
 export type CreateEndpointPayload = {
   readonly __typename?: 'CreateEndpointPayload';
-  readonly clientMutationId?: Maybe<Scalars['String']['output']>;
+  readonly clientMutationId?: Maybe<Scalars['ID']['output']>;
   readonly endpoint?: Maybe<Endpoint>;
   /** None if the command changed nothing. */
   readonly eventIds: ReadonlyArray<Scalars['ID']['output']>;
@@ -391,22 +391,25 @@ export type DatasetRefInput = {
 export type DefineMonitorInput = {
   readonly baselineId: Scalars['ID']['input'];
   readonly clientMutationId?: InputMaybe<Scalars['ID']['input']>;
+  /** Registered ones, at most 100: their owners are told of alerts. */
   readonly dataSourceIds: ReadonlyArray<Scalars['ID']['input']>;
   readonly endpoint: Scalars['String']['input'];
+  /** Up to a year of 366 days. */
   readonly latenessMs: Scalars['Float']['input'];
   /** 1 to 63 of a-z, 0-9 and -. */
   readonly monitorId: Scalars['ID']['input'];
   readonly persistence: PersistenceInput;
+  /** At most 20. */
   readonly protectedAttributes: ReadonlyArray<Scalars['String']['input']>;
   readonly psiThreshold: Scalars['Float']['input'];
-  /** At least 1,000. */
+  /** From 1,000 up to a year of 366 days. */
   readonly windowMs: Scalars['Float']['input'];
 };
 
 /** DefineMonitor was accepted; the entity is shown as it is at `position`. */
 export type DefineMonitorPayload = {
   readonly __typename?: 'DefineMonitorPayload';
-  readonly clientMutationId?: Maybe<Scalars['String']['output']>;
+  readonly clientMutationId?: Maybe<Scalars['ID']['output']>;
   /** None if the command changed nothing. */
   readonly eventIds: ReadonlyArray<Scalars['ID']['output']>;
   readonly monitor?: Maybe<Monitor>;
@@ -661,7 +664,7 @@ export type ExperimentEdge = {
 
 /** Values may be added. */
 export type FairnessMetric =
-  'accuracyDifference' | 'demographicParityDifference' | 'equalOpportunityDifference' | 'equalizedOddsDifference';
+  'accuracyDifference' | 'demographicParityDifference' | 'equalizedOddsDifference' | 'equalOpportunityDifference';
 
 export type FeatureBins = {
   readonly __typename?: 'FeatureBins';
@@ -706,13 +709,11 @@ export type ForbiddenError = Problem & {
   readonly path?: Maybe<ReadonlyArray<Scalars['String']['output']>>;
 };
 
-/** How far a read model is. */
+/** How far a read model is. An event that it cannot apply stops it, so its lag rises; none is ever left out. */
 export type Freshness = {
   readonly __typename?: 'Freshness';
   readonly lagEvents: Scalars['Int']['output'];
   readonly lagMs: Scalars['Float']['output'];
-  /** Events that were set aside. Always 0: a read model that meets one stops instead, and its lag rises. */
-  readonly parked: Scalars['Int']['output'];
   readonly position: Scalars['LogPosition']['output'];
   readonly projection: Scalars['String']['output'];
   readonly version: Scalars['Int']['output'];
@@ -774,9 +775,10 @@ export type GateRule = {
 
 export type GateRuleInput = {
   readonly advice: Scalars['String']['input'];
-  readonly id: Scalars['String']['input'];
   readonly measure: Scalars['String']['input'];
   readonly requires: ReadonlyArray<Scalars['String']['input']>;
+  /** As it stands in the table, `G-01`. */
+  readonly ruleId: Scalars['String']['input'];
   readonly title: Scalars['String']['input'];
   readonly when: Scalars['String']['input'];
 };
@@ -798,7 +800,7 @@ export type GiveApprovalInput = {
 /** GiveApproval was accepted; the entity is shown as it is at `position`. */
 export type GiveApprovalPayload = {
   readonly __typename?: 'GiveApprovalPayload';
-  readonly clientMutationId?: Maybe<Scalars['String']['output']>;
+  readonly clientMutationId?: Maybe<Scalars['ID']['output']>;
   /** None if the command changed nothing. */
   readonly eventIds: ReadonlyArray<Scalars['ID']['output']>;
   /** The position up to which the command's events reach. */
@@ -828,6 +830,7 @@ export type GroupValue = {
   readonly group: Scalars['String']['output'];
   readonly n: Scalars['Int']['output'];
   readonly positives: Scalars['Int']['output'];
+  /** The group's rate; of the two rates of equalised odds, the one in which the groups differ more. */
   readonly value?: Maybe<Scalars['Float']['output']>;
 };
 
@@ -903,7 +906,7 @@ export type LogStatus = {
   readonly epoch: Scalars['LogPosition']['output'];
   /** The name of the log; it stands in every leaf. */
   readonly origin: Scalars['String']['output'];
-  /** The newest position of the log. */
+  /** The newest position of the log: now, or as `at` says. */
   readonly position: Scalars['LogPosition']['output'];
   /** The position at which this answer was read. */
   readonly readPosition: Scalars['LogPosition']['output'];
@@ -921,7 +924,7 @@ export type LoggedModel = Node & {
   readonly manifestDigest?: Maybe<Scalars['Digest']['output']>;
   readonly modelType: Scalars['String']['output'];
   readonly name: Scalars['String']['output'];
-  readonly params: ReadonlyArray<Tag>;
+  readonly params: ReadonlyArray<Param>;
   readonly sourceRun?: Maybe<Run>;
   readonly status: Scalars['String']['output'];
   readonly tags: ReadonlyArray<Tag>;
@@ -965,7 +968,7 @@ export type Measure = {
 
 export type Metric = {
   readonly __typename?: 'Metric';
-  readonly metric: Scalars['String']['output'];
+  readonly key: Scalars['String']['output'];
   readonly step: Scalars['Float']['output'];
   readonly timestampMs: Scalars['Float']['output'];
   /** Null where it is not a finite number. */
@@ -976,7 +979,7 @@ export type Metric = {
 export type MetricBatch = Node & {
   readonly __typename?: 'MetricBatch';
   readonly id: Scalars['ID']['output'];
-  readonly metric: Scalars['String']['output'];
+  readonly key: Scalars['String']['output'];
   readonly points: ReadonlyArray<Metric>;
   readonly runId: Scalars['ID']['output'];
 };
@@ -1005,8 +1008,8 @@ export type MetricBatchEdge = {
 export type ModelAlias = {
   readonly __typename?: 'ModelAlias';
   readonly alias: Scalars['String']['output'];
-  readonly number: Scalars['Int']['output'];
-  readonly version?: Maybe<ModelVersion>;
+  readonly modelVersion?: Maybe<ModelVersion>;
+  readonly version: Scalars['Int']['output'];
 };
 
 /** MLflow's stages. */
@@ -1026,16 +1029,16 @@ export type ModelVersion = Node & {
   /** The identity of the bytes. */
   readonly manifestDigest?: Maybe<Scalars['Digest']['output']>;
   readonly model?: Maybe<RegisteredModel>;
-  readonly number: Scalars['Int']['output'];
   readonly registeredBy: Scalars['String']['output'];
   readonly run?: Maybe<Run>;
   /** Null where the flavour is none that the data plane runs. */
   readonly servable?: Maybe<Servable>;
   readonly source: Scalars['String']['output'];
-  readonly stage: Scalars['String']['output'];
+  readonly stage: ModelStage;
   readonly subject?: Maybe<Subject>;
   readonly tags: ReadonlyArray<Tag>;
   readonly trainedBy?: Maybe<Scalars['String']['output']>;
+  readonly version: Scalars['Int']['output'];
 };
 
 /** Fixed bytes with a number. */
@@ -1117,146 +1120,146 @@ export type MonitorEdge = {
   readonly node: Monitor;
 };
 
-/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem. */
+/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem; null only beside an error. */
 export type Mutation = {
   readonly __typename?: 'Mutation';
-  readonly abortRollout: AbortRolloutResult;
-  readonly acknowledgeAlert: AcknowledgeAlertResult;
-  readonly activatePolicy: ActivatePolicyResult;
-  readonly changeStage: ChangeStageResult;
-  readonly classifyUseCase: ClassifyUseCaseResult;
-  readonly createEndpoint: CreateEndpointResult;
-  readonly defineMonitor: DefineMonitorResult;
-  readonly giveApproval: GiveApprovalResult;
-  readonly recordEvidence: RecordEvidenceResult;
-  readonly registerDataSource: RegisterDataSourceResult;
-  readonly registerUseCase: RegisterUseCaseResult;
-  readonly removeAlias: RemoveAliasResult;
-  readonly requestBaseline: RequestBaselineResult;
-  readonly requestEvaluation: RequestEvaluationResult;
+  readonly abortRollout?: Maybe<AbortRolloutResult>;
+  readonly acknowledgeAlert?: Maybe<AcknowledgeAlertResult>;
+  readonly activatePolicy?: Maybe<ActivatePolicyResult>;
+  readonly changeStage?: Maybe<ChangeStageResult>;
+  readonly classifyUseCase?: Maybe<ClassifyUseCaseResult>;
+  readonly createEndpoint?: Maybe<CreateEndpointResult>;
+  readonly defineMonitor?: Maybe<DefineMonitorResult>;
+  readonly giveApproval?: Maybe<GiveApprovalResult>;
+  readonly recordEvidence?: Maybe<RecordEvidenceResult>;
+  readonly registerDataSource?: Maybe<RegisterDataSourceResult>;
+  readonly registerUseCase?: Maybe<RegisterUseCaseResult>;
+  readonly removeAlias?: Maybe<RemoveAliasResult>;
+  readonly requestBaseline?: Maybe<RequestBaselineResult>;
+  readonly requestEvaluation?: Maybe<RequestEvaluationResult>;
   /** Starts a rollout that waits for its gate; follow it with `rollout(rolloutId:)` or the subscription. */
-  readonly requestRollout: RequestRolloutResult;
-  readonly resumeEndpoint: ResumeEndpointResult;
-  readonly resumeRollout: ResumeRolloutResult;
-  readonly resumeUseCase: ResumeUseCaseResult;
-  readonly revokeApproval: RevokeApprovalResult;
-  readonly rollBack: RollBackResult;
-  readonly setAlias: SetAliasResult;
-  readonly suspendEndpoint: SuspendEndpointResult;
-  readonly suspendUseCase: SuspendUseCaseResult;
+  readonly requestRollout?: Maybe<RequestRolloutResult>;
+  readonly resumeEndpoint?: Maybe<ResumeEndpointResult>;
+  readonly resumeRollout?: Maybe<ResumeRolloutResult>;
+  readonly resumeUseCase?: Maybe<ResumeUseCaseResult>;
+  readonly revokeApproval?: Maybe<RevokeApprovalResult>;
+  readonly rollBack?: Maybe<RollBackResult>;
+  readonly setAlias?: Maybe<SetAliasResult>;
+  readonly suspendEndpoint?: Maybe<SuspendEndpointResult>;
+  readonly suspendUseCase?: Maybe<SuspendUseCaseResult>;
 };
 
-/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem. */
+/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem; null only beside an error. */
 export type MutationAbortRolloutArgs = {
   input: AbortRolloutInput;
 };
 
-/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem. */
+/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem; null only beside an error. */
 export type MutationAcknowledgeAlertArgs = {
   input: AcknowledgeAlertInput;
 };
 
-/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem. */
+/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem; null only beside an error. */
 export type MutationActivatePolicyArgs = {
   input: ActivatePolicyInput;
 };
 
-/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem. */
+/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem; null only beside an error. */
 export type MutationChangeStageArgs = {
   input: ChangeStageInput;
 };
 
-/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem. */
+/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem; null only beside an error. */
 export type MutationClassifyUseCaseArgs = {
   input: ClassifyUseCaseInput;
 };
 
-/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem. */
+/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem; null only beside an error. */
 export type MutationCreateEndpointArgs = {
   input: CreateEndpointInput;
 };
 
-/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem. */
+/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem; null only beside an error. */
 export type MutationDefineMonitorArgs = {
   input: DefineMonitorInput;
 };
 
-/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem. */
+/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem; null only beside an error. */
 export type MutationGiveApprovalArgs = {
   input: GiveApprovalInput;
 };
 
-/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem. */
+/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem; null only beside an error. */
 export type MutationRecordEvidenceArgs = {
   input: RecordEvidenceInput;
 };
 
-/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem. */
+/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem; null only beside an error. */
 export type MutationRegisterDataSourceArgs = {
   input: RegisterDataSourceInput;
 };
 
-/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem. */
+/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem; null only beside an error. */
 export type MutationRegisterUseCaseArgs = {
   input: RegisterUseCaseInput;
 };
 
-/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem. */
+/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem; null only beside an error. */
 export type MutationRemoveAliasArgs = {
   input: RemoveAliasInput;
 };
 
-/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem. */
+/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem; null only beside an error. */
 export type MutationRequestBaselineArgs = {
   input: RequestBaselineInput;
 };
 
-/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem. */
+/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem; null only beside an error. */
 export type MutationRequestEvaluationArgs = {
   input: RequestEvaluationInput;
 };
 
-/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem. */
+/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem; null only beside an error. */
 export type MutationRequestRolloutArgs = {
   input: RequestRolloutInput;
 };
 
-/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem. */
+/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem; null only beside an error. */
 export type MutationResumeEndpointArgs = {
   input: ResumeEndpointInput;
 };
 
-/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem. */
+/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem; null only beside an error. */
 export type MutationResumeRolloutArgs = {
   input: ResumeRolloutInput;
 };
 
-/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem. */
+/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem; null only beside an error. */
 export type MutationResumeUseCaseArgs = {
   input: ResumeUseCaseInput;
 };
 
-/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem. */
+/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem; null only beside an error. */
 export type MutationRevokeApprovalArgs = {
   input: RevokeApprovalInput;
 };
 
-/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem. */
+/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem; null only beside an error. */
 export type MutationRollBackArgs = {
   input: RollBackInput;
 };
 
-/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem. */
+/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem; null only beside an error. */
 export type MutationSetAliasArgs = {
   input: SetAliasInput;
 };
 
-/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem. */
+/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem; null only beside an error. */
 export type MutationSuspendEndpointArgs = {
   input: SuspendEndpointInput;
 };
 
-/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem. */
+/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem; null only beside an error. */
 export type MutationSuspendUseCaseArgs = {
   input: SuspendUseCaseInput;
 };
@@ -1272,6 +1275,32 @@ export type Notified = {
   readonly role: OwnerRole;
 };
 
+export type Outcome = {
+  readonly __typename?: 'Outcome';
+  /** The protected attribute of the groups; null for accuracy. */
+  readonly attribute?: Maybe<Scalars['String']['output']>;
+  /** How much worse than it should be. */
+  readonly effect?: Maybe<Scalars['Float']['output']>;
+  readonly metric: OutcomeMetric;
+  /** Labelled rows. */
+  readonly n: Scalars['Int']['output'];
+  readonly p?: Maybe<Scalars['Float']['output']>;
+  /** Corrected for the number of outcomes (Benjamini-Hochberg). */
+  readonly pAdjusted?: Maybe<Scalars['Float']['output']>;
+  /** Accuracy of the baseline; null for a difference, which should be 0. */
+  readonly reference?: Maybe<Scalars['Float']['output']>;
+  readonly sentence: Scalars['String']['output'];
+  readonly threshold: Scalars['Float']['output'];
+  readonly value?: Maybe<Scalars['Float']['output']>;
+  readonly verdict: OutcomeVerdict;
+};
+
+/** Values may be added. */
+export type OutcomeMetric = 'accuracy' | 'equalizedOddsDifference';
+
+/** Values may be added. */
+export type OutcomeVerdict = 'degraded' | 'insufficient' | 'none';
+
 /** Values may be added. */
 export type OwnerRole = 'businessOwner' | 'dataOwner' | 'modelOwner';
 
@@ -1279,6 +1308,13 @@ export type PageInfo = {
   readonly __typename?: 'PageInfo';
   readonly endCursor?: Maybe<Scalars['String']['output']>;
   readonly hasNextPage: Scalars['Boolean']['output'];
+};
+
+/** What a run was started with; it never changes once it is logged. */
+export type Param = {
+  readonly __typename?: 'Param';
+  readonly key: Scalars['String']['output'];
+  readonly value: Scalars['String']['output'];
 };
 
 export type Performance = {
@@ -1354,6 +1390,7 @@ export type Problem = {
 /** Why an expected no was said. Values may be added. */
 export type ProblemCode = 'FORBIDDEN' | 'INVALID' | 'REJECTED' | 'UNAVAILABLE';
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type Query = {
   readonly __typename?: 'Query';
   readonly alert?: Maybe<Alert>;
@@ -1371,17 +1408,18 @@ export type Query = {
   readonly endpoints?: Maybe<EndpointConnection>;
   readonly evaluation?: Maybe<Evaluation>;
   readonly evaluations?: Maybe<EvaluationConnection>;
-  /** Events after a position, oldest first. Default 20, at most 100. `types` keeps the named ones. */
-  readonly events: EventPage;
+  /** Events after a position, oldest first. Default 20, at most 100. `types` keeps the named ones; an unknown one is refused. */
+  readonly events?: Maybe<EventPage>;
   readonly experiment?: Maybe<Experiment>;
   readonly experimentByName?: Maybe<Experiment>;
   readonly experiments?: Maybe<ExperimentConnection>;
-  readonly freshness: ReadonlyArray<Freshness>;
+  /** How far each read model is now; refused inside `at`, because it is about no other moment. */
+  readonly freshness?: Maybe<ReadonlyArray<Freshness>>;
   readonly gateDecision?: Maybe<GateDecision>;
   readonly gateDecisions?: Maybe<GateDecisionConnection>;
   readonly incident?: Maybe<Incident>;
   readonly incidents?: Maybe<IncidentConnection>;
-  readonly log: LogStatus;
+  readonly log?: Maybe<LogStatus>;
   readonly loggedModel?: Maybe<LoggedModel>;
   readonly loggedModels?: Maybe<LoggedModelConnection>;
   readonly modelVersion?: Maybe<ModelVersion>;
@@ -1391,7 +1429,7 @@ export type Query = {
   /** An entity by its id. Example: `{ node(id: "…") { ... on Endpoint { endpoint } } }`. */
   readonly node?: Maybe<Node>;
   /** Up to 100 entities by their ids, in that order. */
-  readonly nodes: ReadonlyArray<Maybe<Node>>;
+  readonly nodes?: Maybe<ReadonlyArray<Maybe<Node>>>;
   readonly policies?: Maybe<PolicyConnection>;
   readonly policy?: Maybe<Policy>;
   /** The position at which this part of the answer was read. */
@@ -1410,10 +1448,12 @@ export type Query = {
   readonly windows?: Maybe<WindowConnection>;
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryAlertArgs = {
   alertId: Scalars['ID']['input'];
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryAlertsArgs = {
   after?: InputMaybe<Scalars['String']['input']>;
   endpoint?: InputMaybe<Scalars['String']['input']>;
@@ -1422,41 +1462,49 @@ export type QueryAlertsArgs = {
   state?: InputMaybe<AlertState>;
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryArtifactsArgs = {
   after?: InputMaybe<Scalars['String']['input']>;
   first?: InputMaybe<Scalars['Int']['input']>;
   owner?: InputMaybe<Scalars['String']['input']>;
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryAtArgs = {
   position?: InputMaybe<Scalars['LogPosition']['input']>;
   time?: InputMaybe<Scalars['DateTime']['input']>;
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryBaselineArgs = {
   baselineId: Scalars['ID']['input'];
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryBaselinesArgs = {
   after?: InputMaybe<Scalars['String']['input']>;
   first?: InputMaybe<Scalars['Int']['input']>;
   modelName?: InputMaybe<Scalars['String']['input']>;
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryDataSourceArgs = {
   dataSourceId: Scalars['ID']['input'];
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryDataSourcesArgs = {
   after?: InputMaybe<Scalars['String']['input']>;
   first?: InputMaybe<Scalars['Int']['input']>;
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryDriftArgs = {
   monitorId: Scalars['ID']['input'];
   start: Scalars['DateTime']['input'];
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryDriftsArgs = {
   after?: InputMaybe<Scalars['String']['input']>;
   endpoint?: InputMaybe<Scalars['String']['input']>;
@@ -1464,20 +1512,24 @@ export type QueryDriftsArgs = {
   monitorId?: InputMaybe<Scalars['ID']['input']>;
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryEndpointArgs = {
   endpoint: Scalars['String']['input'];
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryEndpointsArgs = {
   after?: InputMaybe<Scalars['String']['input']>;
   environment?: InputMaybe<Environment>;
   first?: InputMaybe<Scalars['Int']['input']>;
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryEvaluationArgs = {
   evaluationId: Scalars['ID']['input'];
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryEvaluationsArgs = {
   after?: InputMaybe<Scalars['String']['input']>;
   endpoint?: InputMaybe<Scalars['String']['input']>;
@@ -1486,30 +1538,36 @@ export type QueryEvaluationsArgs = {
   version?: InputMaybe<Scalars['Int']['input']>;
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryEventsArgs = {
   after?: InputMaybe<Scalars['LogPosition']['input']>;
   first?: InputMaybe<Scalars['Int']['input']>;
   types?: InputMaybe<ReadonlyArray<Scalars['String']['input']>>;
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryExperimentArgs = {
   experimentId: Scalars['ID']['input'];
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryExperimentByNameArgs = {
   name: Scalars['String']['input'];
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryExperimentsArgs = {
   after?: InputMaybe<Scalars['String']['input']>;
   deleted?: InputMaybe<Scalars['Boolean']['input']>;
   first?: InputMaybe<Scalars['Int']['input']>;
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryGateDecisionArgs = {
   gateId: Scalars['ID']['input'];
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryGateDecisionsArgs = {
   after?: InputMaybe<Scalars['String']['input']>;
   endpoint?: InputMaybe<Scalars['String']['input']>;
@@ -1518,78 +1576,94 @@ export type QueryGateDecisionsArgs = {
   outcome?: InputMaybe<RuleOutcome>;
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryIncidentArgs = {
   incidentId: Scalars['ID']['input'];
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryIncidentsArgs = {
   after?: InputMaybe<Scalars['String']['input']>;
   first?: InputMaybe<Scalars['Int']['input']>;
   useCaseId?: InputMaybe<Scalars['ID']['input']>;
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryLoggedModelArgs = {
   loggedModelId: Scalars['ID']['input'];
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryLoggedModelsArgs = {
   after?: InputMaybe<Scalars['String']['input']>;
   experimentId?: InputMaybe<Scalars['ID']['input']>;
   first?: InputMaybe<Scalars['Int']['input']>;
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryModelVersionArgs = {
   modelName: Scalars['String']['input'];
-  number: Scalars['Int']['input'];
+  version: Scalars['Int']['input'];
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryModelVersionsArgs = {
   after?: InputMaybe<Scalars['String']['input']>;
   first?: InputMaybe<Scalars['Int']['input']>;
   manifestDigest?: InputMaybe<Scalars['Digest']['input']>;
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryMonitorArgs = {
   monitorId: Scalars['ID']['input'];
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryMonitorsArgs = {
   after?: InputMaybe<Scalars['String']['input']>;
   endpoint?: InputMaybe<Scalars['String']['input']>;
   first?: InputMaybe<Scalars['Int']['input']>;
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryNodeArgs = {
   id: Scalars['ID']['input'];
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryNodesArgs = {
   ids: ReadonlyArray<Scalars['ID']['input']>;
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryPoliciesArgs = {
   after?: InputMaybe<Scalars['String']['input']>;
   environment?: InputMaybe<Environment>;
   first?: InputMaybe<Scalars['Int']['input']>;
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryPolicyArgs = {
   policyId: Scalars['ID']['input'];
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryRegisteredModelArgs = {
   name: Scalars['String']['input'];
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryRegisteredModelsArgs = {
   after?: InputMaybe<Scalars['String']['input']>;
   first?: InputMaybe<Scalars['Int']['input']>;
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryRolloutArgs = {
   rolloutId: Scalars['ID']['input'];
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryRolloutsArgs = {
   after?: InputMaybe<Scalars['String']['input']>;
   endpoint?: InputMaybe<Scalars['String']['input']>;
@@ -1597,40 +1671,48 @@ export type QueryRolloutsArgs = {
   state?: InputMaybe<RolloutState>;
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryRunArgs = {
   runId: Scalars['ID']['input'];
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryRunsArgs = {
   after?: InputMaybe<Scalars['String']['input']>;
   experimentId?: InputMaybe<Scalars['ID']['input']>;
   first?: InputMaybe<Scalars['Int']['input']>;
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QuerySubjectArgs = {
   manifestDigest: Scalars['Digest']['input'];
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QuerySubjectsArgs = {
   after?: InputMaybe<Scalars['String']['input']>;
   first?: InputMaybe<Scalars['Int']['input']>;
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryUseCaseArgs = {
   useCaseId: Scalars['ID']['input'];
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryUseCasesArgs = {
   after?: InputMaybe<Scalars['String']['input']>;
   first?: InputMaybe<Scalars['Int']['input']>;
   tier?: InputMaybe<RiskTier>;
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryWindowArgs = {
   monitorId: Scalars['ID']['input'];
   start: Scalars['DateTime']['input'];
 };
 
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryWindowsArgs = {
   after?: InputMaybe<Scalars['String']['input']>;
   endpoint?: InputMaybe<Scalars['String']['input']>;
@@ -1652,7 +1734,7 @@ export type RecordEvidenceInput = {
 /** RecordEvidence was accepted; the entity is shown as it is at `position`. */
 export type RecordEvidencePayload = {
   readonly __typename?: 'RecordEvidencePayload';
-  readonly clientMutationId?: Maybe<Scalars['String']['output']>;
+  readonly clientMutationId?: Maybe<Scalars['ID']['output']>;
   /** None if the command changed nothing. */
   readonly eventIds: ReadonlyArray<Scalars['ID']['output']>;
   /** The position up to which the command's events reach. */
@@ -1685,7 +1767,7 @@ export type RegisterDataSourceInput = {
 /** RegisterDataSource was accepted; the entity is shown as it is at `position`. */
 export type RegisterDataSourcePayload = {
   readonly __typename?: 'RegisterDataSourcePayload';
-  readonly clientMutationId?: Maybe<Scalars['String']['output']>;
+  readonly clientMutationId?: Maybe<Scalars['ID']['output']>;
   readonly dataSource?: Maybe<DataSource>;
   /** None if the command changed nothing. */
   readonly eventIds: ReadonlyArray<Scalars['ID']['output']>;
@@ -1714,7 +1796,7 @@ export type RegisterUseCaseInput = {
 /** RegisterUseCase was accepted; the entity is shown as it is at `position`. */
 export type RegisterUseCasePayload = {
   readonly __typename?: 'RegisterUseCasePayload';
-  readonly clientMutationId?: Maybe<Scalars['String']['output']>;
+  readonly clientMutationId?: Maybe<Scalars['ID']['output']>;
   /** None if the command changed nothing. */
   readonly eventIds: ReadonlyArray<Scalars['ID']['output']>;
   /** The position up to which the command's events reach. */
@@ -1744,7 +1826,7 @@ export type RegisteredModel = Node & {
 
 /** A name under which versions are numbered. */
 export type RegisteredModelVersionArgs = {
-  number: Scalars['Int']['input'];
+  version: Scalars['Int']['input'];
 };
 
 /** A name under which versions are numbered. */
@@ -1795,7 +1877,7 @@ export type RemoveAliasInput = {
 /** RemoveAlias was accepted; the entity is shown as it is at `position`. */
 export type RemoveAliasPayload = {
   readonly __typename?: 'RemoveAliasPayload';
-  readonly clientMutationId?: Maybe<Scalars['String']['output']>;
+  readonly clientMutationId?: Maybe<Scalars['ID']['output']>;
   /** None if the command changed nothing. */
   readonly eventIds: ReadonlyArray<Scalars['ID']['output']>;
   /** The position up to which the command's events reach. */
@@ -1822,7 +1904,7 @@ export type RequestBaselineInput = {
 export type RequestBaselinePayload = {
   readonly __typename?: 'RequestBaselinePayload';
   readonly baseline?: Maybe<Baseline>;
-  readonly clientMutationId?: Maybe<Scalars['String']['output']>;
+  readonly clientMutationId?: Maybe<Scalars['ID']['output']>;
   /** None if the command changed nothing. */
   readonly eventIds: ReadonlyArray<Scalars['ID']['output']>;
   /** The position up to which the command's events reach. */
@@ -1849,7 +1931,7 @@ export type RequestEvaluationInput = {
 /** RequestEvaluation was accepted; the entity is shown as it is at `position`. */
 export type RequestEvaluationPayload = {
   readonly __typename?: 'RequestEvaluationPayload';
-  readonly clientMutationId?: Maybe<Scalars['String']['output']>;
+  readonly clientMutationId?: Maybe<Scalars['ID']['output']>;
   readonly evaluation?: Maybe<Evaluation>;
   /** None if the command changed nothing. */
   readonly eventIds: ReadonlyArray<Scalars['ID']['output']>;
@@ -1873,7 +1955,7 @@ export type RequestRolloutInput = {
 /** RequestRollout was accepted; the entity is shown as it is at `position`. */
 export type RequestRolloutPayload = {
   readonly __typename?: 'RequestRolloutPayload';
-  readonly clientMutationId?: Maybe<Scalars['String']['output']>;
+  readonly clientMutationId?: Maybe<Scalars['ID']['output']>;
   /** None if the command changed nothing. */
   readonly eventIds: ReadonlyArray<Scalars['ID']['output']>;
   /** The position up to which the command's events reach. */
@@ -1897,7 +1979,7 @@ export type ResumeEndpointInput = {
 /** ResumeEndpoint was accepted; the entity is shown as it is at `position`. */
 export type ResumeEndpointPayload = {
   readonly __typename?: 'ResumeEndpointPayload';
-  readonly clientMutationId?: Maybe<Scalars['String']['output']>;
+  readonly clientMutationId?: Maybe<Scalars['ID']['output']>;
   readonly endpoint?: Maybe<Endpoint>;
   /** None if the command changed nothing. */
   readonly eventIds: ReadonlyArray<Scalars['ID']['output']>;
@@ -1919,7 +2001,7 @@ export type ResumeRolloutInput = {
 /** ResumeRollout was accepted; the entity is shown as it is at `position`. */
 export type ResumeRolloutPayload = {
   readonly __typename?: 'ResumeRolloutPayload';
-  readonly clientMutationId?: Maybe<Scalars['String']['output']>;
+  readonly clientMutationId?: Maybe<Scalars['ID']['output']>;
   /** None if the command changed nothing. */
   readonly eventIds: ReadonlyArray<Scalars['ID']['output']>;
   /** The position up to which the command's events reach. */
@@ -1940,7 +2022,7 @@ export type ResumeUseCaseInput = {
 /** ResumeUseCase was accepted; the entity is shown as it is at `position`. */
 export type ResumeUseCasePayload = {
   readonly __typename?: 'ResumeUseCasePayload';
-  readonly clientMutationId?: Maybe<Scalars['String']['output']>;
+  readonly clientMutationId?: Maybe<Scalars['ID']['output']>;
   /** None if the command changed nothing. */
   readonly eventIds: ReadonlyArray<Scalars['ID']['output']>;
   /** The position up to which the command's events reach. */
@@ -1996,7 +2078,7 @@ export type RevokeApprovalInput = {
 /** RevokeApproval was accepted; the entity is shown as it is at `position`. */
 export type RevokeApprovalPayload = {
   readonly __typename?: 'RevokeApprovalPayload';
-  readonly clientMutationId?: Maybe<Scalars['String']['output']>;
+  readonly clientMutationId?: Maybe<Scalars['ID']['output']>;
   /** None if the command changed nothing. */
   readonly eventIds: ReadonlyArray<Scalars['ID']['output']>;
   /** The position up to which the command's events reach. */
@@ -2021,7 +2103,7 @@ export type RollBackInput = {
 /** RollBack was accepted; the entity is shown as it is at `position`. */
 export type RollBackPayload = {
   readonly __typename?: 'RollBackPayload';
-  readonly clientMutationId?: Maybe<Scalars['String']['output']>;
+  readonly clientMutationId?: Maybe<Scalars['ID']['output']>;
   readonly endpoint?: Maybe<Endpoint>;
   /** None if the command changed nothing. */
   readonly eventIds: ReadonlyArray<Scalars['ID']['output']>;
@@ -2142,7 +2224,7 @@ export type Run = Node & {
   readonly metrics: ReadonlyArray<Metric>;
   readonly name: Scalars['String']['output'];
   readonly outputs: ReadonlyArray<RunOutput>;
-  readonly params: ReadonlyArray<Tag>;
+  readonly params: ReadonlyArray<Param>;
   readonly runId: Scalars['ID']['output'];
   /** Milliseconds since 1970, as the client sent it. */
   readonly startTimeMs: Scalars['Float']['output'];
@@ -2161,7 +2243,7 @@ export type RunArtifactsArgs = {
 export type RunMetricHistoryArgs = {
   after?: InputMaybe<Scalars['String']['input']>;
   first?: InputMaybe<Scalars['Int']['input']>;
-  metric: Scalars['String']['input'];
+  key: Scalars['String']['input'];
 };
 
 /** A page of runs, newest first. */
@@ -2237,7 +2319,7 @@ export type SetAliasInput = {
 /** SetAlias was accepted; the entity is shown as it is at `position`. */
 export type SetAliasPayload = {
   readonly __typename?: 'SetAliasPayload';
-  readonly clientMutationId?: Maybe<Scalars['String']['output']>;
+  readonly clientMutationId?: Maybe<Scalars['ID']['output']>;
   /** None if the command changed nothing. */
   readonly eventIds: ReadonlyArray<Scalars['ID']['output']>;
   /** The position up to which the command's events reach. */
@@ -2314,7 +2396,7 @@ export type SuspendEndpointInput = {
 /** SuspendEndpoint was accepted; the entity is shown as it is at `position`. */
 export type SuspendEndpointPayload = {
   readonly __typename?: 'SuspendEndpointPayload';
-  readonly clientMutationId?: Maybe<Scalars['String']['output']>;
+  readonly clientMutationId?: Maybe<Scalars['ID']['output']>;
   readonly endpoint?: Maybe<Endpoint>;
   /** None if the command changed nothing. */
   readonly eventIds: ReadonlyArray<Scalars['ID']['output']>;
@@ -2335,7 +2417,7 @@ export type SuspendUseCaseInput = {
 /** SuspendUseCase was accepted; the entity is shown as it is at `position`. */
 export type SuspendUseCasePayload = {
   readonly __typename?: 'SuspendUseCasePayload';
-  readonly clientMutationId?: Maybe<Scalars['String']['output']>;
+  readonly clientMutationId?: Maybe<Scalars['ID']['output']>;
   /** None if the command changed nothing. */
   readonly eventIds: ReadonlyArray<Scalars['ID']['output']>;
   /** The position up to which the command's events reach. */
@@ -2447,6 +2529,8 @@ export type Window = Node & {
   readonly id: Scalars['ID']['output'];
   readonly labels: Scalars['Int']['output'];
   readonly monitorId: Scalars['ID']['output'];
+  /** What the labels say beside the baseline; empty until there are labels. */
+  readonly outcomes: ReadonlyArray<Outcome>;
   readonly performance?: Maybe<Performance>;
   readonly profileDigest: Scalars['Digest']['output'];
   readonly revisedAt?: Maybe<Scalars['DateTime']['output']>;
@@ -2804,12 +2888,12 @@ export type ResolversTypes = {
   Int: ResolverTypeWrapper<Scalars['Int']['output']>;
   Boolean: ResolverTypeWrapper<Scalars['Boolean']['output']>;
   AlertEdge: ResolverTypeWrapper<Omit<AlertEdge, 'node'> & { node: ResolversTypes['Alert'] }>;
-  AlertKind: AlertKind;
+  AlertKind: ResolverTypeWrapper<AlertKind>;
   AlertResolution: ResolverTypeWrapper<AlertResolution>;
-  AlertSeverity: AlertSeverity;
+  AlertSeverity: ResolverTypeWrapper<AlertSeverity>;
   AlertState: AlertState;
-  AnalysisVerdict: AnalysisVerdict;
-  Approval: ResolverTypeWrapper<Approval>;
+  AnalysisVerdict: ResolverTypeWrapper<AnalysisVerdict>;
+  Approval: ResolverTypeWrapper<Omit<Approval, 'environment'> & { environment: ResolversTypes['Environment'] }>;
   ApprovalMeaning: ApprovalMeaning;
   ApprovalRefusal: ApprovalRefusal;
   Artifact: ResolverTypeWrapper<Seen<import('../../registry/artifacts.projection.js').ArtifactRow>>;
@@ -2837,7 +2921,7 @@ export type ResolversTypes = {
   CreateEndpointResult: ResolverTypeWrapper<ResolversUnionTypes<ResolversTypes>['CreateEndpointResult']>;
   DataSource: ResolverTypeWrapper<Seen<import('../../monitoring/data-sources.projection.js').DataSourceRow>>;
   DataSourceChange: ResolverTypeWrapper<import('../mapped.js').DataSourceChangeParent>;
-  DataSourceChangeKind: DataSourceChangeKind;
+  DataSourceChangeKind: ResolverTypeWrapper<DataSourceChangeKind>;
   DataSourceConnection: ResolverTypeWrapper<
     Connection<import('../../monitoring/data-sources.projection.js').DataSourceRow>
   >;
@@ -2854,11 +2938,11 @@ export type ResolversTypes = {
   Drift: ResolverTypeWrapper<Seen<import('../../monitoring/drift.projection.js').DriftRow>>;
   DriftConnection: ResolverTypeWrapper<Connection<import('../../monitoring/drift.projection.js').DriftRow>>;
   DriftEdge: ResolverTypeWrapper<Omit<DriftEdge, 'node'> & { node: ResolversTypes['Drift'] }>;
-  DriftVerdict: DriftVerdict;
+  DriftVerdict: ResolverTypeWrapper<DriftVerdict>;
   Endpoint: ResolverTypeWrapper<Seen<import('../../deployment/endpoints.projection.js').EndpointRow>>;
   EndpointConnection: ResolverTypeWrapper<Connection<import('../../deployment/endpoints.projection.js').EndpointRow>>;
   EndpointEdge: ResolverTypeWrapper<Omit<EndpointEdge, 'node'> & { node: ResolversTypes['Endpoint'] }>;
-  Environment: Environment;
+  Environment: ResolverTypeWrapper<Environment>;
   Evaluation: ResolverTypeWrapper<Seen<import('../../monitoring/evaluations.projection.js').EvaluationRow>>;
   EvaluationComparison: ResolverTypeWrapper<import('../mapped.js').ComparisonParent>;
   EvaluationConnection: ResolverTypeWrapper<
@@ -2877,10 +2961,10 @@ export type ResolversTypes = {
     Connection<import('../../registry/experiments.projection.js').ExperimentRow>
   >;
   ExperimentEdge: ResolverTypeWrapper<Omit<ExperimentEdge, 'node'> & { node: ResolversTypes['Experiment'] }>;
-  FairnessMetric: FairnessMetric;
-  FeatureBins: ResolverTypeWrapper<FeatureBins>;
-  FeatureDrift: ResolverTypeWrapper<FeatureDrift>;
-  FeatureKind: FeatureKind;
+  FairnessMetric: ResolverTypeWrapper<FairnessMetric>;
+  FeatureBins: ResolverTypeWrapper<Omit<FeatureBins, 'kind'> & { kind: ResolversTypes['FeatureKind'] }>;
+  FeatureDrift: ResolverTypeWrapper<Omit<FeatureDrift, 'verdict'> & { verdict: ResolversTypes['DriftVerdict'] }>;
+  FeatureKind: ResolverTypeWrapper<FeatureKind>;
   ForbiddenError: ResolverTypeWrapper<ForbiddenError>;
   Freshness: ResolverTypeWrapper<Freshness>;
   GateDecision: ResolverTypeWrapper<Seen<import('../../governance/gate-decisions.projection.js').GateDecisionRow>>;
@@ -2896,10 +2980,15 @@ export type ResolversTypes = {
   >;
   GiveApprovalResult: ResolverTypeWrapper<ResolversUnionTypes<ResolversTypes>['GiveApprovalResult']>;
   GoldenOutputs: ResolverTypeWrapper<GoldenOutputs>;
-  GroupDifference: ResolverTypeWrapper<GroupDifference>;
+  GroupDifference: ResolverTypeWrapper<Omit<GroupDifference, 'metric'> & { metric: ResolversTypes['FairnessMetric'] }>;
   GroupValue: ResolverTypeWrapper<GroupValue>;
-  GuardKind: GuardKind;
-  GuardResult: ResolverTypeWrapper<GuardResult>;
+  GuardKind: ResolverTypeWrapper<GuardKind>;
+  GuardResult: ResolverTypeWrapper<
+    Omit<GuardResult, 'guard' | 'verdict'> & {
+      guard: ResolversTypes['GuardKind'];
+      verdict: ResolversTypes['AnalysisVerdict'];
+    }
+  >;
   Heartbeat: ResolverTypeWrapper<Heartbeat>;
   Incident: ResolverTypeWrapper<Seen<import('../../governance/incidents.projection.js').IncidentRow>>;
   IncidentConnection: ResolverTypeWrapper<Connection<import('../../governance/incidents.projection.js').IncidentRow>>;
@@ -2922,7 +3011,7 @@ export type ResolversTypes = {
   >;
   MetricBatchEdge: ResolverTypeWrapper<Omit<MetricBatchEdge, 'node'> & { node: ResolversTypes['MetricBatch'] }>;
   ModelAlias: ResolverTypeWrapper<import('../mapped.js').ModelAliasParent>;
-  ModelStage: ModelStage;
+  ModelStage: ResolverTypeWrapper<ModelStage>;
   ModelVersion: ResolverTypeWrapper<Seen<import('../../registry/model-versions.projection.js').ModelVersionRow>>;
   ModelVersionConnection: ResolverTypeWrapper<
     Connection<import('../../registry/model-versions.projection.js').ModelVersionRow>
@@ -2933,9 +3022,18 @@ export type ResolversTypes = {
   MonitorEdge: ResolverTypeWrapper<Omit<MonitorEdge, 'node'> & { node: ResolversTypes['Monitor'] }>;
   Mutation: ResolverTypeWrapper<Momentary | undefined>;
   Node: ResolverTypeWrapper<ResolversInterfaceTypes<ResolversTypes>['Node']>;
-  Notified: ResolverTypeWrapper<Notified>;
-  OwnerRole: OwnerRole;
+  Notified: ResolverTypeWrapper<Omit<Notified, 'role'> & { role: ResolversTypes['OwnerRole'] }>;
+  Outcome: ResolverTypeWrapper<
+    Omit<Outcome, 'metric' | 'verdict'> & {
+      metric: ResolversTypes['OutcomeMetric'];
+      verdict: ResolversTypes['OutcomeVerdict'];
+    }
+  >;
+  OutcomeMetric: ResolverTypeWrapper<OutcomeMetric>;
+  OutcomeVerdict: ResolverTypeWrapper<OutcomeVerdict>;
+  OwnerRole: ResolverTypeWrapper<OwnerRole>;
   PageInfo: ResolverTypeWrapper<PageInfo>;
+  Param: ResolverTypeWrapper<Param>;
   Performance: ResolverTypeWrapper<Performance>;
   Persistence: ResolverTypeWrapper<Persistence>;
   PersistenceInput: PersistenceInput;
@@ -2951,7 +3049,9 @@ export type ResolversTypes = {
     Omit<RecordEvidencePayload, 'subject'> & { subject?: Maybe<ResolversTypes['Subject']> }
   >;
   RecordEvidenceResult: ResolverTypeWrapper<ResolversUnionTypes<ResolversTypes>['RecordEvidenceResult']>;
-  RefusedApproval: ResolverTypeWrapper<RefusedApproval>;
+  RefusedApproval: ResolverTypeWrapper<
+    Omit<RefusedApproval, 'environment'> & { environment: ResolversTypes['Environment'] }
+  >;
   RegisterDataSourceInput: RegisterDataSourceInput;
   RegisterDataSourcePayload: ResolverTypeWrapper<
     Omit<RegisterDataSourcePayload, 'dataSource'> & { dataSource?: Maybe<ResolversTypes['DataSource']> }
@@ -3024,7 +3124,12 @@ export type ResolversTypes = {
   >;
   RollBackResult: ResolverTypeWrapper<ResolversUnionTypes<ResolversTypes>['RollBackResult']>;
   Rollout: ResolverTypeWrapper<Seen<import('../../deployment/rollouts.projection.js').RolloutRow>>;
-  RolloutAnalysis: ResolverTypeWrapper<RolloutAnalysis>;
+  RolloutAnalysis: ResolverTypeWrapper<
+    Omit<RolloutAnalysis, 'guards' | 'verdict'> & {
+      guards: ReadonlyArray<ResolversTypes['GuardResult']>;
+      verdict: ResolversTypes['AnalysisVerdict'];
+    }
+  >;
   RolloutConnection: ResolverTypeWrapper<Connection<import('../../deployment/rollouts.projection.js').RolloutRow>>;
   RolloutEdge: ResolverTypeWrapper<Omit<RolloutEdge, 'node'> & { node: ResolversTypes['Rollout'] }>;
   RolloutState: RolloutState;
@@ -3193,7 +3298,9 @@ export type ResolversParentTypes = {
   Mutation: Momentary | undefined;
   Node: ResolversInterfaceTypes<ResolversParentTypes>['Node'];
   Notified: Notified;
+  Outcome: Outcome;
   PageInfo: PageInfo;
+  Param: Param;
   Performance: Performance;
   Persistence: Persistence;
   PersistenceInput: PersistenceInput;
@@ -3260,7 +3367,7 @@ export type ResolversParentTypes = {
   RollBackPayload: Omit<RollBackPayload, 'endpoint'> & { endpoint?: Maybe<ResolversParentTypes['Endpoint']> };
   RollBackResult: ResolversUnionTypes<ResolversParentTypes>['RollBackResult'];
   Rollout: Seen<import('../../deployment/rollouts.projection.js').RolloutRow>;
-  RolloutAnalysis: RolloutAnalysis;
+  RolloutAnalysis: Omit<RolloutAnalysis, 'guards'> & { guards: ReadonlyArray<ResolversParentTypes['GuardResult']> };
   RolloutConnection: Connection<import('../../deployment/rollouts.projection.js').RolloutRow>;
   RolloutEdge: Omit<RolloutEdge, 'node'> & { node: ResolversParentTypes['Rollout'] };
   RolloutStep: RolloutStep;
@@ -3313,7 +3420,7 @@ export type AbortRolloutPayloadResolvers<
   ContextType = GraphContext,
   ParentType extends ResolversParentTypes['AbortRolloutPayload'] = ResolversParentTypes['AbortRolloutPayload'],
 > = {
-  clientMutationId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  clientMutationId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   eventIds?: Resolver<ReadonlyArray<ResolversTypes['ID']>, ParentType, ContextType>;
   position?: Resolver<ResolversTypes['LogPosition'], ParentType, ContextType>;
   rollout?: Resolver<Maybe<ResolversTypes['Rollout']>, ParentType, ContextType>;
@@ -3336,7 +3443,7 @@ export type AcknowledgeAlertPayloadResolvers<
   ParentType extends ResolversParentTypes['AcknowledgeAlertPayload'] = ResolversParentTypes['AcknowledgeAlertPayload'],
 > = {
   alert?: Resolver<Maybe<ResolversTypes['Alert']>, ParentType, ContextType>;
-  clientMutationId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  clientMutationId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   eventIds?: Resolver<ReadonlyArray<ResolversTypes['ID']>, ParentType, ContextType>;
   position?: Resolver<ResolversTypes['LogPosition'], ParentType, ContextType>;
   __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
@@ -3357,7 +3464,7 @@ export type ActivatePolicyPayloadResolvers<
   ContextType = GraphContext,
   ParentType extends ResolversParentTypes['ActivatePolicyPayload'] = ResolversParentTypes['ActivatePolicyPayload'],
 > = {
-  clientMutationId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  clientMutationId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   eventIds?: Resolver<ReadonlyArray<ResolversTypes['ID']>, ParentType, ContextType>;
   policy?: Resolver<Maybe<ResolversTypes['Policy']>, ParentType, ContextType>;
   position?: Resolver<ResolversTypes['LogPosition'], ParentType, ContextType>;
@@ -3426,6 +3533,13 @@ export type AlertEdgeResolvers<
   node?: Resolver<ResolversTypes['Alert'], ParentType, ContextType>;
 };
 
+export type AlertKindResolvers = {
+  DATA_SOURCE: 'dataSource';
+  DRIFT: 'drift';
+  FAIRNESS: 'fairness';
+  PERFORMANCE: 'performance';
+};
+
 export type AlertResolutionResolvers<
   ContextType = GraphContext,
   ParentType extends ResolversParentTypes['AlertResolution'] = ResolversParentTypes['AlertResolution'],
@@ -3433,6 +3547,10 @@ export type AlertResolutionResolvers<
   at?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   reason?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
 };
+
+export type AlertSeverityResolvers = { CRITICAL: 'critical'; WARNING: 'warning' };
+
+export type AnalysisVerdictResolvers = { FAIL: 'fail'; INCONCLUSIVE: 'inconclusive'; PASS: 'pass' };
 
 export type ApprovalResolvers<
   ContextType = GraphContext,
@@ -3526,7 +3644,7 @@ export type ChangeStagePayloadResolvers<
   ContextType = GraphContext,
   ParentType extends ResolversParentTypes['ChangeStagePayload'] = ResolversParentTypes['ChangeStagePayload'],
 > = {
-  clientMutationId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  clientMutationId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   eventIds?: Resolver<ReadonlyArray<ResolversTypes['ID']>, ParentType, ContextType>;
   modelVersion?: Resolver<Maybe<ResolversTypes['ModelVersion']>, ParentType, ContextType>;
   position?: Resolver<ResolversTypes['LogPosition'], ParentType, ContextType>;
@@ -3561,7 +3679,7 @@ export type ClassifyUseCasePayloadResolvers<
   ContextType = GraphContext,
   ParentType extends ResolversParentTypes['ClassifyUseCasePayload'] = ResolversParentTypes['ClassifyUseCasePayload'],
 > = {
-  clientMutationId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  clientMutationId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   eventIds?: Resolver<ReadonlyArray<ResolversTypes['ID']>, ParentType, ContextType>;
   position?: Resolver<ResolversTypes['LogPosition'], ParentType, ContextType>;
   useCase?: Resolver<Maybe<ResolversTypes['UseCase']>, ParentType, ContextType>;
@@ -3583,7 +3701,7 @@ export type CreateEndpointPayloadResolvers<
   ContextType = GraphContext,
   ParentType extends ResolversParentTypes['CreateEndpointPayload'] = ResolversParentTypes['CreateEndpointPayload'],
 > = {
-  clientMutationId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  clientMutationId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   endpoint?: Resolver<Maybe<ResolversTypes['Endpoint']>, ParentType, ContextType>;
   eventIds?: Resolver<ReadonlyArray<ResolversTypes['ID']>, ParentType, ContextType>;
   position?: Resolver<ResolversTypes['LogPosition'], ParentType, ContextType>;
@@ -3630,6 +3748,15 @@ export type DataSourceChangeResolvers<
   window?: Resolver<ResolversTypes['TimeWindow'], ParentType, ContextType>;
 };
 
+export type DataSourceChangeKindResolvers = {
+  DEFAULT_FLOOD: 'defaultFlood';
+  MISSING: 'missing';
+  OUT_OF_RANGE: 'outOfRange';
+  SCHEMA: 'schema';
+  UNIT: 'unit';
+  UNSEEN: 'unseen';
+};
+
 export type DataSourceConnectionResolvers<
   ContextType = GraphContext,
   ParentType extends ResolversParentTypes['DataSourceConnection'] = ResolversParentTypes['DataSourceConnection'],
@@ -3667,7 +3794,7 @@ export type DefineMonitorPayloadResolvers<
   ContextType = GraphContext,
   ParentType extends ResolversParentTypes['DefineMonitorPayload'] = ResolversParentTypes['DefineMonitorPayload'],
 > = {
-  clientMutationId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  clientMutationId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   eventIds?: Resolver<ReadonlyArray<ResolversTypes['ID']>, ParentType, ContextType>;
   monitor?: Resolver<Maybe<ResolversTypes['Monitor']>, ParentType, ContextType>;
   position?: Resolver<ResolversTypes['LogPosition'], ParentType, ContextType>;
@@ -3724,6 +3851,8 @@ export type DriftEdgeResolvers<
   node?: Resolver<ResolversTypes['Drift'], ParentType, ContextType>;
 };
 
+export type DriftVerdictResolvers = { DRIFT: 'drift'; INSUFFICIENT: 'insufficient'; NONE: 'none' };
+
 export type EndpointResolvers<
   ContextType = GraphContext,
   ParentType extends ResolversParentTypes['Endpoint'] = ResolversParentTypes['Endpoint'],
@@ -3764,6 +3893,8 @@ export type EndpointEdgeResolvers<
   cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   node?: Resolver<ResolversTypes['Endpoint'], ParentType, ContextType>;
 };
+
+export type EnvironmentResolvers = { PRODUCTION: 'production'; STAGING: 'staging' };
 
 export type EvaluationResolvers<
   ContextType = GraphContext,
@@ -3916,6 +4047,13 @@ export type ExperimentEdgeResolvers<
   node?: Resolver<ResolversTypes['Experiment'], ParentType, ContextType>;
 };
 
+export type FairnessMetricResolvers = {
+  ACCURACY_DIFFERENCE: 'accuracyDifference';
+  DEMOGRAPHIC_PARITY_DIFFERENCE: 'demographicParityDifference';
+  EQUALIZED_ODDS_DIFFERENCE: 'equalizedOddsDifference';
+  EQUAL_OPPORTUNITY_DIFFERENCE: 'equalOpportunityDifference';
+};
+
 export type FeatureBinsResolvers<
   ContextType = GraphContext,
   ParentType extends ResolversParentTypes['FeatureBins'] = ResolversParentTypes['FeatureBins'],
@@ -3949,6 +4087,8 @@ export type FeatureDriftResolvers<
   verdict?: Resolver<ResolversTypes['DriftVerdict'], ParentType, ContextType>;
 };
 
+export type FeatureKindResolvers = { CATEGORICAL: 'categorical'; NUMERIC: 'numeric' };
+
 export type ForbiddenErrorResolvers<
   ContextType = GraphContext,
   ParentType extends ResolversParentTypes['ForbiddenError'] = ResolversParentTypes['ForbiddenError'],
@@ -3966,7 +4106,6 @@ export type FreshnessResolvers<
 > = {
   lagEvents?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   lagMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
-  parked?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   position?: Resolver<ResolversTypes['LogPosition'], ParentType, ContextType>;
   projection?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
@@ -4032,7 +4171,7 @@ export type GiveApprovalPayloadResolvers<
   ContextType = GraphContext,
   ParentType extends ResolversParentTypes['GiveApprovalPayload'] = ResolversParentTypes['GiveApprovalPayload'],
 > = {
-  clientMutationId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  clientMutationId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   eventIds?: Resolver<ReadonlyArray<ResolversTypes['ID']>, ParentType, ContextType>;
   position?: Resolver<ResolversTypes['LogPosition'], ParentType, ContextType>;
   subject?: Resolver<Maybe<ResolversTypes['Subject']>, ParentType, ContextType>;
@@ -4076,6 +4215,13 @@ export type GroupValueResolvers<
   n?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   positives?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   value?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+};
+
+export type GuardKindResolvers = {
+  ERROR_RATE: 'errorRate';
+  LABELS: 'labels';
+  LATENCY: 'latency';
+  OUTPUT_SANITY: 'outputSanity';
 };
 
 export type GuardResultResolvers<
@@ -4189,7 +4335,7 @@ export type LoggedModelResolvers<
   manifestDigest?: Resolver<Maybe<ResolversTypes['Digest']>, ParentType, ContextType>;
   modelType?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
-  params?: Resolver<ReadonlyArray<ResolversTypes['Tag']>, ParentType, ContextType>;
+  params?: Resolver<ReadonlyArray<ResolversTypes['Param']>, ParentType, ContextType>;
   sourceRun?: Resolver<Maybe<ResolversTypes['Run']>, ParentType, ContextType>;
   status?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   tags?: Resolver<ReadonlyArray<ResolversTypes['Tag']>, ParentType, ContextType>;
@@ -4231,7 +4377,7 @@ export type MetricResolvers<
   ContextType = GraphContext,
   ParentType extends ResolversParentTypes['Metric'] = ResolversParentTypes['Metric'],
 > = {
-  metric?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  key?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   step?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   timestampMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   value?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
@@ -4242,7 +4388,7 @@ export type MetricBatchResolvers<
   ParentType extends ResolversParentTypes['MetricBatch'] = ResolversParentTypes['MetricBatch'],
 > = {
   id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
-  metric?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  key?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   points?: Resolver<ReadonlyArray<ResolversTypes['Metric']>, ParentType, ContextType>;
   runId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
@@ -4273,9 +4419,11 @@ export type ModelAliasResolvers<
   ParentType extends ResolversParentTypes['ModelAlias'] = ResolversParentTypes['ModelAlias'],
 > = {
   alias?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
-  number?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
-  version?: Resolver<Maybe<ResolversTypes['ModelVersion']>, ParentType, ContextType>;
+  modelVersion?: Resolver<Maybe<ResolversTypes['ModelVersion']>, ParentType, ContextType>;
+  version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
 };
+
+export type ModelStageResolvers = { ARCHIVED: 'Archived'; NONE: 'None'; PRODUCTION: 'Production'; STAGING: 'Staging' };
 
 export type ModelVersionResolvers<
   ContextType = GraphContext,
@@ -4296,15 +4444,15 @@ export type ModelVersionResolvers<
   loggedModel?: Resolver<Maybe<ResolversTypes['LoggedModel']>, ParentType, ContextType>;
   manifestDigest?: Resolver<Maybe<ResolversTypes['Digest']>, ParentType, ContextType>;
   model?: Resolver<Maybe<ResolversTypes['RegisteredModel']>, ParentType, ContextType>;
-  number?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   registeredBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   run?: Resolver<Maybe<ResolversTypes['Run']>, ParentType, ContextType>;
   servable?: Resolver<Maybe<ResolversTypes['Servable']>, ParentType, ContextType>;
   source?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
-  stage?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  stage?: Resolver<ResolversTypes['ModelStage'], ParentType, ContextType>;
   subject?: Resolver<Maybe<ResolversTypes['Subject']>, ParentType, ContextType>;
   tags?: Resolver<ReadonlyArray<ResolversTypes['Tag']>, ParentType, ContextType>;
   trainedBy?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
 };
 
@@ -4375,139 +4523,139 @@ export type MutationResolvers<
   ParentType extends ResolversParentTypes['Mutation'] = ResolversParentTypes['Mutation'],
 > = {
   abortRollout?: Resolver<
-    ResolversTypes['AbortRolloutResult'],
+    Maybe<ResolversTypes['AbortRolloutResult']>,
     ParentType,
     ContextType,
     RequireFields<MutationAbortRolloutArgs, 'input'>
   >;
   acknowledgeAlert?: Resolver<
-    ResolversTypes['AcknowledgeAlertResult'],
+    Maybe<ResolversTypes['AcknowledgeAlertResult']>,
     ParentType,
     ContextType,
     RequireFields<MutationAcknowledgeAlertArgs, 'input'>
   >;
   activatePolicy?: Resolver<
-    ResolversTypes['ActivatePolicyResult'],
+    Maybe<ResolversTypes['ActivatePolicyResult']>,
     ParentType,
     ContextType,
     RequireFields<MutationActivatePolicyArgs, 'input'>
   >;
   changeStage?: Resolver<
-    ResolversTypes['ChangeStageResult'],
+    Maybe<ResolversTypes['ChangeStageResult']>,
     ParentType,
     ContextType,
     RequireFields<MutationChangeStageArgs, 'input'>
   >;
   classifyUseCase?: Resolver<
-    ResolversTypes['ClassifyUseCaseResult'],
+    Maybe<ResolversTypes['ClassifyUseCaseResult']>,
     ParentType,
     ContextType,
     RequireFields<MutationClassifyUseCaseArgs, 'input'>
   >;
   createEndpoint?: Resolver<
-    ResolversTypes['CreateEndpointResult'],
+    Maybe<ResolversTypes['CreateEndpointResult']>,
     ParentType,
     ContextType,
     RequireFields<MutationCreateEndpointArgs, 'input'>
   >;
   defineMonitor?: Resolver<
-    ResolversTypes['DefineMonitorResult'],
+    Maybe<ResolversTypes['DefineMonitorResult']>,
     ParentType,
     ContextType,
     RequireFields<MutationDefineMonitorArgs, 'input'>
   >;
   giveApproval?: Resolver<
-    ResolversTypes['GiveApprovalResult'],
+    Maybe<ResolversTypes['GiveApprovalResult']>,
     ParentType,
     ContextType,
     RequireFields<MutationGiveApprovalArgs, 'input'>
   >;
   recordEvidence?: Resolver<
-    ResolversTypes['RecordEvidenceResult'],
+    Maybe<ResolversTypes['RecordEvidenceResult']>,
     ParentType,
     ContextType,
     RequireFields<MutationRecordEvidenceArgs, 'input'>
   >;
   registerDataSource?: Resolver<
-    ResolversTypes['RegisterDataSourceResult'],
+    Maybe<ResolversTypes['RegisterDataSourceResult']>,
     ParentType,
     ContextType,
     RequireFields<MutationRegisterDataSourceArgs, 'input'>
   >;
   registerUseCase?: Resolver<
-    ResolversTypes['RegisterUseCaseResult'],
+    Maybe<ResolversTypes['RegisterUseCaseResult']>,
     ParentType,
     ContextType,
     RequireFields<MutationRegisterUseCaseArgs, 'input'>
   >;
   removeAlias?: Resolver<
-    ResolversTypes['RemoveAliasResult'],
+    Maybe<ResolversTypes['RemoveAliasResult']>,
     ParentType,
     ContextType,
     RequireFields<MutationRemoveAliasArgs, 'input'>
   >;
   requestBaseline?: Resolver<
-    ResolversTypes['RequestBaselineResult'],
+    Maybe<ResolversTypes['RequestBaselineResult']>,
     ParentType,
     ContextType,
     RequireFields<MutationRequestBaselineArgs, 'input'>
   >;
   requestEvaluation?: Resolver<
-    ResolversTypes['RequestEvaluationResult'],
+    Maybe<ResolversTypes['RequestEvaluationResult']>,
     ParentType,
     ContextType,
     RequireFields<MutationRequestEvaluationArgs, 'input'>
   >;
   requestRollout?: Resolver<
-    ResolversTypes['RequestRolloutResult'],
+    Maybe<ResolversTypes['RequestRolloutResult']>,
     ParentType,
     ContextType,
     RequireFields<MutationRequestRolloutArgs, 'input'>
   >;
   resumeEndpoint?: Resolver<
-    ResolversTypes['ResumeEndpointResult'],
+    Maybe<ResolversTypes['ResumeEndpointResult']>,
     ParentType,
     ContextType,
     RequireFields<MutationResumeEndpointArgs, 'input'>
   >;
   resumeRollout?: Resolver<
-    ResolversTypes['ResumeRolloutResult'],
+    Maybe<ResolversTypes['ResumeRolloutResult']>,
     ParentType,
     ContextType,
     RequireFields<MutationResumeRolloutArgs, 'input'>
   >;
   resumeUseCase?: Resolver<
-    ResolversTypes['ResumeUseCaseResult'],
+    Maybe<ResolversTypes['ResumeUseCaseResult']>,
     ParentType,
     ContextType,
     RequireFields<MutationResumeUseCaseArgs, 'input'>
   >;
   revokeApproval?: Resolver<
-    ResolversTypes['RevokeApprovalResult'],
+    Maybe<ResolversTypes['RevokeApprovalResult']>,
     ParentType,
     ContextType,
     RequireFields<MutationRevokeApprovalArgs, 'input'>
   >;
   rollBack?: Resolver<
-    ResolversTypes['RollBackResult'],
+    Maybe<ResolversTypes['RollBackResult']>,
     ParentType,
     ContextType,
     RequireFields<MutationRollBackArgs, 'input'>
   >;
   setAlias?: Resolver<
-    ResolversTypes['SetAliasResult'],
+    Maybe<ResolversTypes['SetAliasResult']>,
     ParentType,
     ContextType,
     RequireFields<MutationSetAliasArgs, 'input'>
   >;
   suspendEndpoint?: Resolver<
-    ResolversTypes['SuspendEndpointResult'],
+    Maybe<ResolversTypes['SuspendEndpointResult']>,
     ParentType,
     ContextType,
     RequireFields<MutationSuspendEndpointArgs, 'input'>
   >;
   suspendUseCase?: Resolver<
-    ResolversTypes['SuspendUseCaseResult'],
+    Maybe<ResolversTypes['SuspendUseCaseResult']>,
     ParentType,
     ContextType,
     RequireFields<MutationSuspendUseCaseArgs, 'input'>
@@ -4554,12 +4702,47 @@ export type NotifiedResolvers<
   role?: Resolver<ResolversTypes['OwnerRole'], ParentType, ContextType>;
 };
 
+export type OutcomeResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['Outcome'] = ResolversParentTypes['Outcome'],
+> = {
+  attribute?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  effect?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  metric?: Resolver<ResolversTypes['OutcomeMetric'], ParentType, ContextType>;
+  n?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  p?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  pAdjusted?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  reference?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  sentence?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  threshold?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  value?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  verdict?: Resolver<ResolversTypes['OutcomeVerdict'], ParentType, ContextType>;
+};
+
+export type OutcomeMetricResolvers = { ACCURACY: 'accuracy'; EQUALIZED_ODDS_DIFFERENCE: 'equalizedOddsDifference' };
+
+export type OutcomeVerdictResolvers = { DEGRADED: 'degraded'; INSUFFICIENT: 'insufficient'; NONE: 'none' };
+
+export type OwnerRoleResolvers = {
+  BUSINESS_OWNER: 'businessOwner';
+  DATA_OWNER: 'dataOwner';
+  MODEL_OWNER: 'modelOwner';
+};
+
 export type PageInfoResolvers<
   ContextType = GraphContext,
   ParentType extends ResolversParentTypes['PageInfo'] = ResolversParentTypes['PageInfo'],
 > = {
   endCursor?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   hasNextPage?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+};
+
+export type ParamResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['Param'] = ResolversParentTypes['Param'],
+> = {
+  key?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  value?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
 };
 
 export type PerformanceResolvers<
@@ -4703,7 +4886,7 @@ export type QueryResolvers<
     ContextType,
     Partial<QueryEvaluationsArgs>
   >;
-  events?: Resolver<ResolversTypes['EventPage'], ParentType, ContextType, Partial<QueryEventsArgs>>;
+  events?: Resolver<Maybe<ResolversTypes['EventPage']>, ParentType, ContextType, Partial<QueryEventsArgs>>;
   experiment?: Resolver<
     Maybe<ResolversTypes['Experiment']>,
     ParentType,
@@ -4722,7 +4905,7 @@ export type QueryResolvers<
     ContextType,
     Partial<QueryExperimentsArgs>
   >;
-  freshness?: Resolver<ReadonlyArray<ResolversTypes['Freshness']>, ParentType, ContextType>;
+  freshness?: Resolver<Maybe<ReadonlyArray<ResolversTypes['Freshness']>>, ParentType, ContextType>;
   gateDecision?: Resolver<
     Maybe<ResolversTypes['GateDecision']>,
     ParentType,
@@ -4747,7 +4930,7 @@ export type QueryResolvers<
     ContextType,
     Partial<QueryIncidentsArgs>
   >;
-  log?: Resolver<ResolversTypes['LogStatus'], ParentType, ContextType>;
+  log?: Resolver<Maybe<ResolversTypes['LogStatus']>, ParentType, ContextType>;
   loggedModel?: Resolver<
     Maybe<ResolversTypes['LoggedModel']>,
     ParentType,
@@ -4764,7 +4947,7 @@ export type QueryResolvers<
     Maybe<ResolversTypes['ModelVersion']>,
     ParentType,
     ContextType,
-    RequireFields<QueryModelVersionArgs, 'modelName' | 'number'>
+    RequireFields<QueryModelVersionArgs, 'modelName' | 'version'>
   >;
   modelVersions?: Resolver<
     Maybe<ResolversTypes['ModelVersionConnection']>,
@@ -4781,7 +4964,7 @@ export type QueryResolvers<
   monitors?: Resolver<Maybe<ResolversTypes['MonitorConnection']>, ParentType, ContextType, Partial<QueryMonitorsArgs>>;
   node?: Resolver<Maybe<ResolversTypes['Node']>, ParentType, ContextType, RequireFields<QueryNodeArgs, 'id'>>;
   nodes?: Resolver<
-    ReadonlyArray<Maybe<ResolversTypes['Node']>>,
+    Maybe<ReadonlyArray<Maybe<ResolversTypes['Node']>>>,
     ParentType,
     ContextType,
     RequireFields<QueryNodesArgs, 'ids'>
@@ -4842,7 +5025,7 @@ export type RecordEvidencePayloadResolvers<
   ContextType = GraphContext,
   ParentType extends ResolversParentTypes['RecordEvidencePayload'] = ResolversParentTypes['RecordEvidencePayload'],
 > = {
-  clientMutationId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  clientMutationId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   eventIds?: Resolver<ReadonlyArray<ResolversTypes['ID']>, ParentType, ContextType>;
   position?: Resolver<ResolversTypes['LogPosition'], ParentType, ContextType>;
   subject?: Resolver<Maybe<ResolversTypes['Subject']>, ParentType, ContextType>;
@@ -4876,7 +5059,7 @@ export type RegisterDataSourcePayloadResolvers<
   ParentType extends ResolversParentTypes['RegisterDataSourcePayload'] =
     ResolversParentTypes['RegisterDataSourcePayload'],
 > = {
-  clientMutationId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  clientMutationId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   dataSource?: Resolver<Maybe<ResolversTypes['DataSource']>, ParentType, ContextType>;
   eventIds?: Resolver<ReadonlyArray<ResolversTypes['ID']>, ParentType, ContextType>;
   position?: Resolver<ResolversTypes['LogPosition'], ParentType, ContextType>;
@@ -4899,7 +5082,7 @@ export type RegisterUseCasePayloadResolvers<
   ContextType = GraphContext,
   ParentType extends ResolversParentTypes['RegisterUseCasePayload'] = ResolversParentTypes['RegisterUseCasePayload'],
 > = {
-  clientMutationId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  clientMutationId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   eventIds?: Resolver<ReadonlyArray<ResolversTypes['ID']>, ParentType, ContextType>;
   position?: Resolver<ResolversTypes['LogPosition'], ParentType, ContextType>;
   useCase?: Resolver<Maybe<ResolversTypes['UseCase']>, ParentType, ContextType>;
@@ -4934,7 +5117,7 @@ export type RegisteredModelResolvers<
     Maybe<ResolversTypes['ModelVersion']>,
     ParentType,
     ContextType,
-    RequireFields<RegisteredModelVersionArgs, 'number'>
+    RequireFields<RegisteredModelVersionArgs, 'version'>
   >;
   versions?: Resolver<
     ResolversTypes['ModelVersionConnection'],
@@ -4983,7 +5166,7 @@ export type RemoveAliasPayloadResolvers<
   ContextType = GraphContext,
   ParentType extends ResolversParentTypes['RemoveAliasPayload'] = ResolversParentTypes['RemoveAliasPayload'],
 > = {
-  clientMutationId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  clientMutationId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   eventIds?: Resolver<ReadonlyArray<ResolversTypes['ID']>, ParentType, ContextType>;
   position?: Resolver<ResolversTypes['LogPosition'], ParentType, ContextType>;
   registeredModel?: Resolver<Maybe<ResolversTypes['RegisteredModel']>, ParentType, ContextType>;
@@ -5006,7 +5189,7 @@ export type RequestBaselinePayloadResolvers<
   ParentType extends ResolversParentTypes['RequestBaselinePayload'] = ResolversParentTypes['RequestBaselinePayload'],
 > = {
   baseline?: Resolver<Maybe<ResolversTypes['Baseline']>, ParentType, ContextType>;
-  clientMutationId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  clientMutationId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   eventIds?: Resolver<ReadonlyArray<ResolversTypes['ID']>, ParentType, ContextType>;
   position?: Resolver<ResolversTypes['LogPosition'], ParentType, ContextType>;
   __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
@@ -5028,7 +5211,7 @@ export type RequestEvaluationPayloadResolvers<
   ParentType extends ResolversParentTypes['RequestEvaluationPayload'] =
     ResolversParentTypes['RequestEvaluationPayload'],
 > = {
-  clientMutationId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  clientMutationId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   evaluation?: Resolver<Maybe<ResolversTypes['Evaluation']>, ParentType, ContextType>;
   eventIds?: Resolver<ReadonlyArray<ResolversTypes['ID']>, ParentType, ContextType>;
   position?: Resolver<ResolversTypes['LogPosition'], ParentType, ContextType>;
@@ -5050,7 +5233,7 @@ export type RequestRolloutPayloadResolvers<
   ContextType = GraphContext,
   ParentType extends ResolversParentTypes['RequestRolloutPayload'] = ResolversParentTypes['RequestRolloutPayload'],
 > = {
-  clientMutationId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  clientMutationId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   eventIds?: Resolver<ReadonlyArray<ResolversTypes['ID']>, ParentType, ContextType>;
   position?: Resolver<ResolversTypes['LogPosition'], ParentType, ContextType>;
   rollout?: Resolver<Maybe<ResolversTypes['Rollout']>, ParentType, ContextType>;
@@ -5072,7 +5255,7 @@ export type ResumeEndpointPayloadResolvers<
   ContextType = GraphContext,
   ParentType extends ResolversParentTypes['ResumeEndpointPayload'] = ResolversParentTypes['ResumeEndpointPayload'],
 > = {
-  clientMutationId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  clientMutationId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   endpoint?: Resolver<Maybe<ResolversTypes['Endpoint']>, ParentType, ContextType>;
   eventIds?: Resolver<ReadonlyArray<ResolversTypes['ID']>, ParentType, ContextType>;
   position?: Resolver<ResolversTypes['LogPosition'], ParentType, ContextType>;
@@ -5094,7 +5277,7 @@ export type ResumeRolloutPayloadResolvers<
   ContextType = GraphContext,
   ParentType extends ResolversParentTypes['ResumeRolloutPayload'] = ResolversParentTypes['ResumeRolloutPayload'],
 > = {
-  clientMutationId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  clientMutationId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   eventIds?: Resolver<ReadonlyArray<ResolversTypes['ID']>, ParentType, ContextType>;
   position?: Resolver<ResolversTypes['LogPosition'], ParentType, ContextType>;
   rollout?: Resolver<Maybe<ResolversTypes['Rollout']>, ParentType, ContextType>;
@@ -5116,7 +5299,7 @@ export type ResumeUseCasePayloadResolvers<
   ContextType = GraphContext,
   ParentType extends ResolversParentTypes['ResumeUseCasePayload'] = ResolversParentTypes['ResumeUseCasePayload'],
 > = {
-  clientMutationId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  clientMutationId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   eventIds?: Resolver<ReadonlyArray<ResolversTypes['ID']>, ParentType, ContextType>;
   position?: Resolver<ResolversTypes['LogPosition'], ParentType, ContextType>;
   useCase?: Resolver<Maybe<ResolversTypes['UseCase']>, ParentType, ContextType>;
@@ -5172,7 +5355,7 @@ export type RevokeApprovalPayloadResolvers<
   ContextType = GraphContext,
   ParentType extends ResolversParentTypes['RevokeApprovalPayload'] = ResolversParentTypes['RevokeApprovalPayload'],
 > = {
-  clientMutationId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  clientMutationId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   eventIds?: Resolver<ReadonlyArray<ResolversTypes['ID']>, ParentType, ContextType>;
   position?: Resolver<ResolversTypes['LogPosition'], ParentType, ContextType>;
   subject?: Resolver<Maybe<ResolversTypes['Subject']>, ParentType, ContextType>;
@@ -5194,7 +5377,7 @@ export type RollBackPayloadResolvers<
   ContextType = GraphContext,
   ParentType extends ResolversParentTypes['RollBackPayload'] = ResolversParentTypes['RollBackPayload'],
 > = {
-  clientMutationId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  clientMutationId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   endpoint?: Resolver<Maybe<ResolversTypes['Endpoint']>, ParentType, ContextType>;
   eventIds?: Resolver<ReadonlyArray<ResolversTypes['ID']>, ParentType, ContextType>;
   position?: Resolver<ResolversTypes['LogPosition'], ParentType, ContextType>;
@@ -5310,12 +5493,12 @@ export type RunResolvers<
     ResolversTypes['MetricBatchConnection'],
     ParentType,
     ContextType,
-    RequireFields<RunMetricHistoryArgs, 'metric'>
+    RequireFields<RunMetricHistoryArgs, 'key'>
   >;
   metrics?: Resolver<ReadonlyArray<ResolversTypes['Metric']>, ParentType, ContextType>;
   name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   outputs?: Resolver<ReadonlyArray<ResolversTypes['RunOutput']>, ParentType, ContextType>;
-  params?: Resolver<ReadonlyArray<ResolversTypes['Tag']>, ParentType, ContextType>;
+  params?: Resolver<ReadonlyArray<ResolversTypes['Param']>, ParentType, ContextType>;
   runId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   startTimeMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   status?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
@@ -5389,7 +5572,7 @@ export type SetAliasPayloadResolvers<
   ContextType = GraphContext,
   ParentType extends ResolversParentTypes['SetAliasPayload'] = ResolversParentTypes['SetAliasPayload'],
 > = {
-  clientMutationId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  clientMutationId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   eventIds?: Resolver<ReadonlyArray<ResolversTypes['ID']>, ParentType, ContextType>;
   position?: Resolver<ResolversTypes['LogPosition'], ParentType, ContextType>;
   registeredModel?: Resolver<Maybe<ResolversTypes['RegisteredModel']>, ParentType, ContextType>;
@@ -5472,7 +5655,7 @@ export type SuspendEndpointPayloadResolvers<
   ContextType = GraphContext,
   ParentType extends ResolversParentTypes['SuspendEndpointPayload'] = ResolversParentTypes['SuspendEndpointPayload'],
 > = {
-  clientMutationId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  clientMutationId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   endpoint?: Resolver<Maybe<ResolversTypes['Endpoint']>, ParentType, ContextType>;
   eventIds?: Resolver<ReadonlyArray<ResolversTypes['ID']>, ParentType, ContextType>;
   position?: Resolver<ResolversTypes['LogPosition'], ParentType, ContextType>;
@@ -5494,7 +5677,7 @@ export type SuspendUseCasePayloadResolvers<
   ContextType = GraphContext,
   ParentType extends ResolversParentTypes['SuspendUseCasePayload'] = ResolversParentTypes['SuspendUseCasePayload'],
 > = {
-  clientMutationId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  clientMutationId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   eventIds?: Resolver<ReadonlyArray<ResolversTypes['ID']>, ParentType, ContextType>;
   position?: Resolver<ResolversTypes['LogPosition'], ParentType, ContextType>;
   useCase?: Resolver<Maybe<ResolversTypes['UseCase']>, ParentType, ContextType>;
@@ -5618,6 +5801,7 @@ export type WindowResolvers<
   id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   labels?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   monitorId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  outcomes?: Resolver<ReadonlyArray<ResolversTypes['Outcome']>, ParentType, ContextType>;
   performance?: Resolver<Maybe<ResolversTypes['Performance']>, ParentType, ContextType>;
   profileDigest?: Resolver<ResolversTypes['Digest'], ParentType, ContextType>;
   revisedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
@@ -5659,7 +5843,10 @@ export type Resolvers<ContextType = GraphContext> = {
   AlertAcknowledgement?: AlertAcknowledgementResolvers<ContextType>;
   AlertConnection?: AlertConnectionResolvers<ContextType>;
   AlertEdge?: AlertEdgeResolvers<ContextType>;
+  AlertKind?: AlertKindResolvers;
   AlertResolution?: AlertResolutionResolvers<ContextType>;
+  AlertSeverity?: AlertSeverityResolvers;
+  AnalysisVerdict?: AnalysisVerdictResolvers;
   Approval?: ApprovalResolvers<ContextType>;
   Artifact?: ArtifactResolvers<ContextType>;
   ArtifactConnection?: ArtifactConnectionResolvers<ContextType>;
@@ -5676,6 +5863,7 @@ export type Resolvers<ContextType = GraphContext> = {
   CreateEndpointResult?: CreateEndpointResultResolvers<ContextType>;
   DataSource?: DataSourceResolvers<ContextType>;
   DataSourceChange?: DataSourceChangeResolvers<ContextType>;
+  DataSourceChangeKind?: DataSourceChangeKindResolvers;
   DataSourceConnection?: DataSourceConnectionResolvers<ContextType>;
   DataSourceEdge?: DataSourceEdgeResolvers<ContextType>;
   DatasetRef?: DatasetRefResolvers<ContextType>;
@@ -5686,9 +5874,11 @@ export type Resolvers<ContextType = GraphContext> = {
   Drift?: DriftResolvers<ContextType>;
   DriftConnection?: DriftConnectionResolvers<ContextType>;
   DriftEdge?: DriftEdgeResolvers<ContextType>;
+  DriftVerdict?: DriftVerdictResolvers;
   Endpoint?: EndpointResolvers<ContextType>;
   EndpointConnection?: EndpointConnectionResolvers<ContextType>;
   EndpointEdge?: EndpointEdgeResolvers<ContextType>;
+  Environment?: EnvironmentResolvers;
   Evaluation?: EvaluationResolvers<ContextType>;
   EvaluationComparison?: EvaluationComparisonResolvers<ContextType>;
   EvaluationConnection?: EvaluationConnectionResolvers<ContextType>;
@@ -5701,8 +5891,10 @@ export type Resolvers<ContextType = GraphContext> = {
   Experiment?: ExperimentResolvers<ContextType>;
   ExperimentConnection?: ExperimentConnectionResolvers<ContextType>;
   ExperimentEdge?: ExperimentEdgeResolvers<ContextType>;
+  FairnessMetric?: FairnessMetricResolvers;
   FeatureBins?: FeatureBinsResolvers<ContextType>;
   FeatureDrift?: FeatureDriftResolvers<ContextType>;
+  FeatureKind?: FeatureKindResolvers;
   ForbiddenError?: ForbiddenErrorResolvers<ContextType>;
   Freshness?: FreshnessResolvers<ContextType>;
   GateDecision?: GateDecisionResolvers<ContextType>;
@@ -5714,6 +5906,7 @@ export type Resolvers<ContextType = GraphContext> = {
   GoldenOutputs?: GoldenOutputsResolvers<ContextType>;
   GroupDifference?: GroupDifferenceResolvers<ContextType>;
   GroupValue?: GroupValueResolvers<ContextType>;
+  GuardKind?: GuardKindResolvers;
   GuardResult?: GuardResultResolvers<ContextType>;
   Heartbeat?: HeartbeatResolvers<ContextType>;
   Incident?: IncidentResolvers<ContextType>;
@@ -5733,6 +5926,7 @@ export type Resolvers<ContextType = GraphContext> = {
   MetricBatchConnection?: MetricBatchConnectionResolvers<ContextType>;
   MetricBatchEdge?: MetricBatchEdgeResolvers<ContextType>;
   ModelAlias?: ModelAliasResolvers<ContextType>;
+  ModelStage?: ModelStageResolvers;
   ModelVersion?: ModelVersionResolvers<ContextType>;
   ModelVersionConnection?: ModelVersionConnectionResolvers<ContextType>;
   ModelVersionEdge?: ModelVersionEdgeResolvers<ContextType>;
@@ -5742,7 +5936,12 @@ export type Resolvers<ContextType = GraphContext> = {
   Mutation?: MutationResolvers<ContextType>;
   Node?: NodeResolvers<ContextType>;
   Notified?: NotifiedResolvers<ContextType>;
+  Outcome?: OutcomeResolvers<ContextType>;
+  OutcomeMetric?: OutcomeMetricResolvers;
+  OutcomeVerdict?: OutcomeVerdictResolvers;
+  OwnerRole?: OwnerRoleResolvers;
   PageInfo?: PageInfoResolvers<ContextType>;
+  Param?: ParamResolvers<ContextType>;
   Performance?: PerformanceResolvers<ContextType>;
   Persistence?: PersistenceResolvers<ContextType>;
   Policy?: PolicyResolvers<ContextType>;
