@@ -5,10 +5,14 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { onRunnerGone } from './processes.mjs';
 
 const NODE_MAJOR = 24;
 const SIGNAL_EXIT_BASE = 128;
 const main = new URL('../dist/main.js', import.meta.url);
+
+// npx: npm runs this file.
+if (process.env.npm_command === 'exec') onRunnerGone(() => process.kill(process.pid, 'SIGTERM'));
 
 if (!existsSync(main)) {
   console.error('kontor: not compiled yet. Run "npm start" once, or "npx tsc -b"');

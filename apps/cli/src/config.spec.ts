@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isLoopback, readConfig } from './config.js';
+import { readConfig } from './config.js';
 import { UsageError } from './usage-error.js';
 
 describe('the settings', () => {
@@ -46,18 +46,5 @@ describe('the settings', () => {
     );
     expect(readConfig({ ...host, KONTOR_AUTH: 'token' }).auth).toBe('token');
     expect(readConfig(host).auth).toBe('token');
-  });
-
-  it.each([
-    ['127.0.0.1', true],
-    ['127.8.9.10', true],
-    ['::1', true],
-    ['localhost', true],
-    ['0.0.0.0', false],
-    ['::', false],
-    ['127.0.0.1.example.com', false],
-    ['10.0.0.1', false],
-  ])('take %s for loopback: %s', (host, expected) => {
-    expect(isLoopback(host)).toBe(expected);
   });
 });

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { isLoopback, type WitnessAddress, witnessVariable } from '@kontor/service/process';
 import { z } from 'zod';
 import { UsageError } from './usage-error.js';
 
@@ -19,6 +20,7 @@ const allowed = {
   KONTOR_SERVING_PORT: 'a port from 1024 to 65535',
   KONTOR_AUTH: '"open" or "token"',
   KONTOR_LOG_ORIGIN: 'a name of letters, digits and . / - without blanks, such as kontor.example/log/0',
+  KONTOR_WITNESS: 'the key of a witness, as kontor-witness prints it, a blank and the address of the witness',
 } as const;
 
 const schema = z.object({
@@ -36,6 +38,7 @@ const schema = z.object({
     .string()
     .regex(/^[\w./-]{1,200}$/)
     .optional(),
+  KONTOR_WITNESS: witnessVariable,
 });
 
 /** A port, and whether a person chose it: then another one is not an answer. */
@@ -47,25 +50,24 @@ export interface Door {
 export interface CliConfig {
   /** All state; absolute. */
   readonly dataDir: string;
+  /** All keys, and the secret of the database's passwords. An app is given a folder with those that it needs. */
   readonly keysDir: string;
   readonly artifactsDir: string;
-  /** Address that the gateway listens on. */
+  /** Address that gateway and serving listen on. */
   readonly host: string;
   readonly gateway: Door;
   readonly serving: Door;
   readonly auth: 'open' | 'token';
   /** Stands in every leaf of the log and never changes. */
   readonly logOrigin: string;
-  /** The environment that child processes start from. */
+  /** Who co-signs the checkpoints of the log; undefined if nobody does. */
+  readonly witness: WitnessAddress | undefined;
+  /** What the servers' settings are read from; an app is given the part that it needs. */
   readonly environment: Readonly<NodeJS.ProcessEnv>;
 }
 
 const DEFAULT_PORT = 4000;
 const DEFAULT_SERVING_PORT = 4010;
-
-/** Whether only this machine can reach the address. */
-export const isLoopback = (host: string): boolean =>
-  host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);
 
 /**
  * The settings of the platform. An empty variable counts as not set.
@@ -77,7 +79,7 @@ export const readConfig = (env: NodeJS.ProcessEnv = process.env): CliConfig => {
   if (!parsed.success) {
     const lines = parsed.error.issues.map(({ path }) => {
       const name = String(path[0]) as keyof typeof allowed;
-      return `${name}: "${String(given[name])}" is not allowed; allowed is ${allowed[name]}`;
+      return `${name}: "${given[name]}" is not allowed; allowed is ${allowed[name]}`;
     });
     throw new UsageError(lines.join('\n'));
   }
@@ -103,6 +105,7 @@ export const readConfig = (env: NodeJS.ProcessEnv = process.env): CliConfig => {
     serving: door(settings.KONTOR_SERVING_PORT, DEFAULT_SERVING_PORT),
     auth,
     logOrigin: settings.KONTOR_LOG_ORIGIN ?? 'kontor.example/log/0',
+    witness: settings.KONTOR_WITNESS,
     environment: env,
   };
 };

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander';
+import { eventTypes } from './supervisor/event-types.js';
 
 /** A token is a bearer's: whoever finds it is the person. Longer than this is a password. */
 const MAX_TTL_MS = 365 * 86_400_000;
@@ -13,9 +14,13 @@ export const parseTtlMs = (text: string): number => {
   return ms;
 };
 
+/** Positions are a bigint of PostgreSQL. */
+const MAX_POSITION = 2n ** 63n - 1n;
+
 /** A position in the log, as text: it may be larger than a JavaScript number holds exactly. */
 export const parsePositionArgument = (text: string): string => {
-  if (!/^(?:0|[1-9]\d{0,18})$/.test(text)) throw new InvalidArgumentError('Allowed is a whole number, 0 or more.');
+  if (!/^(?:0|[1-9]\d{0,18})$/.test(text) || BigInt(text) > MAX_POSITION)
+    throw new InvalidArgumentError(`Allowed is a whole number from 0 to ${MAX_POSITION}.`);
   return text;
 };
 
@@ -37,10 +42,9 @@ export const collectRole = (text: string, before: readonly string[] = []): reado
 
 /** One more event type, as `ModelVersionRegistered`. */
 export const collectType = (text: string, before: readonly string[] = []): readonly string[] => {
-  if (!/^[A-Z][A-Za-z0-9]{0,99}$/.test(text))
-    throw new InvalidArgumentError(
-      'Allowed is the name of an event, such as ModelVersionRegistered. Repeat --type for each.',
-    );
+  const types = Object.keys(eventTypes());
+  if (!types.includes(text))
+    throw new InvalidArgumentError(`Repeat --type for each. Allowed are ${types.sort().join(', ')}.`);
   return [...before, text];
 };
 
@@ -49,4 +53,13 @@ export const parseWorkspace = (text: string): string => {
   if (!/^[a-z0-9][a-z0-9_-]{0,62}$/.test(text))
     throw new InvalidArgumentError('Allowed are 1 to 63 of a-z, 0-9, _ and -, beginning with a letter or digit.');
   return text;
+};
+
+/** One more stream, as it stands in the events. */
+export const collectStream = (text: string, before: readonly string[] = []): readonly string[] => {
+  if (!/^[a-z0-9][a-z0-9_-]*\/[a-z]+\/[a-z][a-z-]*\/[^/\s]+$/.test(text))
+    throw new InvalidArgumentError(
+      'Allowed is the id of a stream, such as default/registry/registered-model/credit. Repeat --stream for each.',
+    );
+  return [...before, text];
 };

@@ -43,9 +43,9 @@ describe('the command line', () => {
     [['token', '--actor', 'ada', '--role', 'owner,reviewer'], 'Repeat --role for each'],
     [['token', '--actor', 'ada', '--role', 'owner', '--ttl', '8'], 'a number with s, m, h or d'],
     [['token', '--actor', 'ada', '--role', 'owner', '--ttl', '366d'], 'up to 365d'],
-    [['events', '--after', '-1'], 'Allowed is a whole number, 0 or more'],
-    [['events', '--after', '1.5'], 'Allowed is a whole number, 0 or more'],
-    [['events', '--type', 'model registered'], 'such as ModelVersionRegistered'],
+    [['events', '--after', '-1'], 'Allowed is a whole number from 0 to 9223372036854775807'],
+    [['events', '--after', '1.5'], 'Allowed is a whole number from 0 to 9223372036854775807'],
+    [['events', '--type', 'model registered'], 'ModelVersionRegistered, '],
     [['replay'], "required option '--verify' not specified"],
   ])('refuses %j', async (args, message) => {
     expect(await refusal(...args)).toContain(message);
@@ -69,7 +69,7 @@ describe('arguments', () => {
 
   it('read positions beyond 2^53 without loss', () => {
     expect(parsePositionArgument('9223372036854775806')).toBe('9223372036854775806');
-    for (const text of ['', '01', '+1', '1e3', '0x1', '99999999999999999999'])
+    for (const text of ['', '01', '+1', '1e3', '0x1', '9223372036854775808', '99999999999999999999'])
       expect(() => parsePositionArgument(text)).toThrow(InvalidArgumentError);
   });
 

@@ -1,14 +1,17 @@
-import { userInfo } from 'node:os';
-import { Command, type OutputConfiguration } from 'commander';
+import { DEFAULT_WORKSPACE, LOCAL_ACTOR_ID } from '@kontor/service/process';
+import { Command, Option, type OutputConfiguration } from 'commander';
 import { demo } from './commands/demo.js';
 import { down } from './commands/down.js';
 import { events } from './commands/events.js';
+import { checkpoint, exportBundle, publicKey } from './commands/export.js';
+import { readerUrl, withLog } from './commands/log-database.js';
 import { replay } from './commands/replay.js';
 import { status } from './commands/status.js';
 import { up } from './commands/up.js';
 import { readConfig } from './config.js';
 import {
   collectRole,
+  collectStream,
   collectType,
   parseActor,
   parsePositionArgument,
@@ -17,7 +20,7 @@ import {
 } from './parse-arguments.js';
 import { tellStory } from './demo/story.js';
 import { print } from './print.js';
-import { signToken } from './sign-token.js';
+import { signPersonToken } from './sign-token.js';
 import { readRunFile, type RunFile } from './supervisor/run-file.js';
 import { CommandFailed } from './usage-error.js';
 
@@ -35,7 +38,7 @@ const running = async (dataDir: string): Promise<RunFile> => {
 
 /**
  * The command line. `parse` runs one command and answers its exit code.
- * @param output - where help and refusals are written; default: the standard streams
+ * @param output where help and refusals are written; default: the standard streams
  * @throws CommanderError for wrong arguments, when the person has been told
  */
 export const program = (output: OutputConfiguration = {}): { parse(argv: readonly string[]): Promise<number> } => {
@@ -77,11 +80,13 @@ export const program = (output: OutputConfiguration = {}): { parse(argv: readonl
     .description('print a signed token of a person')
     .requiredOption('--actor <name>', 'who it speaks for', parseActor)
     .requiredOption('--role <role>', 'what they may do; repeat for each', collectRole)
-    .option('--workspace <name>', 'where', parseWorkspace, 'default')
-    .option('--ttl <duration>', 'how long: 30m, 8h, 7d; 8h if not given', parseTtlMs, EIGHT_HOURS_MS)
+    .option('--workspace <name>', 'where', parseWorkspace, DEFAULT_WORKSPACE)
+    .addOption(
+      new Option('--ttl <duration>', 'how long: 30m, 8h, 7d').argParser(parseTtlMs).default(EIGHT_HOURS_MS, '8h'),
+    )
     .action(async (options: { actor: string; role: readonly string[]; workspace: string; ttl: number }) => {
       const { actor, role: roles, workspace, ttl: ttlMs } = options;
-      print(await signToken(readConfig().keysDir, { actor, roles, workspace, ttlMs }, Date.now()));
+      print(await signPersonToken(readConfig().keysDir, { actor, roles, workspace, ttlMs }, Date.now()));
     });
 
   kontor
@@ -90,7 +95,7 @@ export const program = (output: OutputConfiguration = {}): { parse(argv: readonl
     .option('--after <position>', 'begin behind this position', parsePositionArgument, '0')
     .option('--type <event>', 'only these; repeat for each', collectType)
     .option('--follow', 'go on with new events until Ctrl-C', false)
-    .option('--workspace <name>', 'whose', parseWorkspace, 'default')
+    .option('--workspace <name>', 'whose', parseWorkspace, DEFAULT_WORKSPACE)
     .option('--json', 'one JSON object per line, with the data', false)
     .action(
       async (options: {
@@ -103,9 +108,12 @@ export const program = (output: OutputConfiguration = {}): { parse(argv: readonl
         const config = readConfig();
         const { addresses } = await running(config.dataDir);
         const { after, type: types, follow, json, workspace } = options;
-        const actor = `local:${userInfo().username}`;
         const token = () =>
-          signToken(config.keysDir, { actor, roles: ['auditor'], workspace, ttlMs: OWN_TTL_MS }, Date.now());
+          signPersonToken(
+            config.keysDir,
+            { actor: LOCAL_ACTOR_ID, roles: ['auditor'], workspace, ttlMs: OWN_TTL_MS },
+            Date.now(),
+          );
         await events(`${addresses.gateway}/graphql`, token, { after, types, follow, json });
       },
     );
@@ -117,6 +125,36 @@ export const program = (output: OutputConfiguration = {}): { parse(argv: readonl
     .action(async () => {
       const config = readConfig();
       exitCode = await replay(config, await running(config.dataDir));
+    });
+
+  kontor
+    .command('checkpoint')
+    .description('print the newest signed checkpoint of the log, for an auditor to keep')
+    .option('--key', "print the log's public key instead", false)
+    .action(async (options: { key: boolean }) => {
+      const config = readConfig();
+      if (options.key) print(await publicKey(config.keysDir, config.logOrigin));
+      else
+        await withLog(await readerUrl(config, await running(config.dataDir)), (pool) =>
+          checkpoint(pool, config.witness?.verifier),
+        );
+    });
+
+  kontor
+    .command('export')
+    .description('write the log into a bundle that kontor-verify checks anywhere, without network')
+    .argument('<file>', 'must not exist yet')
+    .option('--stream <id>', 'only this stream; repeat for each', collectStream)
+    .action(async (path: string, options: { stream?: readonly string[] }) => {
+      const config = readConfig();
+      await withLog(await readerUrl(config, await running(config.dataDir)), (pool) =>
+        exportBundle(pool, {
+          path,
+          streams: options.stream ?? [],
+          keysDir: config.keysDir,
+          witness: config.witness?.verifier,
+        }),
+      );
     });
 
   return {

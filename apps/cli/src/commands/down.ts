@@ -13,14 +13,21 @@ export const down = async (dataDir: string): Promise<void> => {
     print(`nothing runs on ${dataDir}`);
     return;
   }
-  process.kill(holder.pid, 'SIGTERM');
+  try {
+    process.kill(holder.pid, 'SIGTERM');
+  } catch (error) {
+    // ESRCH: it has just ended by itself.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH')
+      throw new CommandFailed(
+        `process ${holder.pid} on ${dataDir} cannot be asked to stop (${(error as Error).message}): it belongs to another user`,
+        { cause: error },
+      );
+  }
   const deadline = performance.now() + DRAIN_TIMEOUT_MS;
   while (isAlive(holder.pid) && processStartedAt(holder.pid) === holder.startedAt) {
     if (performance.now() > deadline)
-      throw new CommandFailed(
-        `process ${String(holder.pid)} has not ended within ${String(DRAIN_TIMEOUT_MS / 1000)} s`,
-      );
+      throw new CommandFailed(`process ${holder.pid} has not ended within ${DRAIN_TIMEOUT_MS / 1000} s`);
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
-  print(`stopped process ${String(holder.pid)} on ${dataDir}`);
+  print(`stopped process ${holder.pid} on ${dataDir}`);
 };

@@ -53,7 +53,7 @@ const readPage = async (url: string, token: string, variables: Readonly<Record<s
   const parsed = answer.safeParse(
     response.headers.get('content-type')?.includes('json') ? JSON.parse(text) : undefined,
   );
-  if (!parsed.success) throw new CommandFailed(`${url} answered ${String(response.status)}: ${text.slice(0, 500)}`);
+  if (!parsed.success) throw new CommandFailed(`${url} answered ${response.status}: ${text.slice(0, 500)}`);
   const { data, errors } = parsed.data;
   if (!data)
     throw new CommandFailed(errors?.map(({ message }) => message).join('\n') ?? `${url} answered without data`);
@@ -63,7 +63,7 @@ const readPage = async (url: string, token: string, variables: Readonly<Record<s
 /**
  * `kontor events`: prints the log behind a position, one line per event, through the gateway. Order and completeness are the
  * log's; the position at the start of the last line is where to go on.
- * @param token - makes the token of one request; a tail may outlive any
+ * @param token makes the token of one request; a tail may outlive any
  */
 export const events = async (url: string, token: () => Promise<string>, options: EventsOptions): Promise<void> => {
   let { after } = options;

@@ -46,10 +46,9 @@ export const status = async (dataDir: string, options: { json: boolean }): Promi
   if (options.json) print(JSON.stringify(found, null, 2));
   else {
     const since = found.startedAt === undefined ? '' : ` since ${found.startedAt}`;
-    const who = found.pid === undefined ? '' : ` (process ${String(found.pid)}${since})`;
+    const who = found.pid === undefined ? '' : ` (process ${found.pid}${since})`;
     print(`${found.state} on ${dataDir}${who}`);
-    for (const { name, pid, state } of found.components)
-      print(`  ${name.padEnd(12)} ${state.padEnd(8)} ${String(pid)}`);
+    for (const { name, pid, state } of found.components) print(`  ${name.padEnd(12)} ${state.padEnd(8)} ${pid}`);
     for (const [name, address] of Object.entries(found.addresses)) print(`  ${name.padEnd(12)} ${address}`);
   }
   return found.state === 'up' ? 0 : 1;

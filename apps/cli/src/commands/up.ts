@@ -47,7 +47,7 @@ const printAddresses = (config: CliConfig, { addresses }: Platform): void => {
       config.auth === 'open' ? 'open on this machine (KONTOR_AUTH=token closes it)' : 'by token (kontor token)',
     ],
   ];
-  for (const [name, value] of lines) print(`${String(name).padEnd(12)} ${String(value)}`);
+  for (const [name, value] of lines) print(`${String(name).padEnd(12)} ${value}`);
 };
 
 /** Something that uses the platform while it runs here. */

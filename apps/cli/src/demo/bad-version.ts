@@ -27,7 +27,7 @@ export const badVersion = async (stage: Stage, built: Built): Promise<void> => {
   ] as const) {
     const input = {
       subject: bad,
-      environment: 'production',
+      environment: 'PRODUCTION',
       role,
       meaning: 'APPROVED',
       comment: 'Signed without reading',
@@ -72,7 +72,12 @@ const canary = async (stage: Stage, built: Built, bad: StagedVersion, full: read
     state = (await readRollout(stage, rolloutId))?.state ?? state;
   }
   const aborted = await untilState(stage, rolloutId, 'ABORTED');
-  narrator.claim(true, 'the guards abort the canary by themselves', aborted.reasons.join(' '));
+  const failed = aborted.analyses.flatMap(({ guards }) => guards).filter(({ verdict }) => verdict === 'FAIL');
+  narrator.claim(
+    failed.some(({ sentence }) => aborted.reasons.join(' ').includes(sentence)),
+    `the guards abort the canary by themselves (${failed.map(({ guard }) => guard).join(', ')})`,
+    aborted.reasons.join(' '),
+  );
   const after = await replay(stage, { rows, from: 0, to: 0.02, rowsPerRequest: ROWS_PER_REQUEST, year: 2020 });
   const { endpoint } = await people.audrey.graphql<{
     endpoint: { serving: readonly { version: { version: number; modelName: string } }[] };
@@ -109,9 +114,9 @@ const activate = ({ people }: Stage, rules: readonly Rule[]) =>
     'activatePolicy',
     {
       policyId: POLICY,
-      environment: 'production',
+      environment: 'PRODUCTION',
       tiers: ['HIGH'],
-      rules: rules.map(({ ruleId: id, ...rule }) => ({ id, ...rule })),
+      rules,
     },
     'policy { version }',
   );

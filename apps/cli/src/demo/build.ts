@@ -100,10 +100,10 @@ const register = async (
   );
   const version = Number(model_version.version);
   const query =
-    'query($name: String!, $number: Int!) { registeredModel(name: $name) { version(number: $number) { manifestDigest } } }';
+    'query($name: String!, $version: Int!) { registeredModel(name: $name) { version(version: $version) { manifestDigest } } }';
   const read = await people.audrey.graphql<{ registeredModel: { version: { manifestDigest: string } } }>(query, {
     name: modelName,
-    number: version,
+    version,
   });
   return {
     runId,
@@ -154,7 +154,7 @@ export const build = async (stage: Stage): Promise<Built> => {
   await people.ada.mlflow('POST', 'registered-models/alias', { name: names.model, alias: 'candidate', version: '1' });
   narrator.step(
     `ada trained ${names.model} 1 on 2015 and registered it: accuracy ${trained.metrics.accuracy.toFixed(3)}, AUC ${trained.metrics.auc.toFixed(3)} by Python's measure`,
-    `{ run(runId: "${trained.runId}") { params { key value } metrics { metric value } inputs } }`,
+    `{ run(runId: "${trained.runId}") { params { key value } metrics { key value } datasets { name digest } } }`,
   );
   narrator.claim(
     trained.version.manifestDigest !== rules.version.manifestDigest,

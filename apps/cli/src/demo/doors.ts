@@ -55,6 +55,21 @@ const readJson = async <T>(door: string, response: Response): Promise<T> => {
   return JSON.parse(body) as T;
 };
 
+/** A tensor of the Open Inference Protocol. */
+export interface Tensor {
+  readonly name: string;
+  readonly datatype: string;
+  readonly shape: readonly number[];
+  readonly data: readonly number[];
+}
+
+export interface Prediction {
+  readonly predictionId: string;
+  /** Which revision of the endpoint answered. */
+  readonly revisionId: string;
+  readonly scores: readonly number[];
+}
+
 /** One person at the platform's doors: a signed token is all that tells people apart. */
 export class Visitor {
   constructor(
@@ -127,55 +142,35 @@ export class Visitor {
     );
     if (!response.ok) throw new DoorError('ground truth', response.status, await response.text());
   }
-}
 
-/** A tensor of the Open Inference Protocol. */
-export interface Tensor {
-  readonly name: string;
-  readonly datatype: string;
-  readonly shape: readonly number[];
-  readonly data: readonly number[];
-}
-
-export interface Prediction {
-  readonly predictionId: string;
-  /** Which revision of the endpoint answered. */
-  readonly revisionId: string;
-  readonly scores: readonly number[];
-}
-
-/**
- * One inference request through the front door.
- *
- * @returns undefined while the process is away or coming back: no connection, or 503.
- */
-export const infer = async (
-  { servingUrl }: Doors,
-  endpoint: string,
-  inputs: readonly Tensor[],
-  eventTime: string,
-): Promise<Prediction | undefined> => {
-  const body = JSON.stringify({ parameters: { event_time: eventTime }, inputs });
-  const headers = { 'content-type': 'application/json' };
-  let response: Response;
-  try {
-    response = await fetch(`${servingUrl}/v2/models/${endpoint}/infer`, { method: 'POST', headers, body });
-  } catch (error) {
-    if (isAway(error)) return undefined;
-    throw error;
+  /**
+   * One inference request.
+   *
+   * @returns undefined while the process is away or coming back: no connection, or 503.
+   */
+  async infer(endpoint: string, inputs: readonly Tensor[], eventTime: string): Promise<Prediction | undefined> {
+    const body = JSON.stringify({ parameters: { event_time: eventTime }, inputs });
+    const url = `${this.doors.servingUrl}/v2/models/${endpoint}/infer`;
+    let response: Response;
+    try {
+      response = await fetch(url, { method: 'POST', headers: this.#headers, body });
+    } catch (error) {
+      if (isAway(error)) return undefined;
+      throw error;
+    }
+    if (response.status === 503) {
+      await response.body?.cancel();
+      return undefined;
+    }
+    const answer = await readJson<{
+      parameters: { prediction_id: string };
+      outputs: readonly Tensor[];
+    }>(`inference ${endpoint}`, response);
+    const probabilities = answer.outputs.find(({ name }) => name === 'probabilities')?.data ?? [];
+    return {
+      predictionId: answer.parameters.prediction_id,
+      revisionId: response.headers.get('x-kontor-revision') ?? '',
+      scores: probabilities.filter((_, index) => index % 2 === 1),
+    };
   }
-  if (response.status === 503) {
-    await response.body?.cancel();
-    return undefined;
-  }
-  const answer = await readJson<{
-    parameters: { prediction_id: string };
-    outputs: readonly Tensor[];
-  }>(`inference ${endpoint}`, response);
-  const probabilities = answer.outputs.find(({ name }) => name === 'probabilities')?.data ?? [];
-  return {
-    predictionId: answer.parameters.prediction_id,
-    revisionId: response.headers.get('x-kontor-revision') ?? '',
-    scores: probabilities.filter((_, index) => index % 2 === 1),
-  };
-};
+}

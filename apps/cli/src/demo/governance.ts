@@ -62,7 +62,7 @@ export const untilState = (stage: Stage, rolloutId: string, ...states: readonly 
   });
 
 const approve = (visitor: Visitor, subject: StagedVersion, role: string, comment: string) =>
-  doIt(visitor, 'giveApproval', { subject, environment: 'production', role, meaning: 'APPROVED', comment });
+  doIt(visitor, 'giveApproval', { subject, environment: 'PRODUCTION', role, meaning: 'APPROVED', comment });
 
 /** All at once: for an endpoint that has nothing to compare with yet. */
 const AT_ONCE: readonly Step[] = [{ weightBps: 10_000, minRows: 0, minDurationMs: 0 }];
@@ -95,7 +95,7 @@ export const governance = async (stage: Stage, { model, rules }: Built): Promise
   narrator.chapter('3  Governance: nobody promotes their own work');
   await doIt(people.otto, 'createEndpoint', {
     endpoint: names.endpoint,
-    environment: 'production',
+    environment: 'PRODUCTION',
     description: 'Advises job-placement officers',
   });
   await doIt(people.rolf, 'registerUseCase', {
@@ -130,7 +130,7 @@ export const governance = async (stage: Stage, { model, rules }: Built): Promise
 
   await tryTo(people.ada, 'giveApproval', {
     subject: model,
-    environment: 'production',
+    environment: 'PRODUCTION',
     role: 'validator',
     meaning: 'APPROVED',
     comment: 'I know it is good',

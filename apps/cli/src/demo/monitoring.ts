@@ -21,13 +21,14 @@ interface AlertView {
   readonly sentence: string;
   readonly features: readonly string[];
   readonly endpointName: string;
+  readonly window: { readonly start: string };
   readonly notify: readonly { readonly role: string; readonly actor: string }[];
   readonly resolution: { readonly reason: string } | null;
 }
 
 const readAlerts = async ({ people, names }: Stage): Promise<readonly AlertView[]> => {
   const query = `query($id: ID!) { alerts(monitorId: $id, first: 100) { nodes {
-    alertId kind state sentence features endpointName notify { role actor } resolution { reason } } } }`;
+    alertId kind state sentence features endpointName window { start } notify { role actor } resolution { reason } } } }`;
   return (await people.audrey.graphql<{ alerts: { nodes: AlertView[] } }>(query, { id: names.monitor })).alerts.nodes;
 };
 
@@ -153,7 +154,7 @@ const fault = async (stage: Stage, rows: CensusRows): Promise<void> => {
   await replay(stage, { rows, from: 0, to: 1 / 12, rowsPerRequest: ROWS_PER_REQUEST, year: 2019, change: inMonths });
   await replay(stage, { rows, from: 1 / 12, to: 0.1, rowsPerRequest: ROWS_PER_REQUEST, year: 2019 });
   const raised = await until('the unit change alerts', async () => {
-    return (await readAlerts(stage)).find(({ kind }) => kind === 'dataSource');
+    return (await readAlerts(stage)).find(({ kind }) => kind === 'DATA_SOURCE');
   });
   const owners = raised.notify.map(({ role, actor }) => `${actor} (${role})`).join(', ');
   narrator.claim(
@@ -172,5 +173,12 @@ const fault = async (stage: Stage, rows: CensusRows): Promise<void> => {
     const alert = (await readAlerts(stage)).find(({ alertId }) => alertId === raised.alertId);
     return alert?.state === 'RESOLVED' ? alert : undefined;
   });
-  narrator.claim(true, 'the fault is withdrawn and the alert resolves', resolved.resolution?.reason ?? '');
+  // The reason names the window in which the feature was normal again.
+  const reason = resolved.resolution?.reason ?? '';
+  const normalFrom = Date.parse(/window from (\S+)\.$/.exec(reason)?.[1] ?? '');
+  narrator.claim(
+    reason.startsWith('AGEP') && normalFrom > Date.parse(raised.window.start),
+    `the fault of the window from ${raised.window.start} is withdrawn and the alert resolves in a later one`,
+    reason,
+  );
 };

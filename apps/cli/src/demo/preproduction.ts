@@ -125,7 +125,7 @@ export const preproduction = async (stage: Stage, built: Built): Promise<void> =
     'the model beats the rules on the same rows',
     `${fixed(accuracy)} against ${fixed(beside)}`,
   );
-  const odds = evaluation.fairness.find(({ metric }) => metric === 'equalizedOddsDifference');
+  const odds = evaluation.fairness.find(({ metric }) => metric === 'EQUALIZED_ODDS_DIFFERENCE');
   narrator.claim(
     (odds?.difference.value ?? 1) < 0.1,
     'equalised odds differ by less than 0.1 between the sexes',

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
+import { DEFAULT_WORKSPACE } from '@kontor/service/process';
 import type { CliConfig } from '../config.js';
-import { signToken } from '../sign-token.js';
+import { signPersonToken } from '../sign-token.js';
 import type { RunFile } from '../supervisor/run-file.js';
 import { type Doors, Visitor } from './doors.js';
 import { Narrator } from './narrator.js';
@@ -72,8 +73,8 @@ export const setStage = async (
 ): Promise<Stage> => {
   const doors: Doors = { gatewayUrl: addresses.gateway, servingUrl: addresses.serving };
   const entries = Object.entries(CAST).map(async ([actor, roles]) => {
-    const subject = { actor, roles, workspace: 'default', ttlMs: TOKEN_TTL_MS };
-    return [actor, new Visitor(doors, actor, await signToken(config.keysDir, subject, Date.now()))] as const;
+    const subject = { actor, roles, workspace: DEFAULT_WORKSPACE, ttlMs: TOKEN_TTL_MS };
+    return [actor, new Visitor(doors, actor, await signPersonToken(config.keysDir, subject, Date.now()))] as const;
   });
   const people = Object.fromEntries(await Promise.all(entries)) as Record<Person, Visitor>;
   let telling = 1;

@@ -1,5 +1,5 @@
 import { type CensusRows, LABEL, tensors } from './census.js';
-import { infer, type Prediction } from './doors.js';
+import type { Prediction } from './doors.js';
 import type { Stage } from './stage.js';
 
 /** Requests under way at once: enough to keep two cores busy. */
@@ -20,7 +20,9 @@ export interface Replay {
   readonly year: number;
   /** A fault upstream. */
   readonly change?: (feature: string, value: number) => number;
-  /** Stops early, asked after every answer. */
+  /** Begins again after the last row; `until` must end it. */
+  readonly repeat?: boolean;
+  /** Stops early, asked before every request. */
   readonly until?: () => boolean;
 }
 
@@ -52,13 +54,14 @@ const momentOf = (year: number, fraction: number): string => {
  * @returns who answered, and the labels that will become known later.
  */
 export const replay = async (
-  { doors, names }: Stage,
-  { rows, from = 0, to = 1, rowsPerRequest, year, change, until = () => false }: Replay,
+  { people, names }: Stage,
+  { rows, from = 0, to = 1, rowsPerRequest, year, change, repeat = false, until = () => false }: Replay,
 ): Promise<Replayed> => {
+  const first = Math.floor(from * rows.rows);
   const end = Math.floor(to * rows.rows);
   const rowsByRevision = new Map<string, number>();
   const labels: Label[] = [];
-  let next = Math.floor(from * rows.rows);
+  let next = first;
   let requests = 0;
   let sent = 0;
   let retries = 0;
@@ -66,7 +69,7 @@ export const replay = async (
   const ask = async (start: number, stop: number, moment: string): Promise<Prediction> => {
     const inputs = tensors(rows, start, stop, change);
     for (let tries = 1; ; tries++) {
-      const prediction = await infer(doors, names.endpoint, inputs, moment);
+      const prediction = await people.otto.infer(names.endpoint, inputs, moment);
       if (prediction) return prediction;
       if (tries === MAX_TRIES) throw new Error(`the endpoint ${names.endpoint} did not come back`);
       retries++;
@@ -74,8 +77,8 @@ export const replay = async (
     }
   };
   const send = async (): Promise<void> => {
-    while (next < end && !until()) {
-      const start = next;
+    while ((next < end || repeat) && !until()) {
+      const start = next < end ? next : first;
       const stop = Math.min(start + rowsPerRequest, end);
       next = stop;
       const observedAt = momentOf(year, start / rows.rows);

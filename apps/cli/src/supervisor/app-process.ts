@@ -1,12 +1,11 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { createWriteStream, mkdirSync, renameSync, statSync, type WriteStream } from 'node:fs';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Exit, hold, release } from '@kontor/embedded';
 import { z } from 'zod';
-import { CommandFailed } from '../usage-error.js';
+import { CommandFailed, UsageError } from '../usage-error.js';
 import { describeExit, type Running } from './component.js';
+import { openLog } from './log-file.js';
 
 /** Folders of apps/ that `kontor up` runs. */
 export type AppName = 'registry' | 'deployment' | 'monitoring' | 'governance' | 'gateway' | 'serving';
@@ -19,37 +18,29 @@ const READY_TIMEOUT_MS = 120_000;
 /** An app answers its open requests, then ends by itself. */
 const STOP_GRACE_MS = 10_000;
 
-/** One old file is kept beside the current one. */
-const LOG_LIMIT_BYTES = 10 * 1024 * 1024;
+/** An app ends with it when a setting is wrong, after one line for each. @source libs/service/src/lifecycle.ts */
+const USAGE_EXIT_CODE = 2;
 
 /** Lines of a dying app that its error message repeats. */
 const TAIL_LINES = 12;
-
-/** Appends to `<dataDir>/logs/<name>.log`; a file above 10 MiB becomes `.1` first. */
-export const openLog = (dataDir: string, name: string): WriteStream => {
-  const directory = join(dataDir, 'logs');
-  mkdirSync(directory, { recursive: true });
-  const file = join(directory, `${name}.log`);
-  const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
-  if (size > LOG_LIMIT_BYTES) renameSync(file, `${file}.1`);
-  return createWriteStream(file, { flags: 'a' });
-};
 
 /** The compiled entry of an app. */
 export const mainOf = (app: AppName): string => fileURLToPath(new URL(`../../../${app}/dist/main.js`, import.meta.url));
 
 /**
  * Starts an app's `main` with an IPC channel and waits until it says `{ ready: true }`. It ends when the channel does; should
- * it hang, the leash ends it. Its output goes to `<dataDir>/logs/<name>.log`.
- * @throws if it ends first, or is not ready within 2 min, with its last lines
+ * it hang, the leash ends it. `signal` ends it while it is starting. Its output goes to `<dataDir>/logs/<name>.log`.
+ * @throws UsageError if it says that a setting is wrong; CommandFailed, with its last lines, if it ends first for another
+ * reason or is not ready within 2 min
  */
 export const startApp = async (options: {
   name: string;
   main: string;
   dataDir: string;
   environment: NodeJS.ProcessEnv;
+  signal: AbortSignal;
 }): Promise<Running> => {
-  const { name, main } = options;
+  const { name, main, signal } = options;
   // A group of its own: Ctrl-C in a terminal must reach the supervisor only, which then drains in order.
   const stdio: ('ignore' | 'pipe' | 'ipc')[] = ['ignore', 'pipe', 'pipe', 'ipc'];
   const child = fork(main, [], { env: options.environment, stdio, detached: true });
@@ -64,7 +55,7 @@ export const startApp = async (options: {
   const exited = new Promise<Exit>((resolve) => {
     child.once('close', (code, signal) => {
       if (child.pid !== undefined) release(child.pid);
-      log.end();
+      log.close();
       resolve({ code, signal });
     });
   });
@@ -80,18 +71,25 @@ export const startApp = async (options: {
     await exited;
     clearTimeout(timer);
   };
+  const abort = (): void => void child.kill('SIGKILL'); // it has not begun to work
+  if (signal.aborted) abort();
+  signal.addEventListener('abort', abort);
   const outcome = await new Promise<Exit | 'ready' | 'late'>((resolve) => {
     const timer = setTimeout(resolve, READY_TIMEOUT_MS, 'late');
-    void exited.then(resolve);
-    child.on('message', (message) => {
-      if (!readyMessage.safeParse(message).success) return;
+    const settle = (how: Exit | 'ready'): void => {
       clearTimeout(timer);
-      resolve('ready');
+      resolve(how);
+    };
+    void exited.then(settle);
+    child.on('message', (message) => {
+      if (readyMessage.safeParse(message).success) settle('ready');
     });
   });
+  signal.removeEventListener('abort', abort);
   if (outcome === 'ready') return { pid, exited, stop };
   await stop();
-  const what =
-    outcome === 'late' ? `was not ready within ${String(READY_TIMEOUT_MS)} ms` : `ended (${describeExit(outcome)})`;
+  signal.throwIfAborted();
+  if (outcome !== 'late' && outcome.code === USAGE_EXIT_CODE) throw new UsageError(`${name}: ${tail.join('\n')}`);
+  const what = outcome === 'late' ? `was not ready within ${READY_TIMEOUT_MS} ms` : `ended (${describeExit(outcome)})`;
   throw new CommandFailed([`${name} ${what} while starting; its last lines:`, ...tail].join('\n  '));
 };

@@ -1,6 +1,6 @@
 import { connectNats, ensureStreams } from '@kontor/messaging';
 
-/** Makes the streams and the bucket that do not exist yet. @throws StreamRefused if the event stream caches another log */
+/** Makes the streams and the bucket that do not exist yet. @throws StreamRefused, as `ensureStreams` does */
 export const prepareBroker = async (url: string, origin: string): Promise<void> => {
   const connection = await connectNats(url, 'kontor-up');
   try {

@@ -16,4 +16,4 @@ export interface Component {
 }
 
 /** `SIGKILL`, or `exit code 1`. */
-export const describeExit = ({ code, signal }: Exit): string => signal ?? `exit code ${String(code)}`;
+export const describeExit = ({ code, signal }: Exit): string => signal ?? `exit code ${code}`;

@@ -1,7 +1,4 @@
-import { deployment } from '@kontor/domain/deployment';
-import { governance } from '@kontor/domain/governance';
-import { monitoring } from '@kontor/domain/monitoring';
-import { registry } from '@kontor/domain/registry';
+import { contexts } from '@kontor/domain/contexts';
 
 /**
  * The context that owns each event type. The log refuses a type from any other role, so a stolen credential of one
@@ -11,7 +8,7 @@ import { registry } from '@kontor/domain/registry';
  */
 export const eventTypes = (): Readonly<Record<string, string>> => {
   const owners: Record<string, string> = {};
-  for (const { name, events } of [registry, deployment, monitoring, governance]) {
+  for (const { name, events } of contexts) {
     for (const type of Object.keys(events)) {
       if (owners[type] !== undefined) throw new Error(`${type} is an event of ${owners[type]} and of ${name}`);
       owners[type] = name;

@@ -1,11 +1,12 @@
-import { mkdtemp, readdir, readFile, rm, stat, unlink } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { generateKeyPairSync, verify } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { signToken } from '../sign-token.js';
+import { publicKey } from '../commands/export.js';
+import { signPersonToken } from '../sign-token.js';
 import { rolePasswords } from './database-roles.js';
-import { prepareKeys } from './keys.js';
+import { giveKeys, prepareKeys } from './keys.js';
 
 describe('the keys directory', () => {
   let directory: string;
@@ -23,7 +24,7 @@ describe('the keys directory', () => {
     await prepareKeys(directory);
     expect(await read('token.pem')).toBe(before);
     const files = await readdir(directory);
-    expect(files).toHaveLength(14);
+    expect(files).toHaveLength(16);
     for (const file of files.filter((name) => !name.endsWith('.pub.pem')))
       expect((await stat(join(directory, file))).mode & 0o777).toBe(0o600);
   });
@@ -36,12 +37,35 @@ describe('the keys directory', () => {
     expect(await read('gateway.pub.pem')).toBe(before);
   });
 
-  it('signs tokens that its public key verifies and another does not', async () => {
+  it.each([
+    ['serving', ['serving.pem']],
+    ['gateway', ['gateway.pem']],
+    ['deployment', ['deployment.pem', 'log.pem']],
+  ] as const)('gives %s its own private key, public halves, and no other secret', async (app, secret) => {
+    await Promise.all([prepareKeys(directory), rolePasswords(directory)]);
+    const folder = join(directory, '..', 'app-keys', app);
+    await mkdir(folder, { recursive: true });
+    await writeFile(join(folder, 'token.pem'), 'of an older version');
+    const { ino } = await stat(folder);
+    await giveKeys(directory, folder, app);
+    expect((await stat(folder)).ino).toBe(ino);
+    const files = await readdir(folder);
+    expect(files.filter((name) => !name.endsWith('.pub.pem')).sort()).toEqual(secret);
+    expect(files.filter((name) => name.endsWith('.pub.pem'))).toHaveLength(8);
+    for (const file of secret) expect((await stat(join(folder, file))).mode & 0o777).toBe(0o600);
+    expect(await readFile(join(folder, 'gateway.pub.pem'), 'utf8')).toBe(await read('gateway.pub.pem'));
+    expect((await stat(folder)).mode & 0o077).toBe(0);
+  });
+
+  it('says when a key is not there yet; then signs tokens that its public key verifies and another does not', async () => {
     await expect(
-      signToken(directory, { actor: 'ada', roles: ['owner'], workspace: 'default', ttlMs: 60_000 }, 0),
+      signPersonToken(directory, { actor: 'ada', roles: ['owner'], workspace: 'default', ttlMs: 60_000 }, 0),
     ).rejects.toThrow(/token\.pem does not exist: the first "kontor up" makes it/);
+    await expect(publicKey(directory, 'kontor.example/log/0')).rejects.toThrow(
+      /log\.pub\.pem does not exist: the first "kontor up" makes it/,
+    );
     await prepareKeys(directory);
-    const token = await signToken(
+    const token = await signPersonToken(
       directory,
       { actor: 'ada', roles: ['owner'], workspace: 'default', ttlMs: 60_000 },
       0,

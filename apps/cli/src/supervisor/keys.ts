@@ -1,36 +1,42 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
-import { link, mkdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ensureKeyPair, LOG_KEY, TOKEN_ISSUER } from '@kontor/service/process';
+import type { AppName } from './app-process.js';
 
-/** Who signs: every process that sends commands, and `kontor token` for people. */
-const ISSUERS = ['registry', 'deployment', 'monitoring', 'governance', 'gateway', 'serving', 'token'] as const;
-
-/** A private key that exists is never replaced; of two processes that make one at once, the first one's stays. */
-const ensurePrivateKey = async (file: string): Promise<string> => {
-  const { privateKey } = generateKeyPairSync('ed25519');
-  const draft = `${file}.${randomBytes(6).toString('hex')}`;
-  await writeFile(draft, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600, flag: 'wx' });
-  try {
-    await link(draft, file);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  } finally {
-    await unlink(draft);
-  }
-  return readFile(file, 'utf8');
-};
+/** Who signs: every process that sends commands, `kontor token` for people, and the sealer for the log. */
+const ISSUERS = [
+  'registry',
+  'deployment',
+  'monitoring',
+  'governance',
+  'gateway',
+  'serving',
+  TOKEN_ISSUER,
+  LOG_KEY,
+] as const;
 
 /**
- * Makes the Ed25519 key pairs that do not exist yet: `<issuer>.pem` (PKCS #8, mode 0600) and `<issuer>.pub.pem` (SPKI). The
- * public half is derived again each time, so that an interrupted start is repaired.
+ * Makes the Ed25519 key pairs that do not exist yet. The public half is derived again each time, so that an interrupted
+ * start is repaired.
  */
 export const prepareKeys = async (keysDir: string): Promise<void> => {
-  await mkdir(keysDir, { recursive: true, mode: 0o700 });
-  for (const issuer of ISSUERS) {
-    const pem = await ensurePrivateKey(join(keysDir, `${issuer}.pem`));
-    const file = join(keysDir, `${issuer}.pub.pem`);
-    const draft = `${file}.${randomBytes(6).toString('hex')}`;
-    await writeFile(draft, createPublicKey(createPrivateKey(pem)).export({ type: 'spki', format: 'pem' }));
-    await rename(draft, file);
-  }
+  for (const issuer of ISSUERS) await ensureKeyPair(keysDir, issuer);
+};
+
+/** The services seal the log; one of them leads. */
+const privateKeysOf = (app: AppName): readonly string[] =>
+  app === 'gateway' || app === 'serving' ? [app] : [app, LOG_KEY];
+
+/**
+ * Fills `folder` anew with the keys of one app, out of a prepared `keysDir`: its own private key (a service has the log's
+ * too) and everybody's public half. The other private keys and the secret that the database's passwords follow from are not
+ * there. This keeps them out of what an app opens; against code that runs as the same user, only another user helps.
+ */
+export const giveKeys = async (keysDir: string, folder: string, app: AppName): Promise<void> => {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await chmod(folder, 0o700);
+  // The folder stays and its files are new: so its owner can start again after root has started on the same data.
+  for (const file of await readdir(folder)) await rm(join(folder, file));
+  const files = [...privateKeysOf(app).map((name) => `${name}.pem`), ...ISSUERS.map((name) => `${name}.pub.pem`)];
+  for (const file of files) await copyFile(join(keysDir, file), join(folder, file));
 };

@@ -1,15 +1,16 @@
-import { mkdir } from 'node:fs/promises';
-import { type DataDirectoryLock, lockDataDirectory, onLeashReplaced } from '@kontor/embedded';
+import { join } from 'node:path';
+import { type DataDirectoryLock, ensureDirectory, lockDataDirectory, onLeashReplaced } from '@kontor/embedded';
 import { prepareDatabase } from '@kontor/event-store';
 import type { CliConfig } from '../config.js';
+import { appEnvironment } from './app-environment.js';
 import { type AppName, mainOf, startApp } from './app-process.js';
 import { prepareBroker } from './broker.js';
 import { rolePasswords } from './database-roles.js';
-import { type Doors, openDoors, SERVING_HOST, urlOf } from './doors.js';
+import { choosePorts, urlOf } from './ports.js';
 import { eventTypes } from './event-types.js';
-import { prepareKeys } from './keys.js';
+import { giveKeys, prepareKeys } from './keys.js';
 import { removeRunFile, type RunFile, writeRunFile } from './run-file.js';
-import { openNats, openPostgres, type Server } from './servers.js';
+import { checkChosenServers, openNats, openPostgres, type Server } from './servers.js';
 import { supervise, type Supervised, type SupervisorEvents } from './supervise.js';
 
 /** The platform, up. */
@@ -26,6 +27,9 @@ const SERVICES: readonly AppName[] = ['registry', 'deployment', 'monitoring', 'g
 /** The database of an external server is the one its URL names; this is the embedded one's. */
 const DATABASE = 'kontor';
 
+/** Keys are their owner's alone. */
+const PRIVATE = 0o700;
+
 const withoutCredentials = (value: string): string => {
   const url = new URL(value);
   url.username = '';
@@ -38,48 +42,28 @@ const databaseIn = (url: string): string => {
   return name === '' || name === 'postgres' ? DATABASE : name;
 };
 
-/** Variables of one app. Only those that it needs: serving opens models and has no way to the database. */
-const environmentOf = (
-  app: AppName,
-  context: { config: CliConfig; doors: Doors; databaseUrl: string; natsUrl: string },
-): NodeJS.ProcessEnv => {
-  const { config, doors, databaseUrl, natsUrl } = context;
-  const { KONTOR_PG_URL: _adminUrl, ...inherited } = config.environment;
-  return {
-    ...inherited,
-    ...(app !== 'serving' && { KONTOR_PG_URL: databaseUrl }),
-    ...(app === 'gateway' && { KONTOR_PORT: String(doors.gateway), KONTOR_AUTH: config.auth }),
-    ...(app === 'serving' && { KONTOR_SERVING_PORT: String(doors.serving) }),
-    KONTOR_NATS_URL: natsUrl,
-    KONTOR_DATA_DIR: config.dataDir,
-    KONTOR_KEYS_DIR: config.keysDir,
-    KONTOR_ARTIFACTS_DIR: config.artifactsDir,
-    KONTOR_HOST: app === 'serving' ? SERVING_HOST : config.host,
-    KONTOR_HEALTH_PORT: '0',
-    KONTOR_SERVING_URL: urlOf(SERVING_HOST, doors.serving),
-  };
-};
-
 /** Starts all of it below the lock; `started` collects what has to be stopped, whether or not the rest follows. */
 const startAll = async (
   config: CliConfig,
   lock: DataDirectoryLock,
   started: Supervised[],
+  signal: AbortSignal,
   events: SupervisorEvents & { timed<T>(name: string, body: () => Promise<T>): Promise<T> },
 ): Promise<{ addresses: RunFile['addresses']; announce: () => Promise<void> }> => {
   const { timed } = events;
-  const doors = await openDoors(config, (line) => {
+  await ensureDirectory('KONTOR_KEYS_DIR', config.keysDir, PRIVATE);
+  await ensureDirectory('KONTOR_ARTIFACTS_DIR', config.artifactsDir);
+  const ports = await choosePorts(config, (line) => {
     events.say(line);
   });
-  await mkdir(config.artifactsDir, { recursive: true });
-  const open = async (name: string, body: () => Promise<Server>): Promise<Server> => {
+  const open = async <S extends Server>(name: string, body: () => Promise<S>): Promise<S> => {
     const server = await timed(name, body);
     if (server.process) started.push(server.process);
     return server;
   };
   const [postgres, nats] = await settle([
     open('postgres', () => openPostgres(config, events)),
-    open('nats', () => openNats(config, events)),
+    open('nats', () => openNats(config, events, signal)),
   ] as const);
   const passwords = await rolePasswords(config.keysDir);
   const database = databaseIn(postgres.url);
@@ -96,17 +80,26 @@ const startAll = async (
   });
 
   const startOne = async (app: AppName): Promise<void> => {
-    const databaseUrl = urlFor(`kontor_${app}`);
-    const environment = environmentOf(app, { config, doors, databaseUrl, natsUrl: nats.url });
-    const start = () => startApp({ name: app, main: mainOf(app), dataDir: config.dataDir, environment });
+    const keysDir = join(config.dataDir, 'app-keys', app);
+    await giveKeys(config.keysDir, keysDir, app);
+    const environment = appEnvironment(app, {
+      config,
+      databaseUrl: urlFor(`kontor_${app}`),
+      natsUrl: nats.urlOf(app),
+      keysDir,
+      port: ports,
+      servingUrl: urlOf(config.host, ports.serving),
+    });
+    const start = () => startApp({ name: app, main: mainOf(app), dataDir: config.dataDir, environment, signal });
     started.push(await timed(app, () => supervise({ name: app, start }, events)));
   };
   await settle([...SERVICES, 'serving' as const].map(startOne));
   await startOne('gateway');
+  ports.release();
 
   const addresses = {
-    gateway: urlOf(config.host, doors.gateway),
-    serving: urlOf(SERVING_HOST, doors.serving),
+    gateway: urlOf(config.host, ports.gateway),
+    serving: urlOf(config.host, ports.serving),
     postgres: withoutCredentials(urlFor('kontor_gateway')),
     nats: withoutCredentials(nats.url),
   };
@@ -130,15 +123,16 @@ const settle = async <T extends readonly Promise<unknown>[]>(
 /**
  * Starts the whole platform on `config.dataDir`: PostgreSQL and NATS (embedded, or external ones by KONTOR_PG_URL and
  * KONTOR_NATS_URL), schemas, streams, keys, the four services, serving, gateway. Every process is restarted when it dies.
- * @param say - one line per component with the time it took, and one per accident
- * @param signal - ends the start; what has started by then is ended again, in order
- * @throws the signal's reason, DataDirectoryInUse, UsageError, or why a component did not start; then everything that had started is ended
+ * @param say one line per component with the time it took, and one per accident
+ * @param signal ends the start; what has started by then is ended again, in order
+ * @throws the signal's reason, DataDirectoryInUse, UsageError, SettingRefused, or why a component did not start; then everything that had started is ended
  */
 export const startPlatform = async (
   config: CliConfig,
   options: { say: (line: string) => void; signal: AbortSignal },
 ): Promise<Platform> => {
   const { say, signal } = options;
+  await checkChosenServers(config);
   const lock = await lockDataDirectory(config.dataDir);
   const started: Supervised[] = [];
   const broken = new AbortController();
@@ -175,12 +169,13 @@ export const startPlatform = async (
   };
   const stop = (): Promise<void> => (stopped ??= stopAll());
   try {
-    const up = await startAll(config, lock, started, events);
+    const up = await startAll(config, lock, started, signal, events);
     announce = up.announce;
     await announce();
     return { addresses: up.addresses, stop, broken: broken.signal };
   } catch (error) {
     await stop();
+    signal.throwIfAborted(); // Ctrl-C also reaches programs that prepare something: their end is no failure of its own
     throw error;
   }
 };

@@ -53,7 +53,7 @@ export const supervise = async (component: Component, events: SupervisorEvents):
       for (;;) {
         failures += 1;
         if (failures > MAX_FAILURES) {
-          events.gaveUp(new Error(`${name} ${reason}, ${String(MAX_FAILURES)} times in a row`));
+          events.gaveUp(new Error(`${name} ${reason}, ${MAX_FAILURES} times in a row`));
           return;
         }
         const pause = pauseMs(failures);

@@ -1,0 +1,63 @@
+import type { CliConfig } from '../config.js';
+import type { AppName } from './app-process.js';
+
+/** What the system and Node itself read: native libraries, language, time zone, certificates, Node's own options. */
+const OF_THE_SYSTEM = [
+  'LANG',
+  'LC_ALL',
+  'LD_LIBRARY_PATH',
+  'NODE_ENV',
+  'NODE_EXTRA_CA_CERTS',
+  'NODE_OPTIONS',
+  'PATH',
+  'TZ',
+] as const;
+
+/** Settings of an app that are handed on as a person gave them. Any service may be the one that has the log co-signed. */
+const OF_THE_APP: Readonly<Record<AppName, readonly string[]>> = {
+  registry: ['KONTOR_WITNESS'],
+  deployment: ['KONTOR_WITNESS'],
+  monitoring: ['KONTOR_WITNESS'],
+  governance: ['KONTOR_WITNESS'],
+  gateway: ['KONTOR_ALLOWED_HOSTS', 'KONTOR_INTROSPECTION'],
+  serving: ['KONTOR_ALLOWED_HOSTS', 'KONTOR_WORKSPACE'],
+};
+
+/** Addresses and places that an app may be given. */
+export interface AppContext {
+  readonly config: Pick<CliConfig, 'environment' | 'dataDir' | 'artifactsDir' | 'host' | 'auth'>;
+  /** With the app's own role. */
+  readonly databaseUrl: string;
+  /** With the app's own user. */
+  readonly natsUrl: string;
+  /** The app's own, as `giveKeys` fills it. */
+  readonly keysDir: string;
+  readonly port: { readonly gateway: number; readonly serving: number };
+  readonly servingUrl: string;
+}
+
+/**
+ * All variables of one app: a list of what it needs, so that nothing else that the person's shell holds (PGPASSWORD, tokens
+ * of a cloud, the administrator's KONTOR_PG_URL) gets there. Serving has no address of the database.
+ */
+export const appEnvironment = (app: AppName, context: AppContext): Record<string, string> => {
+  const { config, databaseUrl, natsUrl, keysDir, port, servingUrl } = context;
+  const inherited = [...OF_THE_SYSTEM, ...OF_THE_APP[app]].flatMap((name) => {
+    const value = config.environment[name];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  const isDoor = app === 'gateway' || app === 'serving';
+  return {
+    ...Object.fromEntries(inherited),
+    KONTOR_NATS_URL: natsUrl,
+    KONTOR_KEYS_DIR: keysDir,
+    ...((isDoor || app === 'monitoring') && { KONTOR_ARTIFACTS_DIR: config.artifactsDir }),
+    ...(app !== 'serving' && { KONTOR_PG_URL: databaseUrl }),
+    ...(!isDoor && { KONTOR_HEALTH_PORT: '0' }),
+    ...(isDoor && { KONTOR_HOST: config.host, KONTOR_AUTH: config.auth }),
+    ...(app === 'gateway' && { KONTOR_PORT: String(port.gateway) }),
+    // Serving keeps its routes in the data directory.
+    ...(app === 'serving' && { KONTOR_SERVING_PORT: String(port.serving), KONTOR_DATA_DIR: config.dataDir }),
+    ...(app === 'monitoring' && { KONTOR_SERVING_URL: servingUrl }),
+  };
+};
