@@ -34,6 +34,8 @@ export interface Platform {
   readonly dataDir: string;
   readonly gatewayUrl: string;
   readonly servingUrl: string;
+  /** Without a password. */
+  readonly natsUrl: string;
   /** Everything that the supervisor has printed. */
   readonly output: () => string;
   /** Process ids by component, as they are now. */
@@ -88,6 +90,7 @@ export const startPlatform = async (env: NodeJS.ProcessEnv = {}): Promise<Platfo
     dataDir,
     gatewayUrl: addresses['gateway'] ?? '',
     servingUrl: addresses['serving'] ?? '',
+    natsUrl: addresses['nats'] ?? '',
     output: () => output,
     processes: () => Object.fromEntries(readRunFile().components.map(({ name, pid }) => [name, pid])),
     stop,

@@ -165,9 +165,9 @@ describe('afterwards', () => {
           events: { messages: { type: string; actor: string }[]; endPosition: string; hasNextPage: boolean };
         };
       };
-      // Services go on with what the preparation began: an evaluation, a gate.
+      // Services go on with what the preparation began: an evaluation, a gate. A refusal that is worth auditing is an event.
       for (const { type, actor } of data.events.messages)
-        if (!actor.startsWith('service:')) done.push(`${type} by ${actor}`);
+        if (!actor.startsWith('service:') && type !== 'ArtifactWriteRefused') done.push(`${type} by ${actor}`);
       after = data.events.endPosition;
       if (!data.events.hasNextPage) break;
     }

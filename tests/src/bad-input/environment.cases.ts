@@ -12,6 +12,12 @@ const wrong = (name: string, value: string, allowed: string): EnvironmentCase =>
   says: [`${name}: "${value}" is not allowed`, allowed],
 });
 
+const wrongPlace = (directory: string, problem: string): EnvironmentCase => ({
+  env: { KONTOR_DATA_DIR: directory },
+  exitCode: 2,
+  says: [`KONTOR_DATA_DIR: "${directory}" ${problem}`, 'allowed is a directory that this user may read and write'],
+});
+
 export const environmentCases: readonly EnvironmentCase[] = [
   wrong('KONTOR_PORT', 'http', 'a port from 1024 to 65535'),
   wrong('KONTOR_PORT', '80', 'a port from 1024 to 65535'),
@@ -28,5 +34,19 @@ export const environmentCases: readonly EnvironmentCase[] = [
     exitCode: 2,
     says: ['KONTOR_AUTH', '0.0.0.0', 'allowed is "token"'],
   },
-  { env: { KONTOR_DATA_DIR: '/dev/null' }, exitCode: 1, says: ['/dev/null'] },
+  wrongPlace('/dev/null', 'cannot be used'),
+  wrongPlace('/proc/kontor', 'cannot be used'),
+  { env: { KONTOR_KEYS_DIR: '/dev/null' }, exitCode: 2, says: ['KONTOR_KEYS_DIR: "/dev/null" cannot be used'] },
+  {
+    env: { KONTOR_NATS_SERVER: '/bin/true' },
+    exitCode: 2,
+    says: ['KONTOR_NATS_SERVER: "/bin/true"', 'nats-server >='],
+  },
+  { env: { KONTOR_NATS_SERVER: '/nowhere' }, exitCode: 2, says: ['KONTOR_NATS_SERVER: "/nowhere" is missing'] },
+  { env: { KONTOR_PG_URL: 'localhost' }, exitCode: 2, says: ['KONTOR_PG_URL: "localhost"', 'postgresql://'] },
+  {
+    env: { KONTOR_NATS_URL: 'http://localhost' },
+    exitCode: 2,
+    says: ['KONTOR_NATS_URL: "http://localhost"', 'nats://'],
+  },
 ];

@@ -47,7 +47,7 @@ export const graphqlCases: readonly GraphqlCase[] = [
   refused('a missing argument', '{ endpoint { endpoint } }', 400, 'GRAPHQL_VALIDATION_FAILED', 'endpoint'),
   refused(
     'an argument of another type',
-    '{ modelVersion(modelName: "rules", number: "one") { number } }',
+    '{ modelVersion(modelName: "rules", version: "one") { version } }',
     400,
     'GRAPHQL_VALIDATION_FAILED',
     'Int cannot represent',
@@ -100,6 +100,44 @@ export const graphqlCases: readonly GraphqlCase[] = [
     'DOCUMENT_LIMIT',
     'at',
   ),
+  refused(
+    'a day that no calendar has',
+    '{ at(time: "2026-02-30T00:00:00Z") { position } }',
+    400,
+    'GRAPHQL_VALIDATION_FAILED',
+    'RFC 3339',
+  ),
+  refused('the lateness of the past', '{ at(position: "1") { freshness { lagMs } } }', 200, 'BAD_USER_INPUT', 'now'),
+  refused('a subscription over HTTP', 'subscription { events { __typename } }', 400, 'BAD_USER_INPUT', 'WebSocket'),
+  refused(
+    'a cost above the limit through the default of a variable',
+    'query ($n: Int = 100) { endpoints(first: $n) { nodes { rollouts(first: $n) { nodes { state } } } } }',
+    400,
+    'COST_LIMIT',
+    'allowed are 5000',
+  ),
+  {
+    ...refused('U+0000', 'query ($x: String!) { registeredModel(name: $x) { name } }', 400, 'BAD_USER_INPUT', '$x'),
+    variables: { x: 'a\0' },
+  },
+  {
+    ...refused(
+      'too many ids',
+      'query ($x: [ID!]!) { nodes(ids: $x) { id } }',
+      200,
+      'BAD_USER_INPUT',
+      'allowed are 100',
+    ),
+    variables: { x: Array.from({ length: 101 }, (_, n) => `id-${n}`) },
+  },
+  {
+    ...refused('a consistency token of nobody', '{ position }', 400, 'CONSISTENCY_TOKEN_INVALID', 'Kontor-Consistency'),
+    headers: { 'kontor-consistency': 'x' },
+  },
+  {
+    ...refused('a wait that is too long', '{ position }', 400, 'BAD_USER_INPUT', 'Kontor-Wait-Ms: 6000'),
+    headers: { 'kontor-wait-ms': '6000' },
+  },
   {
     ...refused('a token that nobody signed', '{ position }', 401, 'UNAUTHENTICATED', 'token'),
     headers: { authorization: 'Bearer abc' },
@@ -123,6 +161,12 @@ export const graphqlCases: readonly GraphqlCase[] = [
     { endpoint: 'x', environment: 'moon', description: '' },
     'environment',
   ),
+  wrongVariable(
+    'an environment in small letters',
+    'createEndpoint',
+    { endpoint: 'x', environment: 'production', description: '' },
+    'does not exist in',
+  ),
   problem(
     'an alias that is reserved',
     'setAlias',
@@ -142,30 +186,42 @@ export const graphqlCases: readonly GraphqlCase[] = [
   problem(
     'an endpoint in capitals',
     'createEndpoint',
-    { endpoint: 'Upper', environment: 'production', description: '' },
+    { endpoint: 'Upper', environment: 'PRODUCTION', description: '' },
     'INVALID',
     'endpoint',
   ),
   problem(
     'an endpoint that exists',
     'createEndpoint',
-    { endpoint: '$endpoint', environment: 'production', description: '' },
+    { endpoint: '$endpoint', environment: 'PRODUCTION', description: '' },
     'ENDPOINT_EXISTS',
     '$endpoint',
   ),
   problem(
     'a description without end',
     'createEndpoint',
-    { endpoint: 'long', environment: 'production', description: 'x'.repeat(5001) },
+    { endpoint: 'long', environment: 'PRODUCTION', description: 'x'.repeat(5001) },
     'INVALID',
     'description',
   ),
   problem(
     'a command id that is none',
     'createEndpoint',
-    { clientMutationId: 'abc', endpoint: 'x', environment: 'production', description: '' },
+    { clientMutationId: 'abc', endpoint: 'x', environment: 'PRODUCTION', description: '' },
     'INVALID',
     'clientMutationId',
+  ),
+  problem(
+    'a rule with a blank in its id',
+    'activatePolicy',
+    {
+      policyId: 'p',
+      environment: 'PRODUCTION',
+      tiers: ['LOW'],
+      rules: [{ ruleId: 'G 01', title: 't', measure: 'm', requires: [], when: 'true', advice: 'a' }],
+    },
+    'INVALID',
+    'rules.0.ruleId',
   ),
   problem('a suspension of nothing', 'suspendEndpoint', { endpoint: 'nope', reason: 'x' }, 'ENDPOINT_UNKNOWN', 'nope'),
 ];

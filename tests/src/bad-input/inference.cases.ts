@@ -89,6 +89,34 @@ export const inferenceCases: readonly InferenceCase[] = [
     says: 'etc',
   },
   { what: 'an unknown path', path: 'models/$endpoint/explain', status: 404, code: 'NOT_FOUND', says: 'explain' },
+  {
+    what: 'a path with a slash too many',
+    path: '/models/$endpoint/infer',
+    status: 404,
+    code: 'NOT_FOUND',
+    says: 'is no path of the Open Inference Protocol',
+  },
+  {
+    what: 'a time-out that is no number',
+    headers: { 'x-kontor-timeout-ms': 'soon' },
+    status: 400,
+    code: 'INVALID_REQUEST',
+    says: 'x-kontor-timeout-ms is "soon"; it must be a whole number from 1 to 60000',
+  },
+  {
+    what: 'a long routing key',
+    headers: { 'x-kontor-routing-key': 'k'.repeat(201) },
+    status: 400,
+    code: 'INVALID_REQUEST',
+    says: 'x-kontor-routing-key has 201 characters; at most 200 are allowed',
+  },
+  {
+    what: 'a thousand open arrays',
+    text: `{"inputs": ${'['.repeat(1_000)}`,
+    status: 400,
+    code: 'INVALID_JSON',
+    says: 'nests deeper than 16 levels',
+  },
   { what: 'GET on infer', method: 'GET', status: 405, code: 'METHOD_NOT_ALLOWED', says: 'POST' },
   bad('no inputs', () => ({}), 'INVALID_REQUEST', 'inputs is absent; it must be an array'),
   bad(
@@ -171,6 +199,13 @@ export const inferenceCases: readonly InferenceCase[] = [
   bad('a text as number', first({ data: ['1'] }), 'INVALID_VALUE', 'inputs[0].data[0]'),
   bad('true as number', first({ data: [true] }), 'INVALID_VALUE', 'inputs[0].data[0]'),
   bad('null as number', first({ data: [null] }), 'INVALID_VALUE', 'inputs[0].data[0]'),
+  bad('a fraction of a row', first({ shape: [1.5, 1] }), 'INVALID_TENSOR', 'inputs[0].shape[0] is 1.5'),
+  bad(
+    'half precision',
+    first({ datatype: 'FP16' }),
+    'INVALID_TENSOR',
+    'inputs[0].datatype is "FP16"; input AGEP is FP32',
+  ),
   bad('a number beyond FP32', first({ data: [1e39] }), 'INVALID_VALUE', 'inputs[0].data[0]'),
   bad(
     'other rows in one input',

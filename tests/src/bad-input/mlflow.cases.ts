@@ -4,7 +4,7 @@ export interface MlflowCase {
   /** Behind `/api/2.0/`. */
   readonly path: string;
   /** JSON, or the text itself. */
-  readonly body?: object | string;
+  readonly body?: object | string | undefined;
   readonly contentType?: string;
   readonly status: number;
   readonly code: string;
@@ -52,6 +52,9 @@ const file = (
 });
 
 export const mlflowCases: readonly MlflowCase[] = [
+  ...['registered-models/create', 'experiments/create'].map((path) =>
+    invalid(path, { name: 'a\0b' }, "parameter 'name' supplied: it holds the character U+0000"),
+  ),
   // What is no request at all.
   { path: 'mlflow/experiments/create', body: 'no json', status: 400, code: IPV, says: "required parameter 'name'" },
   { path: 'mlflow/experiments/create', body: '[1]', status: 400, code: IPV, says: 'must be a JSON object, got list' },
@@ -249,6 +252,56 @@ export const mlflowCases: readonly MlflowCase[] = [
     "'digest' exceeds the maximum length of 36 characters",
   ),
   missing('runs/outputs', { run_id: '$run' }, 'models'),
+  invalid(
+    'runs/log-inputs',
+    {
+      run_id: '$run',
+      datasets: [{ dataset: { name: 'd', digest: 'x', source_type: 's', source: 's', schema: 'x'.repeat(1_048_576) } }],
+    },
+    "'schema' exceeds the maximum length of 1048575 characters",
+  ),
+  invalid(
+    'runs/log-inputs',
+    { run_id: '$run', models: [{ model_id: 'm-1' }] },
+    'Invalid value "m-1" for parameter \'models[0].model_id\' supplied: must be m- and 32 hex digits',
+  ),
+  invalid(
+    'runs/log-batch',
+    {
+      run_id: '$run',
+      params: Array.from({ length: 100 }, (_, i) => ({ key: `wide${i}`, value: 'é'.repeat(6000) })),
+    },
+    'the command LogRunData has',
+  ),
+  invalid('runs/log-model', { run_id: '$run', model_json: '{' }, 'is not a valid JSON'),
+  invalid(
+    'runs/log-model',
+    { run_id: '$run', model_json: '{"flavors": {}}' },
+    "Model json is missing mandatory fields: {'artifact_path', 'utc_time_created', 'run_id'}",
+  ),
+  invalid(
+    'artifacts/presigned-download-url',
+    { run_id: '$run', path: 'x' },
+    'Presigned download is not supported for runs with proxied artifact storage',
+  ),
+  ...(
+    [
+      ['get-history-bulk?metric_key=m', 'must specify at least one run_id'],
+      ['get-history-bulk?run_id=$run', 'must specify a metric_key'],
+      ['get-history-bulk-interval?run_ids=$run&metric_key=m&start_step=1', 'both must be specified'],
+      [
+        'get-history-bulk-interval?run_ids=$run&metric_key=m&start_step=2&end_step=1',
+        'Found start_step=2 and end_step=1',
+      ],
+      ['get-history-bulk-interval?run_ids=$run&metric_key=m&max_results=2501', 'must be between 1 and 2500'],
+    ] as const
+  ).map(([path, says]): MlflowCase => ({
+    method: 'GET',
+    path: `mlflow/metrics/${path}`,
+    status: 400,
+    code: IPV,
+    says,
+  })),
   // Searches.
   invalid('runs/search', { experiment_ids: ['abc'] }, "Invalid experiment ID 'abc'"),
   invalid('runs/search', { experiment_ids: ['$experiment'], max_results: 50_001 }, "for parameter 'max_results'"),
@@ -272,6 +325,12 @@ export const mlflowCases: readonly MlflowCase[] = [
   search("run_name = 'a' OR run_name = 'b'", "Invalid clause(s) in filter string: 'OR'"),
   search("status IN ('RUNNING')", "Only ['run_id'] attributes support comparison with a list"),
   search('run_id IN ()', 'expected a non-empty list of string values, but got empty list'),
+  search('tags.team = Alpha', 'Parameter value is either not quoted or unidentified quote types'),
+  search('metrics.m > high', 'Expected numeric value type for metric. Found high'),
+  search("params.depth == '3'", "Invalid comparator '==' not one of"),
+  search("params.depth IN ('3')", "Got value ('3')"),
+  search('run_id IN (1)', 'got different type in list: (1,)'),
+  search("run_name = 'a'; DROP TABLE runs", 'Search filter contained multiple expression'),
   search("'; DROP TABLE runs; --", 'Invalid clause(s) in filter string'),
   // Logged models.
   invalid('logged-models', { experiment_id: '$experiment', name: 'a/b' }, "Invalid model name ('a/b') provided"),
@@ -290,6 +349,21 @@ export const mlflowCases: readonly MlflowCase[] = [
     'Changing param values is not allowed',
   ),
   missing('logged-models/search', {}, 'experiment_ids'),
+  ...(
+    [
+      [
+        { filter: "status = 'DONE'" },
+        "Unknown model status in filter: 'DONE'. It must be one of PENDING, READY, FAILED",
+      ],
+      [{ filter: "metrics.a > '1'" }, "Expected numeric value type for metric. Found '1'"],
+      [{ filter: "params.a > '1'" }, "Invalid comparison operator for params.a: '>'. Expected one of ("],
+      [{ filter: "name = 'a' OR name = 'b'" }, "Expected a list of comparisons separated by 'AND'"],
+      [{ filter: "nope.a = 'b'" }, "Invalid entity type: 'nope'. Expected one of ['attributes', 'metrics'"],
+      [{ order_by: [{ field_name: 'nope' }] }, 'Invalid order by field name: nope'],
+      [{ order_by: [{ field_name: 'params.a' }] }, 'Only metrics are supported'],
+      [{ datasets: [{ dataset_digest: 'x' }] }, '`dataset_name` in the `datasets` clause must be specified'],
+    ] as const
+  ).map(([body, says]) => invalid('logged-models/search', { experiment_ids: ['$experiment'], ...body }, says)),
   // Registry.
   {
     path: 'mlflow/registered-models/create',
@@ -299,6 +373,16 @@ export const mlflowCases: readonly MlflowCase[] = [
     says: 'Registered Model (name=$model) already exists',
   },
   invalid('registered-models/create', { name: 'a/b' }, "Invalid model name 'a/b'. Names cannot contain '/' or ':'"),
+  {
+    ...invalid('registered-models/get?name=a%2Fb', {}, "Invalid model name 'a/b'. Names cannot contain '/' or ':'"),
+    method: 'GET',
+    body: undefined,
+  },
+  invalid(
+    'registered-models/create',
+    { name: 'new', tags: [{ key: 'k', value: 'x'.repeat(100_001) }] },
+    "'value' exceeds the maximum length of 100000 characters",
+  ),
   invalid('registered-models/create', { name: 'x'.repeat(257) }, "'name' exceeds the maximum length of 256 characters"),
   unknown('model-versions/create', { name: 'nope', source: 's3://b/x' }, 'Registered Model with name=nope not found'),
   invalid(
@@ -350,6 +434,11 @@ export const mlflowCases: readonly MlflowCase[] = [
     'model-versions/transition-stage',
     { name: '$model', version: '1', stage: 'Live' },
     'Invalid Model Version stage: Live. Value must be one of None, Staging, Production, Archived',
+  ),
+  invalid(
+    'experiments/create',
+    { name: 'n', artifact_location: 'sftp://host/x' },
+    "'artifact_location' cannot use the 'sftp' scheme",
   ),
   {
     path: 'mlflow/model-versions/transition-stage',

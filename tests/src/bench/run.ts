@@ -1,10 +1,12 @@
 import { parseArgs } from 'node:util';
 import { appendScenario } from './append.js';
+import { servingScenario } from './serving.js';
 import { type BenchReport, type BenchRow, printReport, writeRows } from './report.js';
 
 /** Every bench by name. A new one is one file and one line here. */
 const SCENARIOS: Readonly<Record<string, () => Promise<BenchReport>>> = {
   append: appendScenario,
+  serving: servingScenario,
 };
 
 /**

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { embeddedConfig, lockDataDirectory, startPostgres } from '@kontor/embedded';
@@ -20,12 +20,19 @@ const withDatabase = (url: string, database: string): string =>
 export const startBenchServer = async (): Promise<BenchServer> => {
   const { pgUrl } = embeddedConfig();
   const directory = await mkdtemp(join(tmpdir(), 'kontor-bench-'));
+  await chmod(directory, 0o711); // as root, PostgreSQL runs as another user, whose data would else stay behind in /var/tmp
   const lock = await lockDataDirectory(directory);
   const server = pgUrl === undefined ? await startPostgres({ dataDir: directory, log: () => undefined }) : undefined;
   const adminUrl = server?.url ?? pgUrl ?? '';
   const database = `bench_${Date.now()}`;
   const passwords = Object.fromEntries(LOGIN_ROLES.map((role) => [role, 'kontor-bench']));
-  const { urlFor } = await prepareDatabase({ adminUrl, database, passwords, origin: 'kontor.example/log/0' });
+  const { urlFor } = await prepareDatabase({
+    adminUrl,
+    database,
+    passwords,
+    origin: 'kontor.example/log/0',
+    eventTypes: { BenchMeasured: 'registry' },
+  });
   return {
     adminUrl: withDatabase(adminUrl, database),
     urlFor,

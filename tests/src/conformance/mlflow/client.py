@@ -5,12 +5,15 @@ Prints one line of JSON per step; any failure ends the program with a traceback.
 
 import json
 import math
+import os
 import sys
 import tempfile
 from pathlib import Path
 
 import mlflow
 import numpy as np
+import pandas as pd
+import requests
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException, RestException
 from sklearn.datasets import load_iris
@@ -20,6 +23,8 @@ suffix = sys.argv[1] if len(sys.argv) > 1 else "1"
 experiment_name = f"iris-{suffix}"
 model_name = f"iris classifier {suffix}"
 client = MlflowClient()
+# For what the client has no call of its own.
+bearer = {"Authorization": f"Bearer {secret}"} if (secret := os.environ.get("MLFLOW_TRACKING_TOKEN")) else {}
 
 
 def say(step: str, **facts: object) -> None:
@@ -120,6 +125,65 @@ assert [item.name for item in client.search_registered_models(f"name ILIKE '%CLA
 say("searched", runs=len(found), versions=len(versions))
 
 
+with mlflow.start_run(run_name="files") as files:
+    mlflow.log_text("", "empty.txt")
+    mlflow.log_text("deep", "a/b c/é.txt")
+    uri = files.info.artifact_uri
+proxied = f"{mlflow.get_tracking_uri()}/api/2.0/mlflow-artifacts/artifacts/{uri.split(':/')[1]}"
+assert requests.put(f"{proxied}/none", headers=bearer).ok
+listed = {(item.path, item.is_dir, item.file_size) for item in client.list_artifacts(files.info.run_id)}
+assert listed == {("a", True, None), ("empty.txt", False, 0), ("none", False, 0)}, listed
+with tempfile.TemporaryDirectory() as folder:
+    whole = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri.rsplit("/", 1)[0], dst_path=folder))
+    found = {str(path.relative_to(whole)) for path in whole.rglob("*") if path.is_file()}
+assert found == {"artifacts/empty.txt", "artifacts/none", "artifacts/a/b c/é.txt"}, found
+parents = [item.path for item in mlflow.artifacts.list_artifacts(artifact_uri=experiment.artifact_location)]
+assert f"{experiment.experiment_id}/{files.info.run_id}" in parents and f"{experiment.experiment_id}/models" in parents, parents
+elsewhere = client.create_experiment(f"elsewhere-{suffix}", artifact_location=f"mlflow-artifacts:/of-{suffix}/team")
+with mlflow.start_run(experiment_id=elsewhere) as placed:
+    mlflow.log_text("x", "x.txt")
+assert [item.path for item in client.list_artifacts(placed.info.run_id)] == ["x.txt"]
+say("files", listed=len(listed))
+
+wide = mlflow.data.from_pandas(pd.DataFrame(np.zeros((1, 3000)), columns=[f"a column with a long name {i}" for i in range(3000)]), name="wide")
+with mlflow.start_run() as read:
+    mlflow.log_input(wide, context="training")
+kept = client.get_run(read.info.run_id).inputs.dataset_inputs[0].dataset
+assert json.loads(kept.schema) == json.loads(wide._to_mlflow_entity().schema), len(kept.schema)
+say("wide dataset", schema=len(kept.schema))
+
+with mlflow.start_run(run_name="compared"):
+    candidates = [mlflow.create_external_model(name=f"candidate {rate}", params={"rate": str(rate)}) for rate in (1, 2)]
+    for step in range(3):
+        for index, candidate in enumerate(candidates):
+            mlflow.log_metric("acc", 0.5 + 0.2 * index + 0.01 * step, step=step, model_id=candidate.model_id)
+with mlflow.start_run(run_name="evaluated later"):
+    dataset = mlflow.data.from_pandas(features, name=f"held out {suffix}")
+    mlflow.log_metric("recall", 0.9, model_id=candidates[0].model_id, dataset=dataset)
+seen = sorted((point.key, round(point.value, 2)) for point in mlflow.get_logged_model(candidates[0].model_id).metrics)
+assert seen == [("acc", 0.5), ("acc", 0.51), ("acc", 0.52), ("recall", 0.9)], seen
+
+
+def ranked(**search: object) -> list[str]:
+    ids = [str(experiment.experiment_id)]
+    return [item.name for item in mlflow.search_logged_models(experiment_ids=ids, output_format="list", **search)]
+
+
+assert ranked(filter_string="metrics.acc > 0.6") == ["candidate 2"]
+assert ranked(filter_string="metrics.acc < 0.515") == [], "only the latest point counts"
+assert ranked(filter_string="params.rate IN ('1', '2')", order_by=[{"field_name": "metrics.acc", "ascending": False}]) == ["candidate 2", "candidate 1"]
+assert ranked(filter_string="params.rate = 1 AND status = 'READY'") == ["candidate 1"]
+assert ranked(datasets=[{"dataset_name": f"held out {suffix}", "dataset_digest": dataset.digest}]) == ["candidate 1"]
+say("logged models", metrics=len(seen))
+
+curve = requests.get(
+    f"{mlflow.get_tracking_uri()}/ajax-api/2.0/mlflow/metrics/get-history-bulk-interval",
+    params={"run_ids": [run_id], "metric_key": "loss", "max_results": 1},
+    headers=bearer,
+)
+assert [point["value"] for point in curve.json()["metrics"]] == [1.0], curve.text
+
+
 def refused(call, code: str, text: str) -> None:
     try:
         call()
@@ -145,8 +209,9 @@ client.delete_model_version(model_name, "2")
 refused(lambda: client.get_model_version(model_name, "2"), "RESOURCE_DOES_NOT_EXIST", "not found")
 client.rename_registered_model(model_name, f"{model_name} renamed")
 assert str(client.get_model_version_by_alias(f"{model_name} renamed", "champion").version) == "1"
+everything = len(client.search_runs([experiment.experiment_id]))
 client.delete_run(autologged.info.run_id)
-assert len(client.search_runs([experiment.experiment_id])) == 1
+assert len(client.search_runs([experiment.experiment_id])) == everything - 1
 client.restore_run(autologged.info.run_id)
-assert len(client.search_runs([experiment.experiment_id])) == 2
+assert len(client.search_runs([experiment.experiment_id])) == everything
 say("done")

@@ -1,0 +1,87 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type Platform, repositoryRoot, startPlatform } from '../platform.js';
+
+const root = repositoryRoot();
+const page = readFileSync(join(root, 'docs/how-to/verify-history.md'), 'utf8');
+const folder = mkdtempSync(join(tmpdir(), 'kontor-verify-'));
+let platform: Platform;
+
+/** The code blocks of one section of the page, of one language. */
+const blocks = (section: string, language: string): readonly string[] => {
+  const text = page.split('\n## ').find((part) => part.startsWith(section)) ?? '';
+  return [...text.matchAll(new RegExp('```' + language + '\n([^`]*)```', 'g'))].map(([, body = '']) => body);
+};
+
+/** Runs commands of the page in a folder of their own, `npx` being the programs of this checkout. */
+const shell = async (script: string): Promise<{ exitCode: number | null; output: string }> => {
+  const child = spawn('sh', ['-e', '-c', script.replaceAll('npx ', `${join(root, 'node_modules/.bin')}/`)], {
+    cwd: folder,
+    env: { ...process.env, KONTOR_DATA_DIR: platform.dataDir },
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  const [exitCode] = (await once(child, 'close')) as [number | null];
+  return { exitCode, output };
+};
+
+/** The superuser that only the supervisor knows: whoever owns the machine owns the database. */
+const asSuperuser = async (sql: string): Promise<void> => {
+  const { addresses } = JSON.parse(readFileSync(join(platform.dataDir, 'run.json'), 'utf8')) as { addresses: { postgres: string } }; // prettier-ignore
+  const url = new URL(addresses.postgres);
+  url.username = 'postgres';
+  url.password = readFileSync(join(platform.dataDir, 'postgres', 'secret'), 'utf8').trim();
+  const client = new pg.Client({ connectionString: url.href });
+  await client.connect();
+  try {
+    await client.query(sql);
+  } finally {
+    await client.end();
+  }
+};
+
+beforeAll(async () => {
+  platform = await startPlatform();
+  for (const name of ['one', 'two', 'three']) {
+    const response = await fetch(`${platform.gatewayUrl}/api/2.0/mlflow/experiments/create`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ name }),
+    });
+    expect(response.status, await response.text()).toBe(200);
+  }
+});
+afterAll(async () => {
+  await platform.stop();
+  rmSync(folder, { recursive: true });
+});
+
+it('the page on verifying history does what it says: an edit by a superuser is named', async () => {
+  const [keep = ''] = blocks('Keep a checkpoint', 'sh');
+  expect(await shell(keep)).toMatchObject({ exitCode: 0 });
+  const [take = ''] = blocks('Take a bundle', 'sh');
+  const before = await shell(take);
+  expect(before, before.output).toMatchObject({ exitCode: 0 });
+  expect(before.output).toMatch(/before\.jsonl: all is well\n {2}shown: every event from position 1 to \d+, in order/);
+
+  const [change = ''] = blocks('Change the past', 'sql');
+  await asSuperuser(change);
+
+  const [see = ''] = blocks('See it named', 'sh');
+  const after = await shell(see);
+  expect(after, after.output).toMatchObject({ exitCode: 1 });
+  expect(after.output).toMatch(
+    /NOT the log that was signed\n {2}position 3: \w+ of \S+ is not the event that was sealed\n$/,
+  );
+
+  // As the page says further on: the end cut off, and the hashes made anew.
+  const bundle = readFileSync(join(folder, 'before.jsonl'), 'utf8').trimEnd().split('\n');
+  writeFileSync(join(folder, 'cut.jsonl'), `${bundle.slice(0, -1).join('\n')}\n`);
+  const cut = await shell('npx kontor-verify cut.jsonl --key log.key');
+  expect(cut).toMatchObject({ exitCode: 1, output: expect.stringContaining(': missing') as string });
+});

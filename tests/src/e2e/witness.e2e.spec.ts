@@ -1,0 +1,114 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ensureKeyPair, loadPublicKey, LOG_KEY } from '@kontor/service/process';
+import { verifierKey } from '@kontor/transparency-log';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { kontor, type Platform, repositoryRoot, startPlatform } from '../platform.js';
+
+const ORIGIN = 'kontor.example/log/0';
+const WITNESS = join(repositoryRoot(), 'apps/witness/bin/kontor-witness.mjs');
+const VERIFY = join(repositoryRoot(), 'apps/verifier/bin/kontor-verify.mjs');
+
+const folder = mkdtempSync(join(tmpdir(), 'kontor-witness-'));
+const keysDir = join(folder, 'keys');
+const logKeyFile = join(folder, 'log.key');
+let witness: { child: ChildProcess; key: string; url: string };
+let platform: Platform;
+
+/** A witness as another operator runs it: a process of its own with a folder of its own. */
+const startWitness = async (port = '0'): Promise<typeof witness> => {
+  const args = [
+    WITNESS,
+    '--dir',
+    join(folder, 'witness'),
+    '--name',
+    'witness.example/w1',
+    '--log',
+    logKeyFile,
+    '--port',
+    port,
+  ];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  let output = '';
+  for await (const chunk of child.stdout) {
+    output += String(chunk);
+    const [, url, key] = /^listens on (\S+)\nkey: (\S+)\n$/.exec(output) ?? [];
+    if (url !== undefined && key !== undefined) return { child, key, url };
+  }
+  throw new Error(`the witness ended: ${output}`);
+};
+
+const settings = () => ({ KONTOR_KEYS_DIR: keysDir, KONTOR_WITNESS: `${witness.key} ${witness.url}` });
+
+const createExperiment = async ({ gatewayUrl }: Platform, name: string): Promise<void> => {
+  const response = await fetch(`${gatewayUrl}/api/2.0/mlflow/experiments/create`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ name }),
+  });
+  expect(response.status, await response.text()).toBe(200);
+};
+
+const exportOf = ({ dataDir }: Platform, path: string) =>
+  kontor(['export', path], { KONTOR_DATA_DIR: dataDir, ...settings() });
+
+const verify = async (path: string) => {
+  const child = spawn(process.execPath, [VERIFY, path, '--key', logKeyFile, '--witness', witness.key], { stdio: ['ignore', 'pipe', 'pipe'] }); // prettier-ignore
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  const [exitCode] = (await once(child, 'close')) as [number | null];
+  return { exitCode, output };
+};
+
+beforeAll(async () => {
+  await ensureKeyPair(keysDir, LOG_KEY);
+  writeFileSync(logKeyFile, verifierKey(ORIGIN, await loadPublicKey(keysDir, LOG_KEY)));
+  witness = await startWitness();
+  platform = await startPlatform(settings());
+});
+afterAll(async () => {
+  await platform.stop();
+  witness.child.kill();
+  rmSync(folder, { recursive: true });
+});
+
+describe('a log with a witness', () => {
+  it('exports a bundle that the witness has co-signed', async () => {
+    await createExperiment(platform, 'seen');
+    const path = join(folder, 'seen.jsonl');
+    expect(await exportOf(platform, path)).toMatchObject({ exitCode: 0 });
+    const verdict = await verify(path);
+    expect(verdict, verdict.output).toMatchObject({ exitCode: 0 });
+    expect(verdict.output).toContain('signed by: kontor.example/log/0, witness.example/w1');
+  });
+
+  it('goes on while the witness is killed, and is co-signed again when it is back', async () => {
+    witness.child.kill('SIGKILL');
+    await once(witness.child, 'close');
+    await createExperiment(platform, 'unseen');
+    witness = await startWitness(new URL(witness.url).port);
+    const path = join(folder, 'again.jsonl');
+    expect(await exportOf(platform, path)).toMatchObject({ exitCode: 0 });
+    expect(await verify(path)).toMatchObject({ exitCode: 0 });
+    expect(readFileSync(path, 'utf8')).toContain('unseen');
+  });
+
+  it('finds no witness for a second history under the same name and key', async () => {
+    const other = await startPlatform(settings());
+    try {
+      await createExperiment(other, 'another past');
+      const { exitCode, output } = await exportOf(other, join(folder, 'other.jsonl'));
+      expect(output).toMatch(/not co-signed by witness\.example\/w1/);
+      expect(exitCode).toBe(1);
+      const logs = ['registry', 'deployment', 'monitoring', 'governance'].map((name) =>
+        readFileSync(join(other.dataDir, 'logs', `${name}.log`), 'utf8'),
+      );
+      expect(logs.join('\n')).toContain('the cosigner stopped');
+    } finally {
+      await other.stop();
+    }
+  });
+});
