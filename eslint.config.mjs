@@ -33,10 +33,24 @@ const restrict = (files, patterns) => ({
   ignores: ['**/*.spec.ts', '**/*fixture.ts', 'tests/**', 'tools/**'],
   rules: { 'no-restricted-imports': ['error', { patterns }] },
 });
+const offline = {
+  regex: '^@kontor/(?!transparency-log$)',
+  message: 'Verifier and witness trust no code of the server: they import @kontor/transparency-log and nothing else.',
+};
 const globals = (...names) => Object.fromEntries(names.map((name) => [name, 'readonly']));
 
 export default tseslint.config(
-  { ignores: ['**/dist/**', '**/node_modules/**', '**/generated/**', '**/assets/**', '.kontor/**', '.nx/**'] },
+  {
+    ignores: [
+      '**/dist/**',
+      '**/node_modules/**',
+      '**/.venv/**',
+      '**/generated/**',
+      '**/assets/**',
+      '.kontor/**',
+      '.nx/**',
+    ],
+  },
   js.configs.recommended,
   ...tseslint.configs.recommended,
   {
@@ -65,5 +79,6 @@ export default tseslint.config(
     languageOptions: { globals: globals('document', 'location', 'URL') },
   },
   restrict(['libs/**/*.ts', 'apps/**/*.ts'], [testing]),
+  restrict(['apps/verifier/**/*.ts', 'apps/witness/**/*.ts'], [testing, offline]),
   ...contexts.map((own) => restrict([`libs/domain/src/${own}/**/*.ts`], [testing, otherContext(own)])),
 );

@@ -22,6 +22,8 @@ export default defineConfig({
           name: 'spec',
           include: ['{libs,apps,tools,tests}/**/*.spec.ts'],
           exclude: [...exclude, '**/*.int.spec.ts', '**/*.e2e.spec.ts'],
+          // Specs hold no state between files, so that all share one module graph: 5 s for the set instead of 13 s.
+          isolate: false,
         },
       },
       {

@@ -1,5 +1,5 @@
 // The way in: every npm script calls this file. It runs on Node 20, before anything is installed, so it is plain JavaScript and
-// imports nothing but Node's own modules. It installs what is missing, compiles what has changed, and hands over to the target
+// imports no package. It installs what is missing, compiles what has changed, and hands over to the target
 // under the Node of the workspace. Signals and exit codes pass through.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -7,6 +7,7 @@ import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, stat
 import { delimiter, dirname, join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
+import { isRunning, nameProcess, onRunnerGone } from '../apps/cli/bin/processes.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const nodeBin = join(root, 'node_modules', 'node', 'bin');
@@ -16,8 +17,6 @@ const lock = join(root, '.nx', 'run.lock');
 
 const MINIMUM = { node: 20, npm: 10 };
 
-/** Installing takes a minute, compiling half of one; a lock this old was left behind by a process whose id is in use again. */
-const LOCK_STALE_MS = 30 * 60_000;
 const LOCK_POLL_MS = 300;
 
 /** Exit code of a process that a signal ended, as shells report it. */
@@ -70,16 +69,7 @@ const wantedStamp = () => {
 
 const isInstalled = () => existsSync(node) && existsSync(stamp) && readFileSync(stamp, 'utf8') === wantedStamp();
 
-const isRunning = (pid) => {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error.code === 'EPERM';
-  }
-};
-
-/** @returns whether the lock that `text` stood in was removed. Renamed first, so that only one of several removes it. */
+/** Removes the lock that `text` stood in. Renamed first, so that only one of several removes it. */
 const removeStale = (text) => {
   const aside = `${lock}.${process.pid}`;
   try {
@@ -93,29 +83,35 @@ const removeStale = (text) => {
   rmSync(aside);
 };
 
+const draft = `${lock}.draft-${process.pid}`;
+
+/** @returns whether the lock was free */
+const takeLock = () => {
+  try {
+    mkdirSync(dirname(lock), { recursive: true });
+    writeFileSync(draft, `${nameProcess(process.pid)}\n`);
+    linkSync(draft, lock);
+    return true;
+  } catch (error) {
+    if (error.code === 'EEXIST') return false;
+    throw new Refusal(`${root} cannot be written to (${error.message}): Kontor installs and compiles in its clone`);
+  } finally {
+    rmSync(draft, { force: true });
+  }
+};
+
 /** Installing and compiling write where a second start in the same clone would read. */
 const withLock = async (body) => {
-  mkdirSync(dirname(lock), { recursive: true });
-  const draft = `${lock}.draft-${process.pid}`;
   let isWaiting = false;
-  for (;;) {
-    writeFileSync(draft, `${process.pid}\n`);
-    try {
-      linkSync(draft, lock);
-      break;
-    } catch (error) {
-      if (error.code !== 'EEXIST') throw error;
-    } finally {
-      rmSync(draft, { force: true });
-    }
+  while (!takeLock()) {
     try {
       const text = readFileSync(lock, 'utf8');
-      const isHeld = text.split(/\s+/).filter(Boolean).map(Number).some(isRunning);
-      if (!isHeld || Date.now() - statSync(lock).mtimeMs > LOCK_STALE_MS) {
+      const isHeld = text.split(/\s+/).filter(Boolean).some(isRunning);
+      if (!isHeld) {
         removeStale(text);
         continue;
       }
-      if (!isWaiting) console.log(`process ${text.split(/\s/)[0]} is installing or compiling here: waiting for it`);
+      if (!isWaiting) console.log(`process ${text.split('@')[0]} is installing or compiling here: waiting for it`);
       isWaiting = true;
     } catch (error) {
       if (error.code !== 'ENOENT') throw error; // released in between
@@ -130,8 +126,11 @@ const withLock = async (body) => {
   }
 };
 
-/** Below the lock: its process ids are this one and the program that works for it, which lives on if this one is killed. */
-const noteInLock = (pid) => writeFileSync(lock, `${process.pid} ${pid}\n`);
+/** Below the lock: it names this process and the program that works for it, which lives on if this one is killed. */
+const noteInLock = (pid) => {
+  writeFileSync(draft, `${nameProcess(process.pid)} ${nameProcess(pid)}\n`);
+  renameSync(draft, lock); // a reader sees the old or the new content
+};
 
 /** Runs a program to its end. @returns its exit code */
 const run = (command, args, { started = () => {}, ...options } = {}) =>
@@ -174,27 +173,39 @@ const compile = async () => {
   console.log(`compiled in ${seconds(since)}`);
 };
 
-/** The explorer's bundle is made from its sources, its build file and the packages that the lock file names. */
-const EXPLORER = {
-  made: join(root, 'apps', 'gateway', 'assets', 'explorer', 'index.html'),
-  from: [
-    join(root, 'package-lock.json'),
-    join(root, 'apps', 'gateway', 'explorer.vite.config.mjs'),
-    join(root, 'apps', 'gateway', 'src', 'explorer', 'explorer.js'),
-    join(root, 'apps', 'gateway', 'src', 'explorer', 'index.html'),
-    join(root, 'apps', 'gateway', 'src', 'explorer', 'public', 'frame.css'),
-  ],
-};
+/** What Vite makes: the explorer as files that need no network, the verifier and the witness as one file each. */
+const BUNDLES = [
+  {
+    name: 'the explorer',
+    config: 'apps/gateway/explorer.vite.config.mjs',
+    made: 'apps/gateway/assets/explorer/index.html',
+    from: ['explorer.js', 'index.html', 'public/frame.css'].map((file) => `apps/gateway/src/explorer/${file}`),
+  },
+  {
+    name: 'the verifier',
+    config: 'apps/verifier/verifier.vite.config.mjs',
+    made: 'apps/verifier/dist/kontor-verify.mjs',
+    from: ['apps/verifier/tsconfig.tsbuildinfo', 'libs/transparency-log/tsconfig.tsbuildinfo'],
+  },
+  {
+    name: 'the witness',
+    config: 'apps/witness/witness.vite.config.mjs',
+    made: 'apps/witness/dist/kontor-witness.mjs',
+    from: ['apps/witness/tsconfig.tsbuildinfo', 'libs/transparency-log/tsconfig.tsbuildinfo'],
+  },
+];
 
-const bundleExplorer = async () => {
-  const { made, from } = EXPLORER;
-  if (existsSync(made) && from.every((file) => statSync(file).mtimeMs <= statSync(made).mtimeMs)) return;
+/** A bundle is made anew when its sources, its build file or the packages that the lock file names have changed. */
+const bundle = async ({ name, config, made, from }) => {
+  const changedAt = (file) => statSync(join(root, file)).mtimeMs;
+  const sources = ['package-lock.json', config, ...from];
+  if (existsSync(join(root, made)) && sources.every((file) => changedAt(file) <= changedAt(made))) return;
   const since = performance.now();
   const vite = join('node_modules', 'vite', 'bin', 'vite.js');
-  const args = ['build', '--config', join('apps', 'gateway', 'explorer.vite.config.mjs'), '--logLevel', 'error'];
+  const args = ['build', '--config', config, '--logLevel', 'error'];
   const code = await run(node, [vite, ...args], { started: noteInLock });
-  if (code !== 0) throw new Refusal(`the bundle of the explorer ended with exit code ${code}`);
-  console.log(`bundled the explorer in ${seconds(since)}`);
+  if (code !== 0) throw new Refusal(`the bundle of ${name} ended with exit code ${code}`);
+  console.log(`bundled ${name} in ${seconds(since)}`);
 };
 
 const main = async () => {
@@ -202,11 +213,13 @@ const main = async () => {
   const target = Object.hasOwn(TARGETS, name) ? TARGETS[name] : undefined;
   if (!target) throw new Refusal(`unknown target "${name}", allowed: ${Object.keys(TARGETS).join(', ')}`);
   requireVersions();
+  // As if npm had handed it on: what runs below ends, then this program.
+  if (process.env.npm_lifecycle_event === name) onRunnerGone(() => process.kill(process.pid, 'SIGTERM'));
   await withLock(async () => {
     await install();
     if (!target.compile) return;
     await compile();
-    await bundleExplorer();
+    for (const one of BUNDLES) await bundle(one);
   });
   const env = { ...process.env, PATH: `${nodeBin}${delimiter}${process.env.PATH}` };
   const stdio = target.ipc ? ['inherit', 'inherit', 'inherit', 'ipc'] : 'inherit';

@@ -1,5 +1,6 @@
 import { ESLint } from 'eslint';
 import { join } from 'node:path';
+import { areEventSchemasCurrent } from './event-schemas.js';
 import { run, step, type StepResult } from './step.js';
 import { readSourceTree, repositoryRoot } from './tidy/source-tree.js';
 import { tidy } from './tidy/tidy.js';
@@ -20,6 +21,8 @@ const WRONG_IMPORTS: readonly (readonly [file: string, specifier: string])[] = [
   ['libs/service/src/index.ts', '@kontor/domain/registry'],
   ['apps/registry/src/main.ts', '@kontor/gateway/src/config.js'],
   ['apps/registry/src/main.ts', '@kontor/testing'],
+  ['apps/verifier/src/main.ts', '@kontor/event-store'],
+  ['apps/witness/src/main.ts', '@kontor/event-store'],
 ];
 const BOUNDARY_RULES = ['@nx/enforce-module-boundaries', 'no-restricted-imports'];
 
@@ -51,10 +54,11 @@ const isTidy = async (): Promise<boolean> => {
   return findings.length === 0;
 };
 
-/** Everything that needs no server: types, structure, lint, format. */
+/** Everything that needs no server: types, structure, generated files, lint, format. */
 export const check = async (): Promise<readonly StepResult[]> => [
   await step('types', async () => (await run(bin('tsc'), ['-b'], root)) === 0),
   await step('tidy', isTidy),
+  await step('event schemas', () => areEventSchemasCurrent(root)),
   // The Nx rule passes silently without a project graph, so the graph comes first.
   await step('project graph', async () => (await run(bin('nx'), ['show', 'projects', '--json'], root, nxEnv)) === 0),
   await step('boundaries refuse a wrong import', refusesWrongImports),

@@ -26,7 +26,7 @@ export interface Rule {
   readonly check: (tree: SourceTree) => readonly Omit<Finding, 'rule'>[];
 }
 
-const READ = /\.(?:ts|tsx|mjs|md|sql|graphql|json)$/;
+const READ = /\.(?:ts|tsx|mjs|js|md|sql|graphql|json)$/;
 const GENERATED = /(?:^|\/)(?:dist|node_modules|generated)\/|package-lock\.json$/;
 
 /** Makes a tree of texts, resolving relative imports among them (`./a.js` is `./a.ts`). */
@@ -39,7 +39,7 @@ export const sourceTree = (texts: Readonly<Record<string, string>>): SourceTree 
   };
   return new Map(
     Object.entries(texts).map(([path, text]) => {
-      const isCode = /\.(?:ts|tsx|mjs)$/.test(path);
+      const isCode = /\.(?:ts|tsx|mjs|js)$/.test(path);
       const specifiers = isCode
         ? ts.preProcessFile(text, true, true).importedFiles.map(({ fileName }) => fileName)
         : [];

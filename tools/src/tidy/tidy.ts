@@ -1,20 +1,26 @@
+import { commandsHaveSpecs } from './rules/commands-have-specs.js';
+import { declaredPackages } from './rules/declared-packages.js';
 import { importCycles } from './rules/import-cycles.js';
 import { oneEntry } from './rules/one-entry.js';
 import { pages } from './rules/pages.js';
 import { pureLibraries } from './rules/pure-libraries.js';
-import { rejectionsHaveSpecs } from './rules/rejections-have-specs.js';
+import { rejections } from './rules/rejections.js';
 import { settingsInConfig } from './rules/settings-in-config.js';
+import { sourcesCanBeFollowed } from './rules/sources-can-be-followed.js';
 import { specsExist } from './rules/specs-exist.js';
 import { unfinished } from './rules/unfinished.js';
 import type { Finding, Rule, SourceTree } from './source-tree.js';
 
 const rules: readonly Rule[] = [
+  commandsHaveSpecs,
+  declaredPackages,
   importCycles,
   oneEntry,
   pages,
   pureLibraries,
-  rejectionsHaveSpecs,
+  rejections,
   settingsInConfig,
+  sourcesCanBeFollowed,
   specsExist,
   unfinished,
 ];
