@@ -32,7 +32,7 @@ export default defineConfig({
           include: ['{libs,apps,tests}/**/*.int.spec.ts'],
           exclude,
           globalSetup: ['libs/testing/src/global-setup.ts'],
-          testTimeout: 60_000,
+          testTimeout: 180_000,
           hookTimeout: 120_000,
         },
       },

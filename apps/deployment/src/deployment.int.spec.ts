@@ -214,13 +214,10 @@ const serve = async (requests: number, fails: readonly number[] = []): Promise<v
 
 /** Traffic as long as it takes. */
 const serveUntil = (wanted: string, fails: readonly number[] = []) =>
-  eventually(
-    async () => {
-      await serve(200, fails);
-      return (await streamEvents()).some(({ type }) => type === wanted);
-    },
-    { timeoutMs: 30_000 },
-  );
+  eventually(async () => {
+    await serve(200, fails);
+    return (await streamEvents()).some(({ type }) => type === wanted);
+  });
 
 beforeAll(async () => {
   [database, server] = await Promise.all([testDatabase(), testNats()]);
@@ -264,13 +261,10 @@ describe('a rollout', () => {
     expect(await passGate(second, 2)).toBe('appended');
     expect(await report(2)).toBe('appended');
     await eventually(async () => (await shares())?.join() === '2,2000,1,8000');
-    await eventually(
-      async () => {
-        await serve(200);
-        return (await streamEvents()).filter(({ type }) => type === 'RolloutPromoted').length === 2;
-      },
-      { timeoutMs: 30_000 },
-    );
+    await eventually(async () => {
+      await serve(200);
+      return (await streamEvents()).filter(({ type }) => type === 'RolloutPromoted').length === 2;
+    });
     await eventually(async () => (await shares())?.join() === '2,10000,1,0');
     expect(failures).toEqual([]);
   });

@@ -229,34 +229,28 @@ it('counts a record once that was sent twice, takes labels that came before it, 
   await send('infer', [first]);
   await send('infer', [first, first]);
   await send('infer', [record(1)]);
-  const [closed] = await eventually(
-    async () => {
-      expect(failures).toEqual([]);
-      const windows = await eventsOf('WindowClosed');
-      return windows.length > 0 && windows;
-    },
-    { timeoutMs: 20_000 },
-  );
+  const [closed] = await eventually(async () => {
+    expect(failures).toEqual([]);
+    const windows = await eventsOf('WindowClosed');
+    return windows.length > 0 && windows;
+  });
   expect(closed).toMatchObject({ rows: ROWS, labels: ROWS, performance: { accuracy: { value: 0.9, n: ROWS } } });
   expect(closed?.fairness).toHaveLength(4);
   expect((await pool.query('SELECT seq FROM monitoring.parked_message')).rowCount).toBe(1);
 
   await send('label', labelsFor(first, 200, 2));
   await send('label', labelsFor(first, 300, 1));
-  const revised = await eventually(async () => (await eventsOf('WindowRevised')).at(-1), { timeoutMs: 20_000 });
+  const revised = await eventually(async () => (await eventsOf('WindowRevised')).at(-1));
   expect(revised).toMatchObject({ revision: 1, labels: ROWS, performance: { accuracy: { value: 0.8 } } });
 });
 
 it('revises a closed window when rows of it come late, and alerts nobody', async () => {
   const revisions = (await eventsOf('WindowRevised')).length;
   await send('infer', [record(0, 12)]);
-  const revised = await eventually(
-    async () => {
-      const all = await eventsOf('WindowRevised');
-      return all.length > revisions && all.at(-1);
-    },
-    { timeoutMs: 20_000 },
-  );
+  const revised = await eventually(async () => {
+    const all = await eventsOf('WindowRevised');
+    return all.length > revisions && all.at(-1);
+  });
   const start = new Date(START_MS).toISOString();
   expect(revised).toMatchObject({ window: { start }, revision: revisions + 1, rows: 2 * ROWS, labels: ROWS });
   expect(await eventsOf('AlertRaised')).toEqual([]);
@@ -264,7 +258,7 @@ it('revises a closed window when rows of it come late, and alerts nobody', async
 
 it('alerts both owners of a changed unit within one window, resolves, and is silent otherwise', async () => {
   for (let day = 2; day < 30; day += 1) await send('infer', [record(day, day === 20 ? 12 : 1)]);
-  await eventually(async () => (await eventsOf('WindowClosed')).length === 29, { timeoutMs: 30_000 });
+  await eventually(async () => (await eventsOf('WindowClosed')).length === 29);
   const [changed, ...otherChanges] = await eventsOf('DataSourceChanged');
   const [raised, ...otherAlerts] = await eventsOf('AlertRaised');
   console.info(`seed ${SEED}: ${raised?.sentence}`);
@@ -297,7 +291,7 @@ const closeDay = async (records: readonly InferenceRecord[]) => {
   for (const one of records) await send('infer', [one]);
   await send('infer', [record(day + 1)]);
   const isOfDay = ({ window }: { window: { start: string } }) => window.start === startOf(day);
-  const closed = await eventually(async () => (await eventsOf('WindowClosed')).find(isOfDay), { timeoutMs: 20_000 });
+  const closed = await eventually(async () => (await eventsOf('WindowClosed')).find(isOfDay));
   return {
     closed,
     changes: (await eventsOf('DataSourceChanged')).filter(isOfDay),
@@ -417,13 +411,13 @@ it('alerts when the accuracy of two windows is below the baseline, once their la
   expect(await raisedOf()).toBeUndefined();
   await send('label', labelsFor(newer, 400, 0));
   await send('label', labelsFor(older, 400, 0));
-  const raised = await eventually(raisedOf, { timeoutMs: 20_000 });
+  const raised = await eventually(raisedOf);
   expect(raised).toMatchObject({ severity: 'critical', features: [], notify: owners });
   expect(raised.sentence).toMatch(/^Accuracy is 80.0 % of 2000 labelled rows instead of 90.0 % in the baseline/);
   // A correction of the newest labels shows that nothing was wrong with it.
   await send('label', labelsFor(newer, 200, 1));
   const isResolved = async () => (await eventsOf('AlertResolved')).some(({ alertId }) => alertId === raised.alertId);
-  await eventually(isResolved, { timeoutMs: 20_000 });
+  await eventually(isResolved);
 });
 
 it('alerts when the errors of two windows fall on one group', async () => {
@@ -471,9 +465,8 @@ it('does not mix the score of the model with a feature that is called score', as
     const credit = { ...own, endpoint: 'credit', features: { score: features['AGEP'] ?? [] } };
     await jetstream(connection).publish('kontor.infer.default.credit', JSON.stringify([credit]));
   }
-  const drift = await eventually(
-    async () => (await eventsOf('DriftEvaluated')).find(({ monitorId }) => monitorId === 'credit'),
-    { timeoutMs: 20_000 },
+  const drift = await eventually(async () =>
+    (await eventsOf('DriftEvaluated')).find(({ monitorId }) => monitorId === 'credit'),
   );
   expect(drift.features).toMatchObject([{ feature: 'score', n: ROWS, verdict: 'none' }]);
   expect(failures).toEqual([]);
@@ -489,11 +482,11 @@ it('counts exactly once what comes around a restart and around a crash after an 
   await send('infer', [record(day + 1)]);
   crashAt = startOf(day);
   pipeline = await start();
-  await eventually(async () => failures.length > 0, { timeoutMs: 20_000 });
+  await eventually(async () => failures.length > 0);
   // The window was said, and the worker does not know it; a late row must still revise it.
   await send('infer', [record(day)]);
   const isOfDay = ({ window }: { window: { start: string } }) => window.start === startOf(day);
-  const revised = await eventually(async () => (await eventsOf('WindowRevised')).find(isOfDay), { timeoutMs: 20_000 });
+  const revised = await eventually(async () => (await eventsOf('WindowRevised')).find(isOfDay));
   expect((await eventsOf('WindowClosed')).filter(isOfDay)).toMatchObject([{ rows: 2 * ROWS }]);
   expect(revised).toMatchObject({ revision: 1, rows: 3 * ROWS });
   expect(failures.splice(0)).toMatchObject([{ message: 'crash after CloseWindow' }]);
@@ -522,13 +515,10 @@ it('deletes what is long below the watermark, and counts what comes for it inste
 
   const later = today + 500;
   await send('infer', [record(later)]);
-  await eventually(
-    async () => {
-      expect(await kept()).toEqual(nothing);
-      return true;
-    },
-    { timeoutMs: 20_000 },
-  );
+  await eventually(async () => {
+    expect(await kept()).toEqual(nothing);
+    return true;
+  });
   const other = "SELECT FROM monitoring.inference_row WHERE endpoint = 'credit'";
   expect((await pool.query(other)).rowCount).toBe(2 * ROWS);
 

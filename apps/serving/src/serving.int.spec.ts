@@ -334,13 +334,10 @@ describe('the data plane', () => {
     await second.close();
 
     await nats.restart();
-    await eventually(
-      async () => {
-        const all = new Set((await records()).map(({ predictionId }) => predictionId));
-        return ids.every((id) => all.has(id));
-      },
-      { timeoutMs: 30_000 },
-    );
+    await eventually(async () => {
+      const all = new Set((await records()).map(({ predictionId }) => predictionId));
+      return ids.every((id) => all.has(id));
+    });
     expect(plane.log.dropped).toEqual({ payload: 0, row: 0 });
   });
 });

@@ -172,7 +172,7 @@ describe('the embedded nats-server', () => {
 });
 
 describe('external servers', () => {
-  it('are refused within 5 s when nothing answers, without showing the password', async () => {
+  it('are refused when nothing answers, without showing the password', async () => {
     const port = String(await freePort());
     const postgres = checkPostgres(`postgresql://me:hunter2@127.0.0.1:${port}/kontor`);
     await expect(postgres).rejects.toThrow(
@@ -182,20 +182,18 @@ describe('external servers', () => {
     const nats = checkNats(`nats://me:hunter2@127.0.0.1:${port}`);
     await expect(nats).rejects.toThrow(`nats://127.0.0.1:${port} does not answer as NATS does: `);
     await expect(nats).rejects.not.toThrow('hunter2');
-  }, 10_000);
+  });
 
-  it('are refused within 5 s when something takes the connection and never speaks', async () => {
+  it('are refused when something takes the connection and never speaks', async () => {
     const silence = createServer(() => undefined);
     await new Promise<void>((resolve) => silence.listen(0, '127.0.0.1', resolve));
     const { port } = silence.address() as AddressInfo;
-    const since = performance.now();
     await Promise.all([
       expect(checkPostgres(`postgresql://127.0.0.1:${port}/kontor`)).rejects.toThrow(ServerRefused),
       expect(checkNats(`nats://127.0.0.1:${port}`)).rejects.toThrow('no answer within 3 s'),
     ]);
-    expect(performance.now() - since).toBeLessThan(5_000);
     silence.close();
-  }, 10_000);
+  });
 
   it('are refused when the setting is no URL of that kind', async () => {
     await expect(checkPostgres('localhost')).rejects.toThrow(

@@ -101,12 +101,12 @@ const lastSequence = async (): Promise<number | undefined> =>
 
 /** JetStream holds the whole log, event by event, and the feed gave all of it once. */
 const expectWhole = async (count: number): Promise<void> => {
-  await eventually(async () => (await lastSequence()) === count, { timeoutMs: 30_000 });
+  await eventually(async () => (await lastSequence()) === count);
   for await (const { position, eventId } of store.readAll(0n)) {
     const answer = await nc.request(`$JS.API.DIRECT.GET.${EVENTS_STREAM}`, JSON.stringify({ seq: Number(position) }));
     expect([answer.headers?.get('ce-pos'), answer.headers?.get('ce-id')]).toEqual([`${position}`, eventId]);
   }
-  await eventually(() => seen.length >= count, { timeoutMs: 30_000 });
+  await eventually(() => seen.length >= count);
   expect(seen).toEqual(Array.from({ length: count }, (_, n) => BigInt(n + 1)));
 };
 

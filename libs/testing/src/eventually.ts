@@ -9,7 +9,7 @@ const POLL_MS = 20;
  */
 export const eventually = async <T>(
   look: () => T | Promise<T>,
-  { timeoutMs = 10_000 }: { timeoutMs?: number } = {},
+  { timeoutMs = 45_000 }: { timeoutMs?: number } = {},
 ): Promise<Exclude<T, false | undefined>> => {
   const deadline = performance.now() + timeoutMs;
   for (;;) {

@@ -75,9 +75,9 @@ const betweenGateAndStart = async (act: () => Promise<void>): Promise<string> =>
   pause('deployment');
   try {
     goOn('governance');
-    await eventually(async () => (await gatesOf(rolloutId))[0]?.data.outcome === 'PASS', { timeoutMs: 30_000 });
+    await eventually(async () => (await gatesOf(rolloutId))[0]?.data.outcome === 'PASS');
     await act();
-    await eventually(async () => (await gatesOf(rolloutId)).at(-1)?.data.outcome !== 'PASS', { timeoutMs: 30_000 });
+    await eventually(async () => (await gatesOf(rolloutId)).at(-1)?.data.outcome !== 'PASS');
   } finally {
     goOn('deployment');
   }
