@@ -25,6 +25,12 @@ export const commandLineCases: readonly CommandLineCase[] = [
   wrong('Allowed is a whole number from 0 to 9223372036854775807', 'events', '--after', '-1'),
   wrong('Allowed is a whole number from 0 to 9223372036854775807', 'events', '--after', '1.5'),
   wrong('ModelVersionRegistered, ', 'events', '--type', 'modelVersionRegistered'),
+  {
+    args: ['events', '--after', '9223372036854775807'],
+    on: 'platform',
+    exitCode: 1,
+    says: 'kontor: after: 9223372036854775807 is above the newest position',
+  },
   { args: ['events'], on: 'nothing', exitCode: 1, says: 'nothing is up on' },
   { args: ['replay', '--verify'], on: 'nothing', exitCode: 1, says: 'nothing is up on' },
   { args: ['status'], on: 'nothing', exitCode: 1, says: 'down' },

@@ -26,10 +26,9 @@ const event = z.looseObject({
   actor: z.string(),
   recordedAt: z.string(),
 });
+const page = z.object({ messages: z.array(event), endPosition: z.string(), hasNextPage: z.boolean() });
 const answer = z.object({
-  data: z
-    .object({ events: z.object({ messages: z.array(event), endPosition: z.string(), hasNextPage: z.boolean() }) })
-    .nullish(),
+  data: z.object({ events: page.nullable() }).nullish(),
   errors: z.array(z.looseObject({ message: z.string() })).optional(),
 });
 
@@ -55,7 +54,7 @@ const readPage = async (url: string, token: string, variables: Readonly<Record<s
   );
   if (!parsed.success) throw new CommandFailed(`${url} answered ${response.status}: ${text.slice(0, 500)}`);
   const { data, errors } = parsed.data;
-  if (!data)
+  if (!data?.events)
     throw new CommandFailed(errors?.map(({ message }) => message).join('\n') ?? `${url} answered without data`);
   return data.events;
 };
@@ -68,15 +67,19 @@ const readPage = async (url: string, token: string, variables: Readonly<Record<s
 export const events = async (url: string, token: () => Promise<string>, options: EventsOptions): Promise<void> => {
   let { after } = options;
   while (process.stdout.writable) {
-    const page = await readPage(url, await token(), { after, first: PAGE_EVENTS, types: options.types });
-    for (const one of page.messages)
+    const { messages, endPosition, hasNextPage } = await readPage(url, await token(), {
+      after,
+      first: PAGE_EVENTS,
+      types: options.types,
+    });
+    for (const one of messages)
       print(
         options.json
           ? JSON.stringify(one)
           : `${one.position.padStart(8)}  ${one.recordedAt}  ${one.type.padEnd(28)} ${one.stream}  ${one.actor}`,
       );
-    after = page.endPosition;
-    if (page.hasNextPage) continue;
+    after = endPosition;
+    if (hasNextPage) continue;
     if (!options.follow) return;
     await setTimeout(FOLLOW_POLL_MS);
   }
