@@ -5,6 +5,26 @@ FUNCTION es.first_uuid(timestamp with time zone) RETURNS uuid
 FUNCTION es.prepare_partitions() RETURNS TABLE(oldest_command_at timestamp with time zone, enough_until_pos bigint) SECURITY DEFINER SET search_path=pg_catalog, es SET TimeZone=UTC GRANT EXECUTE TO kontor_writer
 FUNCTION es.refuse() RETURNS trigger
 FUNCTION es.save_seal(bigint,bigint,bytea,text,smallint[],bigint[],smallint[],bytea[]) RETURNS boolean SECURITY DEFINER SET search_path=pg_catalog, es GRANT EXECUTE TO kontor_writer
+TABLE es.archive
+  first_pos bigint NOT NULL
+  last_pos bigint NOT NULL
+  partition text NOT NULL
+  first_at timestamp with time zone NOT NULL
+  last_at timestamp with time zone NOT NULL
+  root bytea NOT NULL
+  manifest_digest text NOT NULL
+  places text[] NOT NULL
+  detached_at timestamp with time zone
+  dropped_at timestamp with time zone
+  CHECK (((dropped_at IS NULL) OR (detached_at IS NOT NULL)))
+  CHECK ((cardinality(places) > 0))
+  CHECK ((last_pos >= first_pos))
+  CHECK ((manifest_digest ~ '^sha256:[0-9a-f]{64}$'::text))
+  CHECK ((octet_length(root) = 32))
+  PRIMARY KEY (first_pos)
+  UNIQUE (last_pos)
+  CREATE UNIQUE INDEX archive_last_pos_key ON es.archive USING btree (last_pos)
+  GRANT SELECT TO kontor_reader
 TABLE es.claim
   workspace text COLLATE "C" NOT NULL
   kind text COLLATE "C" NOT NULL
@@ -49,6 +69,11 @@ TABLE es.event_type
   type text NOT NULL
   context text NOT NULL
   PRIMARY KEY (type)
+  GRANT SELECT TO kontor_reader
+VIEW es.legal_hold AS  SELECT workspace, key AS hold_id, stream_id FROM es.claim WHERE (kind = 'governance/legal-hold'::text);
+  workspace text COLLATE "C"
+  hold_id text COLLATE "C"
+  stream_id text COLLATE "C"
   GRANT SELECT TO kontor_reader
 TABLE es.log_epoch
   log_id smallint NOT NULL

@@ -1,6 +1,7 @@
 // The base of the errors below; callers look at `retryable`.
 export { EventStoreError } from '@kontor/event-sourcing';
 export { APPEND_DEADLINE_MS } from './append-batcher.js';
+export { holdsOn, type LegalHold } from './archive/legal-holds.js';
 export {
   advanceCheckpoint,
   type CheckpointClaim,

@@ -8,10 +8,11 @@ import { openLog } from './log.fixture.js';
 const CATALOG = `
   WITH t AS (
     SELECT c.oid, c.relname, c.relkind, c.reloptions, c.relacl, pg_get_partkeydef(c.oid) AS partition_key
-    FROM pg_class c WHERE c.relnamespace = 'es'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+    FROM pg_class c WHERE c.relnamespace = 'es'::regnamespace AND c.relkind IN ('r', 'p', 'v') AND NOT c.relispartition
   ), line AS (
     SELECT relname AS thing, 1 AS kind, 0 AS place, 'TABLE es.' || relname || coalesce(' PARTITION BY ' || partition_key, '')
-           || coalesce(' WITH (' || array_to_string(reloptions, ', ') || ')', '') AS text FROM t
+           || coalesce(' WITH (' || array_to_string(reloptions, ', ') || ')', '') AS text FROM t WHERE relkind <> 'v'
+    UNION ALL SELECT relname, 1, 0, 'VIEW es.' || relname || ' AS ' || regexp_replace(pg_get_viewdef(oid), '\\s+', ' ', 'g') FROM t WHERE relkind = 'v'
     UNION ALL SELECT relname, 2, a.attnum, '  ' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
            || CASE WHEN l.collname = 'C' THEN ' COLLATE "C"' ELSE '' END || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END
            || coalesce(' DEFAULT ' || pg_get_expr(d.adbin, d.adrelid), '')

@@ -1,7 +1,7 @@
 import type { CommandOf } from '@kontor/event-sourcing';
 import { z } from 'zod';
 import { actorId, instant, modelName, modelVersionRef, reason, slug, text } from '../values.js';
-import { evidenceType, gateRule, policyActivated, riskTier } from './events.js';
+import { evidenceType, gateRule, governanceEvents, logRange, policyActivated, riskTier } from './events.js';
 import { scorecardAnswers } from './scorecard.js';
 
 /** Where a decision of the gate counts. */
@@ -102,6 +102,12 @@ export const governanceCommands = {
     reason,
     alertId: z.uuid().nullable(),
   }),
+  PlaceLegalHold: z.strictObject({ holdId: z.uuid(), reason }),
+  ReleaseLegalHold: z.strictObject({ holdId: z.uuid(), reason }),
+  /** From whoever runs the log, when the archive was read back. */
+  RecordLogArchived: governanceEvents.LogArchived.omit({ by: true }),
+  /** From whoever runs the log, when the rows are gone. */
+  RecordArchivedLogDropped: logRange,
 } as const;
 
 export type GovernanceCommand = CommandOf<typeof governanceCommands>;

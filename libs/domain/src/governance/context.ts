@@ -2,6 +2,8 @@ import { type Claim, type Command, type Context, routes, type StreamId, streamId
 import { environment, governanceCommands } from './commands.js';
 import { type GovernanceEvent, governanceEvents, riskTier } from './events.js';
 import { incident, type IncidentCommand, type IncidentState } from './incident.js';
+import { legalHold, type LegalHoldCommand, type LegalHoldState } from './legal-hold.js';
+import { logArchive, type LogArchiveCommand, type LogArchiveState } from './log-archive.js';
 import { policy, type PolicyCommand, type PolicyState } from './policy.js';
 import { governanceReactions } from './reactions.js';
 import { recheck, type RecheckCommand, type RecheckState } from './recheck.js';
@@ -32,6 +34,22 @@ const ofSubject = {
     subjectStream(c.metadata.workspace, c.data.subject.manifestDigest),
 };
 
+/** The stream of a legal hold: `<workspace>/governance/legal-hold/<id>`. */
+export const legalHoldStream = (workspace: string, holdId: string): StreamId =>
+  inGovernance(workspace, 'legal-hold', holdId);
+
+const holdOf = (take: boolean) => ({
+  stream: ({ metadata, data }: Command<string, { readonly holdId: string }>) =>
+    legalHoldStream(metadata.workspace, data.holdId),
+  claims: ({ metadata, data }: Command<string, { readonly holdId: string }>): readonly Claim[] => [
+    { stream: legalHoldStream(metadata.workspace, data.holdId), kind: 'legal-hold', key: data.holdId, take },
+  ],
+});
+const ofLogRange = {
+  stream: (c: Command<string, { readonly firstPosition: string; readonly lastPosition: string }>) =>
+    inGovernance(c.metadata.workspace, 'log-archive', `${c.data.firstPosition}-${c.data.lastPosition}`),
+};
+
 const route = routes<typeof governanceCommands>();
 
 /**
@@ -39,7 +57,8 @@ const route = routes<typeof governanceCommands>();
  *
  * Unique in a workspace: the use case of an endpoint (claims of kind `use-case-endpoint`), and the policy of an
  * environment and tier (`active-policy`, freed by the policy's next version without them), so that the choice of both is never
- * ambiguous.
+ * ambiguous. A legal hold has a claim of kind `legal-hold` while it is placed, so that whoever removes something can ask
+ * under the lock of the log (es.legal_hold).
  */
 export const governance: Context = {
   name: 'governance',
@@ -95,6 +114,14 @@ export const governance: Context = {
       OpenIncident: {
         stream: ({ metadata, data }) => inGovernance(metadata.workspace, 'incident', data.incidentId),
       },
+    }),
+    ...route<LegalHoldState, GovernanceEvent, GovernanceRejection, LegalHoldCommand['type']>(legalHold, {
+      PlaceLegalHold: holdOf(true),
+      ReleaseLegalHold: holdOf(false),
+    }),
+    ...route<LogArchiveState, GovernanceEvent, GovernanceRejection, LogArchiveCommand['type']>(logArchive, {
+      RecordLogArchived: ofLogRange,
+      RecordArchivedLogDropped: ofLogRange,
     }),
   },
   upcasters: {},

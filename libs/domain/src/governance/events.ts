@@ -35,6 +35,10 @@ export const policyActivated = z.strictObject({
 
 export const evidenceType = z.enum(['evaluation', 'fairness', 'baseline-comparison', 'golden-outputs', 'review']);
 
+const logPosition = z.string().regex(/^[1-9]\d{0,18}$/, 'must be a position of the log');
+/** Positions of the log, both included. */
+export const logRange = z.strictObject({ firstPosition: logPosition, lastPosition: logPosition });
+
 /**
  * Evidence, approvals and gate decisions about one artifact stand on one stream, named by its manifest digest. So a
  * decision and the facts it rests on cannot cross, and an approval cannot be carried to other bytes.
@@ -128,6 +132,21 @@ export const governanceEvents = {
     reason: text,
     alertId: z.uuid().nullable(),
   }),
+  /** From here on nothing that may be evidence is removed: no archived partition of the workspace, no key of a person. */
+  LegalHoldPlaced: z.strictObject({ holdId: z.uuid(), reason: text, by: actorId }),
+  LegalHoldReleased: z.strictObject({ holdId: z.uuid(), reason: text, by: actorId }),
+  /** A range of the log was written to files, read back and compared with the sealed tree. */
+  LogArchived: logRange.extend({
+    firstRecordedAt: instant,
+    lastRecordedAt: instant,
+    /** Root over the leaves of the range, in base64: a node of the log's tree. */
+    root: z.base64(),
+    /** SHA-256 of the manifest, which names every file. */
+    manifestDigest: digest,
+    by: actorId,
+  }),
+  /** The database no longer holds the range; the archive does. */
+  ArchivedLogDropped: logRange.extend({ manifestDigest: digest, by: actorId }),
 } as const;
 
 export type GovernanceEvent = EventOf<typeof governanceEvents>;

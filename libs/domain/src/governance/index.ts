@@ -1,5 +1,5 @@
 export { gateContext, type GateContext, type GovernanceCommand, governanceCommands } from './commands.js';
-export { governance, policyStream, subjectStream, useCaseStream } from './context.js';
+export { governance, legalHoldStream, policyStream, subjectStream, useCaseStream } from './context.js';
 export { defaultPolicies } from './default-policies.js';
 export {
   evidenceType,
