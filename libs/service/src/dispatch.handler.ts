@@ -7,12 +7,13 @@ import {
   type Context,
   type DomainEvent,
   type EventMeta,
+  type EventStore,
   isRejected,
   newestVersion,
   type Route,
   type StreamId,
 } from '@kontor/event-sourcing';
-import { EventStoreError, type PostgresEventStore } from '@kontor/event-store';
+import { EventStoreError } from '@kontor/event-store';
 import type { CommandReply } from '@kontor/messaging';
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import { v7 as uuidv7 } from 'uuid';
@@ -41,7 +42,7 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
 
   constructor(
     private readonly context: Context,
-    private readonly store: PostgresEventStore,
+    private readonly store: EventStore,
     private readonly log: Log,
   ) {
     this.#states = new StreamStates(store);
@@ -72,7 +73,7 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
     }
   }
 
-  async #dispatch({ type, data, metadata }: DispatchRequest): Promise<CommandReply> {
+  async #dispatch({ type, data, asked, metadata }: DispatchRequest): Promise<CommandReply> {
     const { correlationId, workspace, commandId } = metadata;
     const schema = Object.hasOwn(this.context.commands, type) ? this.context.commands[type] : undefined;
     const route = Object.hasOwn(this.context.routes, type) ? this.context.routes[type] : undefined;
@@ -95,11 +96,9 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
       const [issue] = parsed.error.issues;
       return invalid(issue?.path.join('.') ?? '', issue?.message ?? '');
     }
-    const hash = requestHash({ workspace, type, data });
-    const known = await this.store.findCommand(commandId).catch((error: unknown) => {
-      throw unavailable(error);
-    });
-    if (known) return Buffer.from(known.requestHash).equals(hash) ? this.#repeat(known) : this.#mismatch(commandId);
+    const hash = requestHash({ workspace, type, data: asked ?? data });
+    const known = await this.#known(commandId, hash);
+    if (known) return known;
     const command = { type, data: parsed.data, metadata };
     const stream = route.stream(command);
     return this.#turns.take(stream, () => this.#decide(command, route, stream, hash));
@@ -110,6 +109,11 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
     for (const pauseMs of [...CONFLICT_PAUSES_MS, undefined]) {
       const { state, version, position } = await this.#states.read(stream, route.decider);
       const decision = route.decider.decide(command, state);
+      if (isRejected(decision) || decision.length === 0) {
+        // The same command may have been on its way twice, and its first coming is what it is refused for now.
+        const known = await this.#known(metadata.commandId, hash);
+        if (known) return known;
+      }
       if (isRejected(decision)) {
         const { code, details } = decision.rejection;
         return rejected(code, this.context.rejections[code] ?? code, details);
@@ -176,6 +180,15 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
       default:
         throw new Error(`unhandled outcome ${JSON.stringify(result.outcome)}`);
     }
+  }
+
+  /** The answer to a command id that was accepted before; undefined if there is none. */
+  async #known(commandId: string, hash: Uint8Array): Promise<CommandReply | undefined> {
+    const known = await this.store.findCommand(commandId).catch((error: unknown) => {
+      throw unavailable(error);
+    });
+    if (!known) return undefined;
+    return Buffer.from(known.requestHash).equals(hash) ? this.#repeat(known) : this.#mismatch(commandId);
   }
 
   /** The first answer again: the same positions and event ids, however often it is asked. */

@@ -7,6 +7,8 @@ export interface DispatchRequest {
   readonly type: string;
   /** As it came: the handler checks it against the command's schema. */
   readonly data: unknown;
+  /** What the command id stands for, where facts were added to it since: these may be others when it comes again. */
+  readonly asked?: unknown;
   readonly metadata: CommandMetadata;
 }
 

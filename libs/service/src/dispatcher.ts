@@ -7,6 +7,8 @@ import { Dispatch } from './dispatch.js';
 export interface DispatchOptions {
   readonly type: string;
   readonly data: unknown;
+  /** `data` without the facts that were added to it; default: `data`. */
+  readonly asked?: unknown;
   readonly workspace: string;
   /** Default: the service itself. */
   readonly actor?: Actor;
@@ -33,6 +35,7 @@ export class Dispatcher {
   dispatch({
     type,
     data,
+    asked,
     workspace,
     actor,
     commandId,
@@ -48,6 +51,6 @@ export class Dispatcher {
       correlationId: correlationId ?? uuidv7(),
       ...(causationId !== undefined && { causationId }),
     };
-    return this.bus.execute(new Dispatch({ type, data, metadata }));
+    return this.bus.execute(new Dispatch({ type, data, asked, metadata }));
   }
 }

@@ -337,7 +337,7 @@ export class ReactionsConsumer {
       const reason = error instanceof Error ? error.message : String(error);
       return { outcome: 'failed', code: 'INTERNAL', message: `adding its facts failed: ${reason}`, correlationId };
     }
-    return dispatcher.dispatch({ ...waiting, data });
+    return dispatcher.dispatch({ ...waiting, data, asked: command.data });
   }
 
   async #settle(
