@@ -1,211 +1,213 @@
-import { execFile } from 'node:child_process';
-import { randomFillSync } from 'node:crypto';
-import { fileURLToPath } from 'node:url';
+import { execFile, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { generateKeyPairSync } from 'node:crypto';
 import { promisify } from 'node:util';
-import type { AppendRequest } from '@kontor/event-sourcing';
-import { createEventStore, type PostgresEventStore, readRawPage } from '@kontor/event-store';
-import { eventLeaf } from '@kontor/transparency-log';
-import pg from 'pg';
-import { flushMicros, machineFacts } from './machine.js';
+import { fileURLToPath } from 'node:url';
+import { createPool, createEventStore, readHead, readSeal, runSealer } from '@kontor/event-store';
+import { logSigner } from '@kontor/transparency-log';
+import type pg from 'pg';
+import { flushMicros, machineFacts, postgresFacts } from './machine.js';
 import { findPgbench, type PgbenchResult, runPgbench } from './pgbench.js';
-import { type BenchReport, median, quantile } from './report.js';
-import { startBenchServer } from './server.js';
+import { type BenchReport, median, quantile, ratioRow, valueRow } from './report.js';
+import { type BenchServer, startBenchServer } from './server.js';
+import { appendFor, checkLog, DATA, EVENT_TYPE, type Measured, META, ORIGIN, recycleLog, uuidv7 } from './workload.js';
 
 // Many short turns instead of a few long ones: a neighbour on the machine then disturbs both sides of a ratio alike.
 const ROUNDS = 7;
-const SECONDS = 3;
-const WIDE_SECONDS = 1;
+const SECONDS = 2;
 const WARM_UP_SECONDS = 2;
 const IN_FLIGHT = 32;
 const WIDE_IN_FLIGHT = 256;
-/** 32 in flight beside a bare INSERT with 32 clients: 0.66 to 0.87 was measured, and the floor is just below. */
-const RATIO_FLOOR = 0.65;
-const EVENTS_PER_STREAM = 20;
-const SAMPLED_LEAVES = 2_000;
-/** More log than a run writes. */
-const RECYCLED_MIB = 768;
+const ROWS_PER_STATEMENT = 100;
+/** More rows on their way than the 256 that they stand beside, and enough to fill two cores. */
+const STATEMENTS_IN_FLIGHT = 4;
+const WRITERS = [2, 4] as const;
+const SEAL_POLL_MS = 20;
 
-/** 259 bytes of JSON, as an ordinary event has. No `:name` in it: pgbench would take that for a variable. */
-const DATA = { name: 'm'.repeat(40), source: `sha256-${'a'.repeat(64)}`, description: 'd'.repeat(115) };
-const META = { correlationId: '01975b00-0000-7000-8000-000000000002', actorKind: 'person' } as const;
-
-// Chance in blocks: a call of the system per id would be a fifth of what the bench measures.
-const chance = Buffer.alloc(8_000);
-let used = chance.length;
-
-const uuidv7 = (): string => {
-  if (used === chance.length) {
-    randomFillSync(chance);
-    used = 0;
-  }
-  const random = chance.toString('hex', used, (used += 10));
-  const time = Date.now().toString(16).padStart(12, '0');
-  return `${time.slice(0, 8)}-${time.slice(8)}-7${random.slice(0, 3)}-8${random.slice(4, 7)}-${random.slice(7, 19)}`;
-};
-
-interface Measured {
-  readonly events: number;
-  readonly perSecond: number;
-  readonly latenciesMs: readonly number[];
-}
-
-/** Appends with `inFlight` callers, each waiting for its answer: one event per command, exact expected versions. */
-const appendFor = async (store: PostgresEventStore, inFlight: number, seconds: number): Promise<Measured> => {
-  const latenciesMs: number[] = [];
-  const started = performance.now();
-  const end = started + seconds * 1000;
-  const caller = async (): Promise<void> => {
-    let stream = '';
-    for (let version = 0; performance.now() < end; version = (version + 1) % EVENTS_PER_STREAM) {
-      if (version === 0) stream = `default/registry/run/${uuidv7()}`;
-      const events = [{ eventId: uuidv7(), type: 'BenchMeasured', schemaVersion: 1, data: DATA, meta: META }];
-      const request: AppendRequest = {
-        commandId: uuidv7(),
-        requestHash: new Uint8Array(32),
-        actor: 'bench',
-        writes: [{ stream, expected: BigInt(version), events }],
-      };
-      const sent = performance.now();
-      const { outcome } = await store.append(request);
-      if (outcome !== 'appended') throw new Error(`an append answered ${outcome}`);
-      latenciesMs.push(performance.now() - sent);
-    }
-  };
-  await Promise.all(Array.from({ length: inFlight }, caller));
-  const perSecond = latenciesMs.length / ((performance.now() - started) / 1000);
-  return { events: latenciesMs.length, perSecond, latenciesMs };
-};
+// Bars of the event store's design, section 18.3.
+const NARROW_BAR = 0.8;
+const WIDE_BAR = 0.35;
+const WIDE_P99_BAR_MS = 30;
+const SEALING_BAR = 0.97;
 
 const INSERT = `INSERT INTO bench_row (data, meta) VALUES ('${JSON.stringify(DATA)}', '${JSON.stringify(META)}')`;
 
+/** The columns of es.event, and its key; no other index, no check, no stream, no command. */
+const UNNEST_TABLE = `
+  CREATE TABLE bench_event (
+    pos bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, event_id uuid NOT NULL, stream_id text COLLATE "C" NOT NULL,
+    version bigint NOT NULL, type text NOT NULL, schema_ver smallint NOT NULL, workspace text NOT NULL, actor text NOT NULL,
+    command_id uuid NOT NULL, correlation_id uuid, causation_id uuid, occurred_at timestamptz, recorded_at timestamptz NOT NULL,
+    data json NOT NULL, meta json NOT NULL, leaf bytea NOT NULL)`;
+
+const unnestInsert = (): string => {
+  const rows = Array.from({ length: ROWS_PER_STATEMENT }, () => uuidv7());
+  const array = (of: (id: string, index: number) => string): string => `ARRAY[${rows.map(of).join(',')}]`;
+  return `
+    INSERT INTO bench_event (event_id, stream_id, version, type, schema_ver, workspace, actor, command_id, correlation_id,
+                             causation_id, occurred_at, recorded_at, data, meta, leaf)
+    SELECT id, stream, version, type, schema_ver, workspace, actor, command, correlation, NULL, NULL, clock_timestamp(), data::json, meta::json, leaf
+    FROM unnest(${array((id) => `'${id}'`)}::uuid[], ${array((id) => `'default/registry/run/${id}'`)}, ${array((_, n) => `${n}`)}::bigint[],
+      ${array(() => `'${EVENT_TYPE}'`)}, ${array(() => '1')}::smallint[], ${array(() => `'default'`)}, ${array(() => `'bench'`)},
+      ${array((id) => `'${id}'`)}::uuid[], ${array(() => `'${META.correlationId}'`)}::uuid[],
+      ${array(() => `'${JSON.stringify(DATA)}'`)}, ${array(() => `'${JSON.stringify(META)}'`)}, ${array(() => `'\\x${'ab'.repeat(32)}'`)}::bytea[])
+      AS u(id, stream, version, type, schema_ver, workspace, actor, command, correlation, data, meta, leaf)`;
+};
+
+/** Rows per second of one INSERT by many clients: pgbench, or where there is none a process of Node. */
 const insertFor = async (
   pgbench: string | undefined,
-  url: string,
-  directory: string,
-  seconds: number,
+  server: BenchServer,
+  { sql, clients, seconds }: { sql: string; clients: number; seconds: number },
 ): Promise<PgbenchResult> => {
+  const { adminUrl: url, directory } = server;
   if (pgbench !== undefined) {
-    return await runPgbench({ pgbench, url, directory, sql: `${INSERT};\n`, clients: IN_FLIGHT, seconds });
+    return await runPgbench({ pgbench, url, directory, sql: `${sql.replaceAll('\n', ' ')};\n`, clients, seconds });
   }
   const program = fileURLToPath(new URL('./insert-loop.js', import.meta.url));
-  const args = [program, url, INSERT, String(IN_FLIGHT), String(seconds)];
-  const { stdout } = await promisify(execFile)(process.execPath, args);
+  const { stdout } = await promisify(execFile)(process.execPath, [program, url, sql, String(clients), String(seconds)]);
   return JSON.parse(stdout) as PgbenchResult;
 };
 
-const ratiosOf = (ours: readonly Measured[], beside: readonly PgbenchResult[]): readonly number[] =>
-  ours.map(({ perSecond }, round) => perSecond / (beside[round]?.perSecond ?? NaN));
-
-const medianRatio = (ours: readonly Measured[], beside: readonly PgbenchResult[]): number =>
-  median(ratiosOf(ours, beside));
-
-/** Count, positions and a sample of leaves: what was fast must also be right. */
-const check = async (admin: pg.Pool, appended: number): Promise<BenchReport['checks']> => {
-  const { rows } = await admin.query<{ head: string; events: string; last: string; streams: boolean }>(
-    `SELECT (SELECT last_pos FROM es.log_head) AS head, count(*) AS events, max(pos) AS last,
-            (SELECT sum(version) FROM es.stream) = count(*) AS streams FROM es.event`,
+/** Several processes share the head row. @returns their events together */
+const appendByProcesses = async (url: string, writers: number): Promise<Measured> => {
+  const program = fileURLToPath(new URL('./append-loop.js', import.meta.url));
+  const args = [url, String(WIDE_IN_FLIGHT / writers), String(SECONDS)];
+  const children = Array.from({ length: writers }, () => fork(program, args));
+  // All are connected before one begins.
+  await Promise.all(children.map((child) => once(child, 'message')));
+  const results = await Promise.all(
+    children.map(async (child) => {
+      child.send('go');
+      const [result] = (await once(child, 'message')) as [Measured];
+      return result;
+    }),
   );
-  const [row] = rows;
-  const sample = await readRawPage(admin, {
-    after: BigInt(Math.max(0, appended - SAMPLED_LEAVES)),
-    limit: SAMPLED_LEAVES,
-  });
-  const wrong = sample.filter((event) => !Buffer.from(event.leaf).equals(eventLeaf('kontor.example/log/0', event)));
-  const expected = String(appended);
-  return [
-    { what: `${expected} acknowledged events are stored`, holds: row?.events === expected },
-    { what: 'positions run to the head without a gap', holds: row?.head === expected && row.last === expected },
-    { what: 'stream versions add up to the events', holds: row?.streams === true },
-    { what: `${sample.length} leaves equal what Node computes`, holds: sample.length > 0 && wrong.length === 0 },
-  ];
+  return {
+    events: results.reduce((sum, { events }) => sum + events, 0),
+    perSecond: results.reduce((sum, { perSecond }) => sum + perSecond, 0),
+    latenciesMs: results.flatMap(({ latenciesMs }) => latenciesMs),
+  };
 };
+
+/** Runs `body` while a sealer works that has nothing to catch up with. @returns what it took to seal, by the checkpoints it signed */
+const whileSealing = async <T>(admin: pg.Pool, pool: pg.Pool, body: () => Promise<T>): Promise<T> => {
+  const stop = new AbortController();
+  const running = runSealer({ pool, signer, signal: stop.signal });
+  const head = Number(await readHead(admin));
+  while (((await readSeal(admin))?.size ?? 0) < head) await new Promise((resolve) => setTimeout(resolve, SEAL_POLL_MS));
+  const result = await body();
+  stop.abort();
+  await running;
+  return result;
+};
+const signer = logSigner(ORIGIN, generateKeyPairSync('ed25519').privateKey);
 
 /**
- * Writes log and makes a checkpoint, so that the server has old segments to use again, as any server that has run for
- * a while. A fresh one fills each new segment with zeros and flushes them first, and that would be measured as well.
+ * Appends beside what PostgreSQL does with the same bytes and no guarantee: single rows by 32 clients, and 100 rows per
+ * statement; by several processes; and with the sealer beside them. All in turns.
  */
-const recycleLog = async (admin: pg.Pool): Promise<void> => {
-  for (let mib = 0; mib < RECYCLED_MIB; mib += 16) {
-    await admin.query(`SELECT pg_logical_emit_message(false, 'bench', repeat('x', 16 * 1024 * 1024))`);
-  }
-  await admin.query('CHECKPOINT');
-};
-
-/** Appends of the store with 32 in flight, beside single-row INSERTs of the same bytes by 32 clients, in turns. */
-export const appendScenario = async (): Promise<BenchReport> => {
+export const appendBench = async (): Promise<BenchReport> => {
   const server = await startBenchServer();
-  const admin = new pg.Pool({ connectionString: server.adminUrl, max: 2 });
-  const store = createEventStore({ connectionString: server.urlFor('kontor_registry') }, { upcasters: {} });
+  const admin = createPool({ connectionString: server.adminUrl, max: 2 });
+  const url = server.urlFor('kontor_registry');
+  const writer = createPool({ connectionString: url, max: 4 });
+  const store = createEventStore(writer, { upcasters: {} });
   try {
     await admin.query(
-      'CREATE TABLE bench_row (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, data json NOT NULL, meta json NOT NULL)',
+      `CREATE TABLE bench_row (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, data json NOT NULL, meta json NOT NULL);
+       ${UNNEST_TABLE}`,
     );
     await recycleLog(admin);
     const pgbench = findPgbench();
-    const load = machineFacts();
+    const machine = machineFacts();
+    const single = { sql: INSERT, clients: IN_FLIGHT, seconds: SECONDS };
+    const many = { sql: unnestInsert(), clients: STATEMENTS_IN_FLIGHT, seconds: SECONDS };
     let appended = (await appendFor(store, IN_FLIGHT, WARM_UP_SECONDS)).events;
-    await insertFor(pgbench, server.adminUrl, server.directory, WARM_UP_SECONDS);
+    await insertFor(pgbench, server, single);
 
-    const ours: Measured[] = [];
-    const beside: PgbenchResult[] = [];
+    const narrow: Measured[] = [];
     const wide: Measured[] = [];
+    const rows: PgbenchResult[] = [];
+    const statements: PgbenchResult[] = [];
+    const shared: Measured[][] = WRITERS.map(() => []);
+    const sealed: Measured[] = [];
+    const unsealed: Measured[] = [];
     for (let round = 0; round < ROUNDS; round += 1) {
-      ours.push(await appendFor(store, IN_FLIGHT, SECONDS));
-      beside.push(await insertFor(pgbench, server.adminUrl, server.directory, SECONDS));
-      wide.push(await appendFor(store, WIDE_IN_FLIGHT, WIDE_SECONDS));
+      narrow.push(await appendFor(store, IN_FLIGHT, SECONDS));
+      rows.push(await insertFor(pgbench, server, single));
+      wide.push(await appendFor(store, WIDE_IN_FLIGHT, SECONDS));
+      statements.push(await insertFor(pgbench, server, many));
+      for (const [index, writers] of WRITERS.entries()) shared[index]?.push(await appendByProcesses(url, writers));
+      const seal = async () => {
+        sealed.push(await whileSealing(admin, writer, () => appendFor(store, WIDE_IN_FLIGHT, SECONDS)));
+      };
+      // Who goes first changes, so that neither always follows the sealer's catching up.
+      if (round % 2 === 0) await seal();
+      unsealed.push(await appendFor(store, WIDE_IN_FLIGHT, SECONDS));
+      if (round % 2 === 1) await seal();
     }
-    appended += [...ours, ...wide].reduce((sum, { events }) => sum + events, 0);
+    appended += [narrow, wide, ...shared, sealed, unsealed].flat().reduce((sum, { events }) => sum + events, 0);
+    const seal = await readSeal(admin);
 
-    const checks = await check(admin, appended);
-    const ratio = medianRatio(ours, beside);
-    const latenciesMs = ours.flatMap((measured) => measured.latenciesMs);
-    const wideLatenciesMs = wide.flatMap((measured) => measured.latenciesMs);
-    const settings = await admin.query<{ text: string }>(
-      `SELECT string_agg(name || '=' || setting, ' ' ORDER BY name) AS text FROM pg_settings
-       WHERE name IN ('fsync', 'synchronous_commit', 'full_page_writes', 'server_version', 'shared_buffers')`,
-    );
-    const plain = { beside: null, ratio: null, bar: null, holds: true };
+    const rates = (measured: readonly Measured[]): number[] => measured.map(({ perSecond }) => perSecond);
+    const insertRates = rows.map(({ perSecond }) => perSecond);
+    const rowRates = statements.map(({ perSecond }) => perSecond * ROWS_PER_STATEMENT);
+    const latencies = (measured: readonly Measured[]): number[] => measured.flatMap(({ latenciesMs }) => latenciesMs);
+    const unit = 'events/s';
     return {
       rows: [
-        {
-          what: 'append, 32 in flight, one event per command',
-          ours: median(ours.map(({ perSecond }) => perSecond)),
-          beside: median(beside.map(({ perSecond }) => perSecond)),
-          unit: 'events/s',
-          ratio,
-          bar: RATIO_FLOOR,
-          holds: ratio >= RATIO_FLOOR,
-        },
-        { ...plain, what: 'append, 32 in flight, p50', ours: quantile(latenciesMs, 0.5), unit: 'ms' },
-        { ...plain, what: 'append, 32 in flight, p99', ours: quantile(latenciesMs, 0.99), unit: 'ms' },
-        {
-          ...plain,
-          what: `append, ${WIDE_IN_FLIGHT} in flight`,
-          ours: median(wide.map(({ perSecond }) => perSecond)),
-          beside: median(beside.map(({ perSecond }) => perSecond)),
-          unit: 'events/s',
-          ratio: medianRatio(wide, beside),
-        },
-        {
-          ...plain,
-          what: `append, ${WIDE_IN_FLIGHT} in flight, p99`,
-          ours: quantile(wideLatenciesMs, 0.99),
-          unit: 'ms',
-        },
+        ratioRow(
+          `append, ${IN_FLIGHT} in flight / single-row INSERT, ${IN_FLIGHT} clients`,
+          unit,
+          { ours: rates(narrow), beside: insertRates },
+          NARROW_BAR,
+        ),
+        valueRow(`append, ${IN_FLIGHT} in flight, p50`, 'ms', quantile(latencies(narrow), 0.5)),
+        valueRow(`append, ${IN_FLIGHT} in flight, p99`, 'ms', quantile(latencies(narrow), 0.99)),
+        ratioRow(
+          `append, ${WIDE_IN_FLIGHT} in flight / INSERT of ${ROWS_PER_STATEMENT} rows per statement`,
+          unit,
+          { ours: rates(wide), beside: rowRates },
+          WIDE_BAR,
+        ),
+        ratioRow(`append, ${WIDE_IN_FLIGHT} in flight / single-row INSERT, ${IN_FLIGHT} clients`, unit, {
+          ours: rates(wide),
+          beside: insertRates,
+        }),
+        valueRow(`append, ${WIDE_IN_FLIGHT} in flight, p50`, 'ms', quantile(latencies(wide), 0.5)),
+        valueRow(`append, ${WIDE_IN_FLIGHT} in flight, p99`, 'ms', quantile(latencies(wide), 0.99), WIDE_P99_BAR_MS),
+        ...WRITERS.map((writers, index) =>
+          ratioRow(`append by ${writers} processes, ${WIDE_IN_FLIGHT} in flight / by one`, unit, {
+            ours: rates(shared[index] ?? []),
+            beside: rates(wide),
+          }),
+        ),
+        ratioRow(
+          `append, ${WIDE_IN_FLIGHT} in flight, sealing on / off`,
+          unit,
+          { ours: rates(sealed), beside: rates(unsealed) },
+          SEALING_BAR,
+        ),
       ],
       notes: [
-        `beside: ${pgbench === undefined ? 'a Node process (no pgbench found)' : `pgbench -M prepared (${pgbench})`}, ${IN_FLIGHT} clients, ` +
-          `average latency ${median(beside.map(({ latencyMsAverage }) => latencyMsAverage)).toFixed(2)} ms`,
-        `turns of ${SECONDS} s, ratios ${ratiosOf(ours, beside)
-          .map((ratio) => ratio.toFixed(2))
-          .join(' ')}, ` + `data ${JSON.stringify(DATA).length} bytes, meta ${JSON.stringify(META).length} bytes`,
-        `machine: ${load}; one fdatasync ${flushMicros(server.directory).toFixed(0)} µs`,
-        `PostgreSQL: ${settings.rows[0]?.text ?? ''}`,
+        `beside: ${pgbench === undefined ? 'a Node process (no pgbench found)' : `pgbench -M prepared (${pgbench})`}, ` +
+          `single rows with an average latency of ${median(rows.map(({ latencyMsAverage }) => latencyMsAverage)).toFixed(2)} ms; ` +
+          `${ROWS_PER_STATEMENT} rows by unnest from ${STATEMENTS_IN_FLIGHT} clients, columns of es.event, no index but the key`,
+        `${ROUNDS} turns of ${SECONDS} s, first ratio ${narrow
+          .map(({ perSecond }, round) => (perSecond / (insertRates[round] ?? NaN)).toFixed(2))
+          .join(' ')}; data ${JSON.stringify(DATA).length} bytes, meta ${JSON.stringify(META).length} bytes`,
+        `machine: ${machine}; one fdatasync of 8 kB ${flushMicros(server.directory).toFixed(0)} µs, as pg_test_fsync counts it`,
+        `PostgreSQL: ${await postgresFacts(admin)}`,
       ],
-      checks,
+      checks: [
+        ...(await checkLog(admin, appended)),
+        { what: 'the sealer signed while appends ran', holds: seal !== undefined && seal.size > 0 },
+      ],
     };
   } finally {
     await store.close();
+    await writer.end();
     await admin.end();
     await server.stop();
   }

@@ -1,6 +1,7 @@
 import { closeSync, fdatasyncSync, openSync, rmSync, writeSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, totalmem } from 'node:os';
 import { join } from 'node:path';
+import type pg from 'pg';
 
 const FLUSH_BLOCK = Buffer.alloc(8192, 1);
 const FLUSH_ROUNDS = 500;
@@ -30,4 +31,13 @@ export const flushMicros = (directory: string): number => {
   closeSync(descriptor);
   rmSync(file);
   return micros;
+};
+
+/** What PostgreSQL promises and how it is set up, in its own words. */
+export const postgresFacts = async (admin: pg.Pool): Promise<string> => {
+  const { rows } = await admin.query<{ text: string }>(
+    `SELECT string_agg(name || '=' || setting, ' ' ORDER BY name) AS text FROM pg_settings
+     WHERE name IN ('fsync', 'synchronous_commit', 'full_page_writes', 'server_version', 'shared_buffers', 'max_wal_size')`,
+  );
+  return rows[0]?.text ?? '';
 };

@@ -8,7 +8,7 @@ export interface BenchRow {
   readonly unit: string;
   /** Median of the rounds' ratios, not the ratio of the medians: neighbours on the machine disturb whole rounds. */
   readonly ratio: number | null;
-  /** Below it (or above, for latencies) the build is broken. */
+  /** What the ratio must reach; for a row without a ratio, what the value must not exceed. */
   readonly bar: number | null;
   readonly holds: boolean;
 }
@@ -32,6 +32,23 @@ export const median = (values: readonly number[]): number => {
 /** The value below which a share of the values lies (nearest rank). */
 export const quantile = (values: readonly number[], share: number): number =>
   values.toSorted((a, b) => a - b)[Math.max(0, Math.ceil(values.length * share) - 1)] ?? NaN;
+
+/** Two series that were measured in turns: medians of both, and the median of the ratios. */
+export const ratioRow = (
+  what: string,
+  unit: string,
+  { ours, beside }: { readonly ours: readonly number[]; readonly beside: readonly number[] },
+  bar: number | null = null,
+): BenchRow => {
+  const ratio = median(ours.map((value, round) => value / (beside[round] ?? NaN)));
+  return { what, ours: median(ours), beside: median(beside), unit, ratio, bar, holds: bar === null || ratio >= bar };
+};
+
+/** A value with nothing beside it. */
+export const valueRow = (what: string, unit: string, ours: number, bar: number | null = null): BenchRow => ({
+  ...{ what, ours, beside: null, unit, ratio: null, bar },
+  holds: bar === null || ours <= bar,
+});
 
 const number = (value: number | null): string =>
   value === null ? '–' : value.toLocaleString('en', { maximumFractionDigits: value < 100 ? 2 : 0 });

@@ -1,29 +1,42 @@
 import { parseArgs } from 'node:util';
-import { appendScenario } from './append.js';
+import { appendBench } from './append.js';
+import { growthBench } from './growth.js';
+import { relayBench } from './relay.js';
 import { servingScenario } from './serving.js';
 import { type BenchReport, type BenchRow, printReport, writeRows } from './report.js';
+import { verifyBench } from './verify.js';
 
-/** Every bench by name. A new one is one file and one line here. */
-const SCENARIOS: Readonly<Record<string, () => Promise<BenchReport>>> = {
-  append: appendScenario,
+/** Every bench by name; each needs nothing of another. A new one is one file and one line here. */
+const BENCHES: Readonly<Record<string, () => Promise<BenchReport>>> = {
+  append: appendBench,
+  relay: relayBench,
+  verify: verifyBench,
+  // Generates logs of up to 20 M events, which takes 20 GB and a quarter of an hour: runs only where it is asked for.
+  growth: growthBench,
   serving: servingScenario,
 };
 
+/** Names for several. */
+const GROUPS: Readonly<Record<string, readonly string[]>> = { log: ['append', 'relay', 'verify'] };
+
+const DEFAULT = ['log', 'serving'];
+
 /**
- * `npm run bench -- <name>… [--json FILE]`; without a name, all of them.
+ * `npm run bench -- <name>… [--json FILE]`; without a name, the log and serving.
  *
  * Timing never fails a bench, a wrong result does.
  */
 const main = async (): Promise<void> => {
   const { positionals, values } = parseArgs({ allowPositionals: true, options: { json: { type: 'string' } } });
-  const names = positionals.length > 0 ? positionals : Object.keys(SCENARIOS);
-  const unknown = names.find((name) => !Object.hasOwn(SCENARIOS, name));
+  const names = (positionals.length > 0 ? positionals : DEFAULT).flatMap((name) => GROUPS[name] ?? [name]);
+  const unknown = names.find((name) => !Object.hasOwn(BENCHES, name));
   if (unknown !== undefined) {
-    throw new Error(`unknown bench "${unknown}", allowed: ${Object.keys(SCENARIOS).join(', ')}`);
+    const allowed = [...Object.keys(GROUPS), ...Object.keys(BENCHES)];
+    throw new Error(`unknown bench "${unknown}", allowed: ${allowed.join(', ')}`);
   }
   const rows: BenchRow[] = [];
   for (const name of names) {
-    const report = await SCENARIOS[name]?.();
+    const report = await BENCHES[name]?.();
     if (report === undefined) continue;
     printReport(report);
     rows.push(...report.rows);
