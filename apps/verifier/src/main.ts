@@ -1,67 +1,96 @@
-import { once } from 'node:events';
-import { createReadStream } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
+import { openSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { parseVerifier, Refused, toBase64, type Verifier } from '@kontor/transparency-log';
-import { type Verdict, verifyBundle } from './verify-bundle.js';
+import { isMainThread, parentPort, workerData } from 'node:worker_threads';
+import { type LogKey, parseLogKeys, parseVerifier, Refused, type Verifier } from '@kontor/transparency-log';
+import type { KeptNote } from './earlier.js';
+import { fileSource, type Piece, readSegment, type SegmentTask } from './file-source.js';
+import { nameFields } from './name-fields.js';
+import { report } from './report.js';
+import { verifyBundle } from './verify-bundle.js';
 
-const USAGE = `usage: kontor-verify <bundle> --key <key> [--since <checkpoint>]... [--witness <key>]...
+const USAGE = `usage: kontor-verify <bundle> --key <keys> [--since <checkpoint>]... [--anchors <folder>]... [--witness <key>]...
+                     [--before <bundle>]
 
 Checks a bundle of "kontor export" without network and without Kontor.
-  --key <key>           the log's public key, as "kontor checkpoint --key" prints it, or a file that holds it
+  --key <keys>          the log's public keys, as "kontor checkpoint --key" prints them, or a file that holds them
   --since <checkpoint>  a file with a signed checkpoint that was kept from earlier; the log must still begin with it
+  --anchors <folder>    every checkpoint in a folder of KONTOR_ANCHOR_DIR; the log must begin with each
   --witness <key>       a witness that must have co-signed
-Exit code 0: all is well. 1: something is not, and it is named. 2: wrong arguments.`;
+  --before <bundle>     a bundle from before a change: names the fields of an event that were changed
+Exit code 0: all is well. 1: something is not, and it is named. 2: wrong arguments, or a file that cannot be read.`;
 
 class UsageError extends Error {}
 
-const read = async (path: string): Promise<string> => {
+const readable = async <T>(path: string, read: () => Promise<T> | T): Promise<T> => {
   try {
-    return await readFile(path, 'utf8');
+    return await read();
   } catch (error) {
     throw new UsageError(`${path} cannot be read: ${(error as NodeJS.ErrnoException).code ?? String(error)}`);
   }
 };
 
-/** A key as text, or a file that holds one. */
-const keyOf = async (argument: string): Promise<Verifier> => {
+/** Keys as text, or a file that holds them. */
+const textOf = async (argument: string): Promise<string> =>
+  argument.includes('+') ? argument : readable(argument, () => readFile(argument, 'utf8'));
+
+const parsed = <T>(parse: () => T): T => {
   try {
-    return parseVerifier(argument.includes('+') ? argument : (await read(argument)).trim());
+    return parse();
   } catch (error) {
     if (error instanceof Refused) throw new UsageError(error.message);
     throw error;
   }
 };
 
-const tell = (path: string, { problems, problemCount, checkpoint, scope, events, signedBy }: Verdict): string => {
-  if (problemCount > 0) {
-    const more = problemCount > problems.length ? [`and ${problemCount - problems.length} more`] : [];
-    return [
-      `${path}: NOT the log that was signed`,
-      ...problems.map(({ where, what }) => `${where}: ${what}`),
-      ...more,
-    ].join('\n  ');
-  }
-  const shown =
-    scope === 'log'
-      ? `every event from position 1 to ${events}, in order, none changed`
-      : `${events} events, each in the log and unchanged, no version missing between them; ` +
-        'that no later event follows needs a bundle of the whole log';
-  const { origin = '', size = 0, root = new Uint8Array() } = checkpoint ?? {};
-  return [`${path}: all is well`, `shown: ${shown}`, `checkpoint: ${origin}, ${size} events, root ${toBase64(root)}`, `signed by: ${signedBy.join(', ')}`].join('\n  '); // prettier-ignore
+const logKeysOf = async (argument: string): Promise<readonly LogKey[]> => {
+  const text = await textOf(argument);
+  return parsed(() => parseLogKeys(text));
 };
+
+const witnessKeyOf = async (argument: string): Promise<Verifier> => {
+  const text = (await textOf(argument)).trim();
+  return parsed(() => parseVerifier(text));
+};
+
+/** The checkpoints in a folder, by their names. */
+const anchorsIn = async (folder: string): Promise<readonly KeptNote[]> => {
+  const names = (await readable(folder, () => readdir(folder))).filter((name) => name.endsWith('.checkpoint')).sort();
+  if (names.length === 0) throw new UsageError(`${folder} holds no file that ends with .checkpoint`);
+  return Promise.all(
+    names.map(async (name) => {
+      const path = join(folder, name);
+      return { name: path, note: await readable(path, () => readFile(path, 'utf8')) };
+    }),
+  );
+};
+
+const keptIn = async (path: string): Promise<KeptNote> => ({
+  note: await readable(path, () => readFile(path, 'utf8')),
+});
+
+const program = new URL(import.meta.url);
+const open = (path: string): Promise<ReturnType<typeof fileSource>> => readable(path, () => fileSource(path, program));
 
 /** @returns the exit code */
 const main = async (): Promise<number> => {
-  let parsed;
+  let parsedArguments;
   try {
     const option = { type: 'string', multiple: true } as const;
-    parsed = parseArgs({ allowPositionals: true, options: { key: option, since: option, witness: option, help: { type: 'boolean', short: 'h' } } }); // prettier-ignore
+    const options = {
+      key: option,
+      since: option,
+      anchors: option,
+      witness: option,
+      before: { type: 'string' },
+      help: { type: 'boolean', short: 'h' },
+    } as const;
+    parsedArguments = parseArgs({ allowPositionals: true, options });
   } catch (error) {
     throw new UsageError((error as Error).message);
   }
-  const { values, positionals } = parsed;
+  const { values, positionals } = parsedArguments;
   if (values.help) {
     process.stdout.write(`${USAGE}\n`);
     return 0;
@@ -69,26 +98,41 @@ const main = async (): Promise<number> => {
   const [path, ...others] = positionals;
   if (path === undefined || others.length > 0) throw new UsageError('one bundle is needed');
   if (!values.key) throw new UsageError('--key is needed: a bundle cannot vouch for itself');
+  const kept = [
+    await Promise.all((values.since ?? []).map(keptIn)),
+    ...(await Promise.all((values.anchors ?? []).map(anchorsIn))),
+  ];
   const options = {
-    logKeys: await Promise.all(values.key.map(keyOf)),
-    witnessKeys: await Promise.all((values.witness ?? []).map(keyOf)),
-    earlier: await Promise.all((values.since ?? []).map(read)),
+    logKeys: (await Promise.all(values.key.map(logKeysOf))).flat(),
+    witnessKeys: await Promise.all((values.witness ?? []).map(witnessKeyOf)),
+    earlier: kept.flat(),
   };
-  const file = createReadStream(path);
-  await once(file, 'ready').catch((error: NodeJS.ErrnoException) => {
-    throw new UsageError(`${path} cannot be read: ${error.code ?? error.message}`);
-  });
-  // Made last: lines that come before somebody reads them are lost.
-  const lines = createInterface({ input: file, crlfDelay: Infinity });
-  const verdict = await verifyBundle(lines, options);
-  process.stdout.write(`${tell(path, verdict)}\n`);
+  const bundle = await open(path);
+  const before = values.before === undefined ? undefined : await open(values.before);
+  const verdict = await verifyBundle(bundle, options);
+  const problems = before ? await nameFields(verdict.problems, before) : verdict.problems;
+  process.stdout.write(`${report(path, { ...verdict, problems })}\n`);
   return verdict.problemCount > 0 ? 1 : 0;
 };
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  if (!(error instanceof UsageError)) throw error;
-  process.stderr.write(`kontor-verify: ${error.message}\n\n${USAGE}\n`);
-  process.exitCode = 2;
-}
+const run = async (): Promise<void> => {
+  try {
+    process.exitCode = await main();
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    process.stderr.write(`kontor-verify: ${error.message}\n\n${USAGE}\n`);
+    process.exitCode = 2;
+  }
+};
+
+/** A thread of {@link fileSource}: reads the pieces that it is given. */
+const serve = (): void => {
+  const { path, options } = workerData as SegmentTask;
+  const file = openSync(path, 'r');
+  parentPort?.on('message', (piece: Piece | undefined) => {
+    if (piece) parentPort?.postMessage(readSegment(file, piece, options));
+  });
+};
+
+if (isMainThread) await run();
+else serve();

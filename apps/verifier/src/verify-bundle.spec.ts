@@ -3,27 +3,35 @@ import {
   type BundleEvent,
   eventLeaf,
   formatCheckpoint,
+  formatEpochLink,
   formatEvent,
   formatHeader,
+  formatLogKey,
   formatNote,
   formatTile,
   formatTlogProof,
   logSigner,
+  parseCheckpoint,
+  parseLogKeys,
   parseVerifier,
   proveInclusion,
+  type Signer,
   type Tile,
   TILE_WIDTH,
   tilePath,
+  tilesForConsistency,
+  tilesForLeaves,
   TileTree,
   witnessSigner,
 } from '@kontor/transparency-log';
 import { describe, expect, it } from 'vitest';
-import { verifyBundle, type VerifyOptions } from './verify-bundle.js';
+import { nameFields } from './name-fields.js';
+import { type BundleSource, verifyBundle, type VerifyOptions } from './verify-bundle.js';
 
 const ORIGIN = 'kontor.example/log/0';
 const log = logSigner(ORIGIN, generateKeyPairSync('ed25519').privateKey);
 const witness = witnessSigner('witness.example', generateKeyPairSync('ed25519').privateKey, 1_700_000_000);
-const keys = { logKeys: [parseVerifier(log.verifierKey)] };
+const keys = { logKeys: parseLogKeys(log.verifierKey) };
 
 const SIZE = 600;
 const eventAt = (position: number): BundleEvent => ({
@@ -42,19 +50,24 @@ const eventAt = (position: number): BundleEvent => ({
 });
 const history = Array.from({ length: SIZE }, (_, index) => eventAt(index + 1));
 
-/** Seals events, and gives the lines of the bundle of `shown`, which may be others. */
-const sealed = (events: readonly BundleEvent[]) => {
+/** Seals events, and gives the lines of the bundle of `shown`, which may be others. From `survived` on `next` signs. */
+const sealed = (events: readonly BundleEvent[], survived = Infinity, next: Signer = log) => {
   const tree = new TileTree();
   const contents = new Map<string, Uint8Array>();
-  const notes = new Map<number, string>();
+  const texts = new Map<number, { signer: Signer; text: string }>();
   for (const event of events) {
-    for (const { tile, content } of tree.append(eventLeaf(ORIGIN, event))) contents.set(tilePath(tile), content);
-    const text = formatCheckpoint({ origin: ORIGIN, size: tree.size, root: tree.root() });
-    notes.set(tree.size, formatNote(text, [log.sign(text), witness.sign(text)]));
+    const signer = Number(event.position) > survived ? next : log;
+    for (const { tile, content } of tree.append(eventLeaf(signer.name, event))) contents.set(tilePath(tile), content);
+    const text = formatCheckpoint({ origin: signer.name, size: tree.size, root: tree.root() });
+    texts.set(tree.size, { signer, text });
   }
   for (const { tile, content } of tree.partialTiles()) contents.set(tilePath(tile), content);
   const contentOf = (tile: Tile) => contents.get(tilePath(tile)) ?? contents.get(tilePath({ ...tile, width: 256 })) ?? new Uint8Array(); // prettier-ignore
-  const checkpoint = notes.get(events.length) ?? '';
+  const noteAt = (size: number): string => {
+    const { signer = log, text = '' } = texts.get(size) ?? {};
+    return formatNote(text, [signer.sign(text), witness.sign(text)]);
+  };
+  const checkpoint = noteAt(events.length);
   const whole = (shown: readonly BundleEvent[] = events): string[] => {
     const lines = [formatHeader({ scope: 'log', checkpoint })];
     for (let index = 0; index * TILE_WIDTH < events.length; index++) {
@@ -73,12 +86,36 @@ const sealed = (events: readonly BundleEvent[]) => {
       return formatEvent(event, formatTlogProof({ index, hashes, checkpoint }));
     }),
   ];
-  return { whole, streams, noteAt: (size: number) => notes.get(size) ?? '' };
+  /** Without the hashes of the range itself, the tiles above it and those of the consistency proofs. */
+  const tileLines = (tiles: readonly Tile[]): string[] => tiles.map((tile) => formatTile(tile, contentOf(tile)));
+  const range = (first: number, last: number, shown: readonly BundleEvent[] = events): string[] => [
+    formatHeader({ scope: 'range', range: [first, last], checkpoint }),
+    ...tileLines(tilesForLeaves(first - 1, last, events.length).above),
+    ...tilesForLeaves(first - 1, last, events.length).leaves.flatMap((tile) => [
+      formatTile(tile, contentOf(tile)),
+      ...shown
+        .filter(({ position }) => Number(position) >= first && Number(position) <= last)
+        .filter(({ position }) => Math.floor((Number(position) - 1) / TILE_WIDTH) === tile.index)
+        .map((event) => formatEvent(event)),
+    ]),
+  ];
+  const only = (oldSize: number): string[] => [
+    formatHeader({ scope: 'checkpoint', checkpoint }),
+    ...tileLines(tilesForConsistency(oldSize, events.length)),
+  ];
+  return { whole, streams, range, only, noteAt };
 };
 const truth = sealed(history);
 
+const sourceOf = ([header, ...rest]: readonly string[]): BundleSource => ({
+  header: () => Promise.resolve(header),
+  lines: async function* () {
+    yield* rest;
+  },
+});
 const verify = (lines: readonly string[], options: Partial<VerifyOptions> = {}) =>
-  verifyBundle((async function* () { yield* lines; })(), { ...keys, ...options }); // prettier-ignore
+  verifyBundle(sourceOf(lines), { ...keys, ...options });
+const kept = (...notes: readonly string[]) => notes.map((note) => ({ note }));
 const replaced = (position: number, change: Partial<BundleEvent>) =>
   history.map((event) => (event.position === String(position) ? { ...event, ...change } : event));
 
@@ -86,9 +123,11 @@ describe('a bundle of the whole log', () => {
   it('that was not touched is all well, also beside earlier checkpoints and a witness', async () => {
     const verdict = await verify(truth.whole(), {
       witnessKeys: [parseVerifier(witness.verifierKey)],
-      earlier: [truth.noteAt(1), truth.noteAt(256), truth.noteAt(257), truth.noteAt(SIZE)],
+      earlier: kept(truth.noteAt(1), truth.noteAt(256), truth.noteAt(257), truth.noteAt(SIZE)),
     });
-    expect(verdict).toMatchObject({ problems: [], scope: 'log', events: SIZE, signedBy: [ORIGIN, 'witness.example'] });
+    expect(verdict).toMatchObject({ problems: [], header: { scope: 'log' }, events: SIZE });
+    expect(verdict.signedBy.map(({ name }) => name)).toEqual([ORIGIN, 'witness.example']);
+    expect(verdict.consistent.map((one) => one.checkpoint.size)).toEqual([1, 256, 257, SIZE]);
   });
 
   it.each<[string, Partial<BundleEvent>]>([
@@ -125,13 +164,13 @@ describe('a bundle of the whole log', () => {
 
   it('names the earlier checkpoint when the log was signed anew after a change, or its end was cut off', async () => {
     const forged = sealed(replaced(17, { actor: 'eve' }));
-    const earlier = [truth.noteAt(16), truth.noteAt(17), truth.noteAt(600)];
+    const earlier = kept(truth.noteAt(16), truth.noteAt(17), truth.noteAt(600));
     expect((await verify(forged.whole(), { earlier })).problems.map(({ where }) => where)).toEqual([
       'earlier checkpoint of 17',
       'earlier checkpoint of 600',
     ]);
     const cut = sealed(history.slice(0, 590));
-    expect((await verify(cut.whole(), { earlier: [truth.noteAt(600)] })).problems).toEqual([
+    expect((await verify(cut.whole(), { earlier: kept(truth.noteAt(600)) })).problems).toEqual([
       { where: 'earlier checkpoint of 600', what: 'positions 591 to 600 were signed earlier and are gone' },
     ]);
   });
@@ -146,7 +185,11 @@ describe('a bundle of streams', () => {
   const stream = history.filter(({ streamId }) => streamId.endsWith('/1'));
 
   it('shows that each event is in the log', async () => {
-    expect(await verify(truth.streams(stream))).toMatchObject({ problems: [], scope: 'streams', events: 200 });
+    expect(await verify(truth.streams(stream))).toMatchObject({
+      problems: [],
+      header: { scope: 'streams' },
+      events: 200,
+    });
   });
 
   it('names the event that was changed and the version that is missing', async () => {
@@ -158,6 +201,142 @@ describe('a bundle of streams', () => {
     ]);
     const moved = truth.streams(stream).map((line) => line.replaceAll('index 6\\n', 'index 7\\n'));
     expect((await verify(moved)).problems).toMatchObject([{ where: 'position 7' }]);
+  });
+});
+
+// 600 events: two full tiles and a partial one; 768: the last tile is full, so that all of them hang below one above.
+describe.each([600, 768])('a bundle of a range, of %i events', (size) => {
+  const longer = sealed(Array.from({ length: size }, (_, index) => eventAt(index + 1)));
+
+  it.each([
+    [1, 1],
+    [1, size],
+    [200, 300],
+    [257, 512],
+    [256, 257],
+    [size, size],
+  ])('shows that %i to %i are complete', async (first, last) => {
+    const verdict = await verify(longer.range(first, last));
+    expect(verdict).toMatchObject({ problems: [], events: last - first + 1 });
+  });
+
+  it('names what is missing at its ends, what was changed, and hashes that are not of the tree', async () => {
+    const without = (position: string) => history.filter((event) => event.position !== position);
+    for (const gone of ['200', '256', '300']) {
+      const { problems } = await verify(longer.range(200, 300, without(gone)));
+      expect(problems[0]).toEqual({ where: `position ${gone}`, what: 'missing' });
+    }
+    const changed = await verify(longer.range(200, 300, replaced(210, { actor: 'eve' })));
+    expect(changed.problems).toMatchObject([{ where: 'position 210' }]);
+    const forged = sealed(Array.from({ length: size }, (_, index) => ({ ...eventAt(index + 1), ...(index === 209 && { actor: 'eve' }) }))); // prettier-ignore
+    const mixed = [longer.range(1, 1)[0]?.replace('[1,1]', '[200,300]') ?? '', ...forged.range(200, 300).slice(1)];
+    expect((await verify(mixed)).problems).toMatchObject([{ where: 'checkpoint', what: expect.stringContaining('not those that were signed') }]); // prettier-ignore
+    // Only the tile of the range is another one: what is above it is the truth.
+    const [, ...rest] = longer.range(200, 250, replaced(210, { actor: 'eve' }));
+    const lie = forged.range(200, 250).find((line) => line.startsWith('{"tile":"tile/0/000"')) ?? '';
+    const inside = [longer.range(200, 250)[0] ?? '', ...rest.map((line) => (line.startsWith('{"tile":"tile/0/000"') ? lie : line))]; // prettier-ignore
+    expect((await verify(inside)).problems).toMatchObject([{ where: 'checkpoint', what: 'tile/0/000 is not a tile of the tree that was signed' }]); // prettier-ignore
+  });
+});
+
+describe('an earlier checkpoint beside a part of the log', () => {
+  it('is shown by the tiles of the bundle, and never passes without them', async () => {
+    const earlier = kept(truth.noteAt(300));
+    const shown = await verify(truth.only(300), { earlier });
+    expect(shown).toMatchObject({ problems: [], events: 0 });
+    expect(shown.consistent).toHaveLength(1);
+    const stream = truth.streams(history.filter(({ streamId }) => streamId.endsWith('/1')));
+    expect((await verify(stream, { earlier })).problems).toMatchObject([
+      { where: 'earlier checkpoint of 300', what: expect.stringContaining('is not shown: the bundle lacks tile/') },
+    ]);
+    const forged = sealed(replaced(17, { actor: 'eve' }));
+    expect((await verify(forged.only(300), { earlier })).problems).toEqual([
+      { where: 'earlier checkpoint of 300', what: 'the log does not begin with the tree that was signed then' },
+    ]);
+  });
+});
+
+describe('two trees of one size under one key', () => {
+  it('are named with both roots', async () => {
+    const forged = sealed(replaced(17, { actor: 'eve' }));
+    const two = await verify(truth.whole(), { earlier: kept(truth.noteAt(300), forged.noteAt(300)) });
+    expect(two.problems.map(({ what }) => what)).toContainEqual(expect.stringContaining('two histories under one key'));
+    const one = await verify(truth.whole(), { earlier: [{ name: 'kept.txt', note: forged.noteAt(SIZE) }] });
+    expect(one.problems).toMatchObject([
+      { where: 'earlier checkpoint of 600 (kept.txt)', what: expect.stringContaining("in the bundle's checkpoint") },
+    ]);
+  });
+});
+
+describe('keys that were changed', () => {
+  const next = logSigner(ORIGIN, generateKeyPairSync('ed25519').privateKey);
+  const keysAt = (until: number) =>
+    parseLogKeys(
+      `${formatLogKey(log.verifierKey, { from: 0, until })}\n${formatLogKey(next.verifierKey, { from: until + 1, until: Infinity })}\n`,
+    );
+
+  it('each count for their sizes, so that an old bundle verifies and a stolen old key signs nothing new', async () => {
+    expect((await verify(truth.whole(), { logKeys: keysAt(SIZE) })).problems).toEqual([]);
+    expect((await verify(truth.whole(), { logKeys: keysAt(SIZE - 1) })).problems).toMatchObject([
+      { where: 'checkpoint', what: expect.stringMatching(/signed by key [0-9a-f]{8} of .* alone, which counts for the sizes 0 to 599/) }, // prettier-ignore
+    ]);
+    const early = await verify(truth.whole(), { logKeys: keysAt(SIZE), earlier: kept(truth.noteAt(17)) });
+    expect(early.problems).toEqual([]);
+  });
+});
+
+describe('a bundle from before', () => {
+  it('names the fields of an event that were changed, if it holds the event that was sealed', async () => {
+    const { problems } = await verify(truth.whole(replaced(17, { actor: 'eve', data: '{"n":18}' })));
+    const [named] = await nameFields(problems, sourceOf(truth.whole()));
+    expect(named?.what).toMatch(/sealed: actor was "ada", is "eve"; data was "\{\\"n\\":17\}", is "\{\\"n\\":18\}"$/);
+    const [unnamed] = await nameFields(problems, sourceOf(truth.whole(replaced(17, { actor: 'bob' }))));
+    expect(unnamed).toEqual(problems[0]);
+  });
+});
+
+describe('a log that was restored', () => {
+  const AFTER = `${ORIGIN}/e2`;
+  const next = logSigner(AFTER, generateKeyPairSync('ed25519').privateKey);
+  const SURVIVED = 500;
+  const COMMON = 400;
+  const restored = sealed(history, SURVIVED, next);
+  const epochs = (link: string) => [
+    { origin: ORIGIN, firstPosition: 1 },
+    { origin: AFTER, firstPosition: SURVIVED + 1, link },
+  ];
+  const common = parseCheckpoint(truth.noteAt(COMMON).split('\n\n')[0] + '\n');
+  const linkText = formatEpochLink({ common, origin: AFTER, firstPosition: SURVIVED + 1 });
+  const link = formatNote(linkText, [log.sign(linkText), next.sign(linkText)]);
+  const bundle = (tie: string): string[] => {
+    const [header = '', ...rest] = restored.whole();
+    return [JSON.stringify({ ...(JSON.parse(header) as object), epochs: epochs(tie) }), ...rest];
+  };
+  const logKeys = parseLogKeys(`${log.verifierKey}\n${next.verifierKey}`);
+
+  it('verifies under its new origin, tied to the last common checkpoint', async () => {
+    const verdict = await verify(bundle(link), { logKeys, earlier: kept(truth.noteAt(300), truth.noteAt(450)) });
+    expect(verdict).toMatchObject({ problems: [], events: SIZE });
+    expect(verdict.consistent.map((one) => one.checkpoint.size)).toEqual([300, COMMON, 450]);
+  });
+
+  it('names the positions of a checkpoint that was lost', async () => {
+    const { problems } = await verify(bundle(link), { logKeys, earlier: kept(truth.noteAt(550)) });
+    expect(problems).toMatchObject([
+      { where: 'earlier checkpoint of 550', what: expect.stringContaining('positions 501 to 550 were signed as kontor.example/log/0 and are gone') }, // prettier-ignore
+    ]);
+  });
+
+  it('is refused without a link that both keys have signed', async () => {
+    const half = formatNote(linkText, [next.sign(linkText)]);
+    for (const tie of [half, formatNote(linkText, [log.sign(linkText)]), link.replace('\n400\n', '\n401\n')]) {
+      expect((await verify(bundle(tie), { logKeys })).problems).toMatchObject([{ where: 'checkpoint' }]);
+    }
+    const forged = sealed(replaced(17, { actor: 'eve' }), SURVIVED, next);
+    const [header = ''] = bundle(link);
+    const signedAnew = (JSON.parse(forged.whole()[0] ?? '') as { checkpoint: string }).checkpoint;
+    const lines = [JSON.stringify({ ...(JSON.parse(header) as object), checkpoint: signedAnew }), ...forged.whole().slice(1)]; // prettier-ignore
+    expect((await verify(lines, { logKeys })).problems).toMatchObject([{ where: `link of epoch ${AFTER}` }]);
   });
 });
 
@@ -176,11 +355,13 @@ describe('a bundle that is none', () => {
 
   it('is refused without a signature of a key that was given', async () => {
     const stranger = logSigner(ORIGIN, generateKeyPairSync('ed25519').privateKey);
-    const logKeys = [parseVerifier(stranger.verifierKey)];
-    expect((await verify(truth.whole(), { logKeys })).problems[0]?.what).toContain('no known key has signed');
+    const logKeys = parseLogKeys(stranger.verifierKey);
+    expect((await verify(truth.whole(), { logKeys })).problems[0]?.what).toContain(
+      'no known key of kontor.example/log/0 has signed',
+    );
     const onlyWitness = { logKeys, witnessKeys: [parseVerifier(witness.verifierKey)] };
     expect((await verify(truth.whole(), onlyWitness)).problems[0]?.what).toContain(
-      'no given key of that log has signed',
+      'no known key of kontor.example/log/0 has signed',
     );
     const other = witnessSigner('w2.example', generateKeyPairSync('ed25519').privateKey, 0);
     const witnessKeys = [parseVerifier(other.verifierKey)];

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { type Hash, leafHash } from './hash.js';
+import { type Hash, HASH_BYTES, sha256Hex } from './hash.js';
 
 /** One event as the log holds it: `data` and `meta` are the exact stored text. Positions and versions in decimal. */
 export interface LogEntry {
@@ -18,8 +18,6 @@ export interface LogEntry {
   readonly meta: string;
 }
 
-const sha256Hex = (text: string): string => hash('sha256', text, 'hex');
-
 /**
  * The 13 lines that an event's leaf covers, each ended by a newline. Anyone can make them with a shell script.
  *
@@ -28,22 +26,17 @@ const sha256Hex = (text: string): string => hash('sha256', text, 'hex');
  * @param origin the origin of the epoch in which the event was appended.
  */
 export const entryText = (origin: string, entry: LogEntry): string =>
-  [
-    'kontor/event/1',
-    origin,
-    entry.position,
-    entry.eventId,
-    entry.streamId,
-    entry.version,
-    `${entry.type}@${entry.schemaVersion}`,
-    entry.recordedAt,
-    entry.workspace,
-    entry.actor,
-    entry.commandId,
-    sha256Hex(entry.data),
-    sha256Hex(entry.meta),
-    '',
-  ].join('\n');
+  `kontor/event/1\n${origin}\n${entry.position}\n${entry.eventId}\n${entry.streamId}\n${entry.version}\n` +
+  `${entry.type}@${entry.schemaVersion}\n${entry.recordedAt}\n${entry.workspace}\n${entry.actor}\n` +
+  `${entry.commandId}\n${sha256Hex(entry.data)}\n${sha256Hex(entry.meta)}\n`;
+
+/** As text: U+0000 is the byte 0x00 that RFC 6962 puts before a leaf, and a string needs no copy before it is hashed. */
+const leafText = (origin: string, entry: LogEntry): string => `\0${entryText(origin, entry)}`;
 
 /** The leaf hash of an event: what the log stores beside it, and what its tree is made of. */
-export const eventLeaf = (origin: string, entry: LogEntry): Hash => leafHash(Buffer.from(entryText(origin, entry)));
+export const eventLeaf = (origin: string, entry: LogEntry): Hash => hash('sha256', leafText(origin, entry), 'buffer');
+
+/** Whether the hash at a place of a tile is that of an event. Twice as fast as comparing with {@link eventLeaf}. */
+export const isLeafOf = (origin: string, entry: LogEntry, tile: Buffer, place: number): boolean =>
+  hash('sha256', leafText(origin, entry), 'binary') ===
+  tile.toString('latin1', place * HASH_BYTES, (place + 1) * HASH_BYTES);

@@ -1,4 +1,5 @@
 export { type AddCheckpoint, formatAddCheckpoint, parseAddCheckpoint } from './add-checkpoint.js';
+export { authenticTiles, type LeafTiles, tilesForLeaves } from './authentic-tiles.js';
 export {
   type BundleEvent,
   type BundleHeader,
@@ -10,7 +11,8 @@ export {
   parseHeader,
 } from './bundle.js';
 export { type Checkpoint, formatCheckpoint, parseCheckpoint } from './checkpoint.js';
-export { entryText, eventLeaf, type LogEntry } from './entry.js';
+export { type Epoch, epochAt, type EpochLink, formatEpochLink, parseEpochLink } from './epoch.js';
+export { entryText, eventLeaf, isLeafOf, type LogEntry } from './entry.js';
 export {
   EMPTY_ROOT,
   equalHashes,
@@ -22,6 +24,14 @@ export {
   sha256Hex,
   toBase64,
 } from './hash.js';
+export {
+  formatLogKey,
+  hasSigned,
+  type LogKey,
+  openCheckpoint,
+  parseLogKeys,
+  type SignedCheckpoint,
+} from './log-key.js';
 export {
   cosignedAtS,
   formatNote,
@@ -48,7 +58,17 @@ export {
   verifyConsistency,
   verifyInclusion,
 } from './proof.js';
-export { type ContentOf, hashesOf, type Tile, tilePath, TILE_WIDTH, tilesOf } from './tile.js';
+export {
+  type ContentOf,
+  hashesOf,
+  parseTilePath,
+  type Tile,
+  tilePath,
+  TILE_WIDTH,
+  tileRoot,
+  tilesOf,
+  tileWidth,
+} from './tile.js';
 export { partialTilesOf, type TileContent, TileTree } from './tile-tree.js';
 export { formatTlogProof, parseTlogProof, type TlogProof } from './tlog-proof.js';
 export { rootOf } from './tree.js';

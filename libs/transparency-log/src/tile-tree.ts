@@ -47,11 +47,22 @@ export class TileTree {
 
   /** Adds a leaf hash. @returns the tiles that became full by it, lowest level first. */
   append(leaf: Hash): readonly TileContent[] {
-    const full: TileContent[] = [];
     this.#size++;
-    let hash = leaf;
-    for (let level = 0; ; level++) {
-      const open = (this.#open[level] ??= []);
+    return this.#push(0, leaf);
+  }
+
+  /** Adds 256 leaves by the root of their tile. @throws Error if the tree ends inside a tile */
+  appendTile(root: Hash): void {
+    if (this.#size % TILE_WIDTH > 0) throw new Error(`a tree of ${this.#size} leaves ends inside a tile`);
+    this.#size += TILE_WIDTH;
+    this.#push(1, root);
+  }
+
+  #push(from: number, added: Hash): readonly TileContent[] {
+    const full: TileContent[] = [];
+    let hash = added;
+    for (let level = from; ; level++) {
+      const open = this.#openAt(level);
       open.push(hash);
       if (open.length < TILE_WIDTH) return full;
       const node = { level: level * 8, index: Math.floor(this.#size / TILE_WIDTH ** level) - 1 };
@@ -61,15 +72,22 @@ export class TileTree {
     }
   }
 
+  #openAt(level: number): Hash[] {
+    for (let below = this.#open.length; below <= level; below++) this.#open[below] = [];
+    return this.#open[level] ?? [];
+  }
+
   /** The partial tiles of this size. */
   partialTiles(): readonly TileContent[] {
     return partialTilesOf(this.#size).map((tile) => ({ tile, content: joined(this.#open[tile.level] ?? []) }));
   }
 
-  root(): Hash {
+  /** @param more leaves to think of as appended, of a tree that ends between two tiles */
+  root(more: readonly Hash[] = []): Hash {
+    const open = more.length > 0 ? [more, ...this.#open.slice(1)] : this.#open;
     // The top level holds the leftmost leaves, so its subtrees come first.
-    const roots = this.#open
-      .map((open) => perfectSubtrees({ from: 0, to: open.length }).map((node) => subtreeRoot(open, node)))
+    const roots = open
+      .map((hashes) => perfectSubtrees({ from: 0, to: hashes.length }).map((node) => subtreeRoot(hashes, node)))
       .toReversed()
       .flat();
     return joinSubtrees(roots);

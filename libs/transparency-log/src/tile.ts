@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { HASH_BYTES, type Hash } from './hash.js';
 import { joinSubtrees, type LeafRange, perfectSubtrees, rootOf, type TreeNode } from './tree.js';
 
@@ -29,12 +30,32 @@ export const tilePath = ({ level, index, width }: Tile): string => {
   return `tile/${level}/${name}${width < TILE_WIDTH ? `.p/${width}` : ''}`;
 };
 
+/** How many hashes a tile has in a tree of `size` leaves; 0 or less if it has none. */
+export const tileWidth = (level: number, index: number, size: number): number =>
+  Math.min(TILE_WIDTH, Math.floor(size / TILE_WIDTH ** level) - index * TILE_WIDTH);
+
+/**
+ * Reads the path of a tile, as {@link tilePath} writes it and nothing else.
+ *
+ * @returns undefined if it is none
+ */
+export const parseTilePath = (path: string): Tile | undefined => {
+  const match = /^tile\/(\d|[1-5]\d|6[0-3])\/((?:x\d{3}\/)*\d{3})(?:\.p\/([1-9]\d{0,2}))?$/.exec(path);
+  if (!match) return undefined;
+  const [, level, groups = '', width] = match;
+  const tile = {
+    level: Number(level),
+    index: Number(groups.replaceAll(/[x/]/g, '')),
+    width: width === undefined ? TILE_WIDTH : Number(width),
+  };
+  return Number.isSafeInteger(tile.index) && tilePath(tile) === path ? tile : undefined;
+};
+
 /** The tile that holds a node of a tree of `size` leaves, as wide as it is in that tree. */
 export const tileOf = ({ level, index }: TreeNode, size: number): Tile => {
   const tileLevel = Math.floor(level / TILE_HEIGHT);
   const place = Math.floor((index * 2 ** (level % TILE_HEIGHT)) / TILE_WIDTH);
-  const hashes = Math.floor(size / TILE_WIDTH ** tileLevel);
-  return { level: tileLevel, index: place, width: Math.min(TILE_WIDTH, hashes - place * TILE_WIDTH) };
+  return { level: tileLevel, index: place, width: tileWidth(tileLevel, place, size) };
 };
 
 /** All tiles of a tree: the fewest from which every node can be computed. */
@@ -54,6 +75,22 @@ export const hashesOf = (content: Uint8Array): readonly Hash[] => {
   return Array.from({ length: content.length / HASH_BYTES }, (_, place) =>
     content.subarray(place * HASH_BYTES, (place + 1) * HASH_BYTES),
   );
+};
+
+/** Reused: making a buffer costs as much as hashing it. */
+const pair = Buffer.alloc(1 + 2 * HASH_BYTES, 1);
+
+/** The root of a full tile, twice as fast as {@link rootOf}. @throws Error if it is not full */
+export const tileRoot = (content: Uint8Array): Hash => {
+  if (content.length !== TILE_WIDTH * HASH_BYTES) throw new Error(`a tile of ${content.length} bytes is not full`);
+  const nodes = Buffer.from(content);
+  for (let width = TILE_WIDTH / 2; width >= 1; width /= 2) {
+    for (let place = 0; place < width; place++) {
+      nodes.copy(pair, 1, place * 2 * HASH_BYTES, (place + 1) * 2 * HASH_BYTES);
+      nodes.write(hash('sha256', pair, 'binary'), place * HASH_BYTES, 'latin1');
+    }
+  }
+  return nodes.subarray(0, HASH_BYTES);
 };
 
 /** The content of a tile; a wider one at the same place does as well, since it begins with the same hashes. */

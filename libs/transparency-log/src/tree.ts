@@ -48,12 +48,12 @@ export const joinSubtrees = (roots: readonly Hash[]): Hash =>
   roots.length === 0 ? EMPTY_ROOT : roots.reduceRight((right, left) => nodeHash(left, right));
 
 /** The root of a tree of these leaf hashes. */
-export const rootOf = (leaves: readonly Hash[]): Hash => {
-  if (leaves.length === 0) return EMPTY_ROOT;
-  const [only] = leaves;
-  if (leaves.length === 1 && only) return only;
-  const split = splitOf(leaves.length);
-  return nodeHash(rootOf(leaves.slice(0, split)), rootOf(leaves.slice(split)));
+export const rootOf = (leaves: readonly Hash[]): Hash => rootOfRange(leaves, 0, leaves.length);
+
+const rootOfRange = (leaves: readonly Hash[], from: number, to: number): Hash => {
+  if (to - from < 2) return leaves[from] ?? EMPTY_ROOT;
+  const middle = from + splitOf(to - from);
+  return nodeHash(rootOfRange(leaves, from, middle), rootOfRange(leaves, middle, to));
 };
 
 /**
