@@ -9,7 +9,7 @@ import {
   tilesForInclusion,
 } from '@kontor/transparency-log';
 import type pg from 'pg';
-import { readRawPage } from '../read-all.js';
+import { copyRawEvents } from '../read-copy.js';
 import { readRawStream } from '../read-stream.js';
 import type { RawEvent } from '../rows.js';
 import { readTiles, type Seal } from './seal-store.js';
@@ -35,8 +35,10 @@ export async function* exportLog(
       tiles.push({ level: 0, index, width: Math.min(TILE_WIDTH, size - index * TILE_WIDTH) });
     }
     const contentOf = await readTiles(pool, tiles);
-    const events = (await readRawPage(pool, { after: BigInt(from), limit: to - from })).values();
+    const page: RawEvent[] = [];
+    for await (const batch of copyRawEvents(pool, { after: BigInt(from), upTo: BigInt(to) })) page.push(...batch);
     // What the database lacks is missing in the bundle too: the verifier names it.
+    const events = page.values();
     let next = events.next();
     for (const tile of tiles) {
       yield formatTile(tile, contentOf(tile).subarray(0, tile.width * 32));
