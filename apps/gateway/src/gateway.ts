@@ -81,7 +81,7 @@ export const openGateway = async (config: GatewayConfig): Promise<Gateway> => {
   const { connectionString, application_name } = pool.options;
   // The projector's batches may take longer than a reader is allowed to.
   const projectorPool = createPool({ connectionString, application_name: `${application_name}-projections`, max: 3 });
-  await ensureReadModels(projectorPool, SCHEMA, entities);
+  await ensureReadModels({ pool: projectorPool, schema: SCHEMA, upcasters }, entities);
   const nats = await connectNats(config.natsUrl, 'kontor-gateway');
   const identity = await readLogIdentity(pool);
   const store = createEventStore(pool, { upcasters });

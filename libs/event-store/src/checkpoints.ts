@@ -1,4 +1,4 @@
-import type { Position } from '@kontor/event-sourcing';
+import { BEGINNING, type Position } from '@kontor/event-sourcing';
 import pg from 'pg';
 import { CheckpointLost } from './errors.js';
 
@@ -68,15 +68,34 @@ export const claimCheckpoint = async (
  * @throws CheckpointLost if somebody claimed it after us: roll back and stop.
  */
 export const lockCheckpoint = async (client: pg.ClientBase, claim: CheckpointClaim): Promise<Position> => {
-  const { rows } = await client.query<{ pos: string; fence: string; owner: string | null }>(
-    `SELECT pos, fence, owner FROM ${table(claim.schema)} WHERE name = $1 AND version = $2 FOR UPDATE`,
-    [claim.name, claim.version],
+  const [position = BEGINNING] = await lockCheckpoints(client, claim.schema, [claim]);
+  return position;
+};
+
+/** The same for several checkpoints of a schema at once. @returns their positions, in the order of the claims */
+export const lockCheckpoints = async (
+  client: pg.ClientBase,
+  schema: string,
+  claims: readonly CheckpointClaim[],
+): Promise<readonly Position[]> => {
+  const { rows } = await client.query<{
+    name: string;
+    version: number;
+    pos: string;
+    fence: string;
+    owner: string | null;
+  }>(
+    `SELECT name, version, pos, fence, owner FROM ${table(schema)} JOIN unnest($1::text[], $2::int[]) AS u(name, version)
+     USING (name, version) ORDER BY name, version FOR UPDATE OF consumer`,
+    idsOf(claims),
   );
-  const [row] = rows;
-  if (row === undefined || BigInt(row.fence) !== claim.fence) {
-    throw new CheckpointLost(`${claim.schema}.${claim.name}`, row?.owner ?? undefined);
-  }
-  return BigInt(row.pos);
+  return claims.map(({ name, version, fence }) => {
+    const row = rows.find((found) => found.name === name && found.version === version);
+    if (row === undefined || BigInt(row.fence) !== fence) {
+      throw new CheckpointLost(`${schema}.${name}`, row?.owner ?? undefined);
+    }
+    return BigInt(row.pos);
+  });
 };
 
 /** Inside the transaction of the effect, after it: moves the checkpoint and extends the lease. */
@@ -84,13 +103,27 @@ export const advanceCheckpoint = async (
   client: pg.ClientBase,
   claim: CheckpointClaim,
   position: Position,
+): Promise<void> => advanceCheckpoints(client, claim.schema, [claim], position);
+
+/** The same for several checkpoints of a schema at once; one that is further stays there. */
+export const advanceCheckpoints = async (
+  client: pg.ClientBase,
+  schema: string,
+  claims: readonly CheckpointClaim[],
+  position: Position,
 ): Promise<void> => {
   await client.query(
-    `UPDATE ${table(claim.schema)} SET pos = $3, lease_until = clock_timestamp() + $4 * interval '1 ms'
-     WHERE name = $1 AND version = $2`,
-    [claim.name, claim.version, position, claim.leaseMs],
+    `UPDATE ${table(schema)} c SET pos = greatest(c.pos, $3), lease_until = clock_timestamp() + u.lease_ms * interval '1 ms'
+     FROM unnest($1::text[], $2::int[], $4::int[]) AS u(name, version, lease_ms)
+     WHERE c.name = u.name AND c.version = u.version`,
+    [...idsOf(claims), position, claims.map(({ leaseMs }) => leaseMs)],
   );
 };
+
+const idsOf = (consumers: readonly ConsumerId[]): [string[], number[]] => [
+  consumers.map(({ name }) => name),
+  consumers.map(({ version }) => version),
+];
 
 /** A sign of life while there is nothing to apply. @throws CheckpointLost if somebody claimed it after us. */
 export const renewCheckpoint = async (pool: pg.Pool, claim: CheckpointClaim): Promise<void> => {
@@ -112,7 +145,7 @@ export const readCheckpoints = async (
     `SELECT coalesce(c.pos, 0) AS pos
      FROM unnest($1::text[], $2::int[]) WITH ORDINALITY AS u(name, version, ord) LEFT JOIN ${table(schema)} c USING (name, version)
      ORDER BY u.ord`,
-    [consumers.map(({ name }) => name), consumers.map(({ version }) => version)],
+    idsOf(consumers),
   );
   return rows.map(({ pos }) => BigInt(pos));
 };

@@ -27,15 +27,25 @@ export {
   StoreUnavailable,
   TimeInFuture,
 } from './errors.js';
+export type { Parity } from './compare-builds.js';
 export { createEventStore, createPool, type EventStoreOptions, type PostgresEventStore } from './event-store.js';
 export { tailLog, type TailOptions } from './log-tail.js';
 export { migrate } from './migrate.js';
 export { positionAtTime } from './position-at-time.js';
 export { LOGIN_ROLES, type PreparedDatabase, prepareDatabase, type PrepareOptions } from './prepare-database.js';
 export { appliedChannel, runProjections, type RunProjectionsOptions } from './projection-runner.js';
+export { copyEvents, copyRawEvents, type CopyRange } from './read-copy.js';
 export { readHead, readRawPage } from './read-all.js';
-export { type AnyProjection, type ColumnType, ensureReadModels, OPEN_END, type ReadModel } from './read-model.js';
+export { type AnyProjection, type ColumnType, OPEN_END, type ReadModel } from './read-model.js';
+export {
+  ensureReadModels,
+  type Rebuilt,
+  rebuildReadModel,
+  type RebuildOptions,
+  type RebuildProgress,
+} from './rebuild-read-model.js';
 export { type RelayOptions, type RelayTarget, runRelay } from './relay.js';
+export type { RowsDigest } from './row-versions.js';
 export type { RawEvent } from './rows.js';
 export {
   type CosignerOptions,

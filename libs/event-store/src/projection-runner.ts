@@ -1,18 +1,18 @@
 import { hostname } from 'node:os';
-import type { Position, RecordedEvent } from '@kontor/event-sourcing';
+import { BEGINNING, type Position, type RecordedEvent } from '@kontor/event-sourcing';
 import type pg from 'pg';
 import {
-  advanceCheckpoint,
+  advanceCheckpoints,
   type CheckpointClaim,
   claimCheckpoint,
   LEASE_MS,
-  lockCheckpoint,
+  lockCheckpoints,
   renewCheckpoint,
 } from './checkpoints.js';
 import { GapInBatch, isTransient } from './errors.js';
 import { pause } from './pause.js';
 import { applyBatch } from './projection-store.js';
-import type { ReadModel } from './read-model.js';
+import { type ReadModel, tablesOf } from './read-model.js';
 import { inTransaction } from './transaction.js';
 
 const FIRST_BACKOFF_MS = 100;
@@ -131,19 +131,14 @@ const applyToAll = async (
 ): Promise<Position> => {
   const last = batch.at(-1)?.position ?? 0n;
   return await inTransaction(pool, async (client) => {
-    const reached: Position[] = [];
+    const reached = await lockCheckpoints(client, schema, claims);
     for (const [index, readModel] of readModels.entries()) {
-      const claim = claims[index];
-      if (claim === undefined) throw new TypeError('a read model without a checkpoint');
-      const done = await lockCheckpoint(client, claim);
+      const done = reached[index] ?? BEGINNING;
       const fresh = batch.filter(({ position }) => position > done);
-      if (fresh.length > 0) {
-        await applyBatch(client, schema, readModel, fresh);
-        await advanceCheckpoint(client, claim, last);
-      }
-      reached.push(last > done ? last : done);
+      await applyBatch(client, readModel, tablesOf(schema, readModel.projection), fresh);
     }
-    const position = least(reached);
+    await advanceCheckpoints(client, schema, claims, last);
+    const position = least(reached.map((done) => (last > done ? last : done)));
     await client.query('SELECT pg_notify($1, $2)', [appliedChannel(schema), position.toString()]);
     return position;
   });

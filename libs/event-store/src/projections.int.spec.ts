@@ -7,7 +7,8 @@ import { ConsistencyTimeout, GapInBatch, ProjectionFailed } from './errors.js';
 import { type LogFixture, openLog, requests } from './log.fixture.js';
 import { tailLog } from './log-tail.js';
 import { runProjections } from './projection-runner.js';
-import { ensureReadModels, type ReadModel } from './read-model.js';
+import type { ReadModel } from './read-model.js';
+import { ensureReadModels } from './rebuild-read-model.js';
 import { verifyReadModels } from './verify-read-models.js';
 import { createAppliedPosition } from './wait-until-processed.js';
 
@@ -62,7 +63,7 @@ describe('projections', () => {
   beforeAll(async () => {
     log = await openLog(await testDatabase());
     pool = log.pool('kontor_gateway');
-    await ensureReadModels(pool, SCHEMA, [readModel]);
+    await ensureReadModels({ pool, schema: SCHEMA, upcasters: {} }, [readModel]);
     const store = log.store();
     const chance = prng(SEED);
     for (let index = 0; index < 60; index += 1) {
@@ -147,7 +148,7 @@ describe('projections', () => {
 
     // A second read model at position 0 makes the runner begin at 0: the first one drops what it has applied.
     const second: ReadModel = { ...readModel, projection: { ...counters, name: 'counters_too' } };
-    await ensureReadModels(pool, SCHEMA, [readModel, second]);
+    await ensureReadModels({ pool, schema: SCHEMA, upcasters: {} }, [readModel, second]);
     await runProjections({
       pool,
       schema: SCHEMA,

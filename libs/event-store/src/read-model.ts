@@ -1,7 +1,5 @@
 import type { Projection } from '@kontor/event-sourcing';
 import pg from 'pg';
-import { ensureCheckpoints } from './checkpoints.js';
-import { inTransaction } from './transaction.js';
 
 /** Types of columns that queries filter and sort by. JSON converts to each of them without loss. */
 export type ColumnType = 'text' | 'bigint' | 'integer' | 'boolean' | 'double precision' | 'timestamptz' | 'text[]';
@@ -23,20 +21,37 @@ export type AnyProjection = Projection<any, any>;
 export const OPEN_END = 9_223_372_036_854_775_807n;
 
 const RESERVED = ['key', 'workspace', 'body', 'valid_from', 'valid_to'];
-const NAME = /^[a-z][a-z0-9_]{0,50}$/;
+// PostgreSQL cuts names at 63 bytes, and the longest is `<name>_v<n>_next_past_pkey`.
+const NAME = /^[a-z][a-z0-9_]{0,40}$/;
 
-/** Quoted names of a read model's relations. */
+/** Where the versions of a read model's rows lie. */
 export interface ReadModelTables {
+  /** Name of the table of open versions, without its schema. */
+  readonly label: string;
+  /** Quoted names of both tables. */
   readonly open: string;
   readonly past: string;
-  readonly view: string;
 }
 
-export const tablesOf = (schema: string, { projection }: ReadModel): ReadModelTables => {
-  const qualified = (name: string) => `${pg.escapeIdentifier(schema)}.${pg.escapeIdentifier(name)}`;
-  const table = `${projection.name}_v${projection.version}`;
-  return { open: qualified(table), past: qualified(`${table}_past`), view: qualified(projection.name) };
-};
+const tables = (schema: string, label: string): ReadModelTables => ({
+  label,
+  open: qualified(schema, label),
+  past: qualified(schema, `${label}_past`),
+});
+
+const qualified = (schema: string, name: string): string =>
+  `${pg.escapeIdentifier(schema)}.${pg.escapeIdentifier(name)}`;
+
+/** The tables of one version of a projection. */
+export const tablesOf = (schema: string, { name, version }: AnyProjection): ReadModelTables =>
+  tables(schema, `${name}_v${version}`);
+
+/** The tables of the same version while it is built again beside the ones that serve. */
+export const nextTablesOf = (schema: string, { name, version }: AnyProjection): ReadModelTables =>
+  tables(schema, `${name}_v${version}_next`);
+
+/** The quoted name of the view that readers use. */
+export const viewOf = (schema: string, { name }: AnyProjection): string => qualified(schema, name);
 
 /** The quoted declared columns. */
 export const columnsOf = ({ columns }: ReadModel): readonly string[] => Object.keys(columns).map(pg.escapeIdentifier);
@@ -62,51 +77,62 @@ const refuseWrongDeclaration = ({ projection, columns, indexes }: ReadModel): vo
   }
 };
 
-/**
- * Creates tables, indexes and views of read models, and the table of checkpoints. Idempotent, and safe when several run.
- *
- * @param pool a role that owns the schema.
- * @throws Error if a read model's declaration is wrong.
- */
-export const ensureReadModels = async (
-  pool: pg.Pool,
-  schema: string,
-  readModels: readonly ReadModel[],
-): Promise<void> => {
-  await inTransaction(pool, async (client) => {
-    await client.query(`SELECT pg_advisory_xact_lock(hashtext('kontor.read-models'))`);
-    await ensureCheckpoints(client, schema);
-    for (const readModel of readModels) await client.query(definition(schema, readModel));
-  });
-};
-
-const definition = (schema: string, readModel: ReadModel): string => {
+/** SQL that makes both tables without indexes, for rows to come in bulk. @throws Error if the declaration is wrong */
+export const createTablesSql = (readModel: ReadModel, { open, past }: ReadModelTables): string => {
   refuseWrongDeclaration(readModel);
-  const { open, past, view } = tablesOf(schema, readModel);
   const declared = Object.entries(readModel.columns).map(([name, type]) => {
     // Byte order, so that a page's last key means the same to SQL and to the program.
     const collation = type === 'text' ? ' COLLATE "C"' : '';
     return `${pg.escapeIdentifier(name)} ${type}${collation},`;
   });
-  const names = ['key', 'workspace', ...columnsOf(readModel), 'body', 'valid_from', 'valid_to'].join(', ');
-  const label = `${readModel.projection.name}_v${readModel.projection.version}`;
-  const indexes = readModel.indexes.map(
-    (columns, index) =>
-      `CREATE INDEX IF NOT EXISTS ${label}_i${index + 1} ON ${open} (${columns.map(pg.escapeIdentifier).join(', ')});`,
-  );
   return `
-    CREATE TABLE IF NOT EXISTS ${open} (
-      key text COLLATE "C" PRIMARY KEY, workspace text COLLATE "C" NOT NULL, ${declared.join(' ')} body json NOT NULL,
+    CREATE TABLE ${open} (
+      key text COLLATE "C" NOT NULL, workspace text COLLATE "C" NOT NULL, ${declared.join(' ')} body json NOT NULL,
       valid_from bigint NOT NULL, valid_to bigint NOT NULL DEFAULT ${OPEN_END} CHECK (valid_to = ${OPEN_END})
     ) WITH (fillfactor = 70);
-    ${indexes.join('\n')}
-    CREATE TABLE IF NOT EXISTS ${past} (
+    CREATE TABLE ${past} (
       key text COLLATE "C" NOT NULL, workspace text COLLATE "C" NOT NULL, ${declared.join(' ')} body json NOT NULL,
       valid_from bigint NOT NULL, valid_to bigint NOT NULL,
-      PRIMARY KEY (key, valid_to), CHECK (valid_from < valid_to AND valid_to < ${OPEN_END})
-    );
-    CREATE INDEX IF NOT EXISTS ${label}_past_i1 ON ${past} (workspace, valid_to);
-    DROP VIEW IF EXISTS ${view};
-    CREATE VIEW ${view} WITH (security_invoker = true) AS
+      CHECK (valid_from < valid_to AND valid_to < ${OPEN_END})
+    );`;
+};
+
+/** SQL that makes the keys of both tables, after the rows. */
+export const createKeysSql = ({ open, past }: ReadModelTables): string => `
+  ALTER TABLE ${open} ADD PRIMARY KEY (key);
+  ALTER TABLE ${past} ADD PRIMARY KEY (key, valid_to);`;
+
+/** SQL that makes the indexes that are missing. */
+export const createIndexesSql = ({ indexes }: ReadModel, { label, open, past }: ReadModelTables): string => `
+  ${indexes
+    .map(
+      (columns, index) =>
+        `CREATE INDEX IF NOT EXISTS ${label}_i${index + 1} ON ${open} (${columns.map(pg.escapeIdentifier).join(', ')});`,
+    )
+    .join('\n')}
+  CREATE INDEX IF NOT EXISTS ${label}_past_i1 ON ${past} (workspace, valid_to);`;
+
+/** SQL that points the view at tables. A view of the same columns is replaced, so that what others made of it stays. */
+export const replaceViewSql = (
+  schema: string,
+  readModel: ReadModel,
+  { open, past }: ReadModelTables,
+  sameShape: boolean,
+): string => {
+  const view = viewOf(schema, readModel.projection);
+  const names = allColumnsOf(readModel).join(', ');
+  return `
+    ${sameShape ? '' : `DROP VIEW IF EXISTS ${view};`}
+    CREATE OR REPLACE VIEW ${view} WITH (security_invoker = true) AS
       SELECT ${names} FROM ${open} UNION ALL SELECT ${names} FROM ${past};`;
 };
+
+/** The quoted columns of both tables, in the order of the view. */
+export const allColumnsOf = (readModel: ReadModel): readonly string[] => [
+  'key',
+  'workspace',
+  ...columnsOf(readModel),
+  'body',
+  'valid_from',
+  'valid_to',
+];

@@ -1,36 +1,29 @@
-import { createHash } from 'node:crypto';
 import { BEGINNING, type Position, type Upcasters } from '@kontor/event-sourcing';
 import type pg from 'pg';
 import { readCheckpoints } from './checkpoints.js';
-import { foldEvent, handles, type OpenRow, type PastRow } from './fold-rows.js';
-import { readAll } from './read-all.js';
-import { columnsFromBody, columnsOf, OPEN_END, type ReadModel, tablesOf } from './read-model.js';
+import { foldEvent, type OpenRow, type PastRow } from './fold-rows.js';
+import { copyEvents } from './read-copy.js';
+import { OPEN_END, type ReadModel, tablesOf } from './read-model.js';
+import {
+  compareText,
+  contentOf,
+  type RowDifference,
+  type RowsDigest,
+  RowsHash,
+  type RowVersion,
+  rowVersionsSql,
+} from './row-versions.js';
 import { inTransaction } from './transaction.js';
-
-/** One version of a row: where it was true, and its canonical content. */
-interface Interval {
-  readonly key: string;
-  readonly validFrom: Position;
-  readonly validTo: Position;
-  /** Workspace and canonical body; differs also if a declared column does not equal its property. */
-  readonly content: string;
-}
 
 export interface ReadModelVerdict {
   readonly name: string;
   readonly version: number;
   /** Both sides are compared at the position that the read model had reached. */
   readonly position: Position;
-  readonly expected: { readonly rows: number; readonly sha256: string };
-  readonly stored: { readonly rows: number; readonly sha256: string };
+  readonly expected: RowsDigest;
+  readonly stored: RowsDigest;
   readonly equal: boolean;
-  /** The first row version, in the order of keys and positions, that is on one side only or has another content. */
-  readonly firstDifference?: {
-    readonly key: string;
-    readonly validFrom: Position;
-    readonly validTo: Position;
-    readonly problem: 'missing' | 'unexpected' | 'different';
-  };
+  readonly firstDifference?: RowDifference;
 }
 
 export interface VerifyOptions {
@@ -46,7 +39,6 @@ export interface VerifyOptions {
 }
 
 const CURSOR_ROWS = 2_000;
-const PROGRESS_EVENTS = 10_000n;
 
 /**
  * Proves that read models equal the log: folds it from zero in memory and compares every open and past row.
@@ -70,8 +62,8 @@ const verifyOne = async (options: VerifyOptions, readModel: ReadModel): Promise<
     name,
     version,
     position,
-    expected: { rows: expected.length, sha256: digestOf(expected) },
-    stored: { rows: stored.length, sha256: digestOf(stored) },
+    expected: digestOf(expected),
+    stored: digestOf(stored),
     equal: difference === undefined,
     ...(difference && { firstDifference: difference }),
   };
@@ -81,9 +73,9 @@ const foldLog = async (
   { pool, upcasters, onProgress }: VerifyOptions,
   { projection }: ReadModel,
   upTo: Position,
-): Promise<readonly Interval[]> => {
+): Promise<readonly RowVersion[]> => {
   const open = new Map<string, OpenRow>();
-  const intervals: Interval[] = [];
+  const intervals: RowVersion[] = [];
   const keep = (row: OpenRow, validTo: Position) =>
     intervals.push({
       key: row.key,
@@ -91,11 +83,10 @@ const foldLog = async (
       validTo,
       content: contentOf(row.workspace, row.body, true),
     });
-  for await (const event of readAll(pool, BEGINNING, { upTo }, upcasters)) {
-    if (handles(projection, event)) foldEvent(projection, event, open, (row: PastRow) => keep(row, row.validTo));
-    if (event.position % PROGRESS_EVENTS === 0n || event.position === upTo) {
-      onProgress?.({ name: projection.name, position: event.position, upTo });
-    }
+  const range = { after: BEGINNING, upTo, types: projection.canHandle };
+  for await (const batch of copyEvents(pool, range, upcasters)) {
+    for (const event of batch) foldEvent(projection, event, open, (row: PastRow) => keep(row, row.validTo));
+    onProgress?.({ name: projection.name, position: batch.at(-1)?.position ?? upTo, upTo });
   }
   for (const row of open.values()) keep(row, OPEN_END);
   return intervals.sort(compareIntervals);
@@ -106,25 +97,16 @@ const readStored = async (
   pool: pg.Pool,
   schema: string,
   readModel: ReadModel,
-): Promise<{ readonly position: Position; readonly intervals: readonly Interval[] }> => {
+): Promise<{ readonly position: Position; readonly intervals: readonly RowVersion[] }> => {
   const { name, version } = readModel.projection;
-  const declared = columnsOf(readModel);
-  const columnsAgree =
-    declared.length === 0
-      ? 'true'
-      : `(${declared.map((column) => `v.${column} IS NOT DISTINCT FROM r.${column}`).join(' AND ')})`;
   return await inTransaction(
     pool,
     async (client) => {
       const [position = BEGINNING] = await readCheckpoints(client, schema, [{ name, version }]);
-      const { open, past } = tablesOf(schema, readModel);
       // The tables of this version, not the view: the view may already show another version.
-      const all = ['key', 'workspace', ...declared, 'body', 'valid_from', 'valid_to'].join(', ');
-      await client.query(`
-      DECLARE verified NO SCROLL CURSOR FOR
-      SELECT v.key, v.workspace, v.body::text AS body, v.valid_from, v.valid_to, ${columnsAgree} AS columns_agree
-      FROM (SELECT ${all} FROM ${open} UNION ALL SELECT ${all} FROM ${past}) v ${columnsFromBody(readModel, 'v')}`);
-      const intervals: Interval[] = [];
+      const versions = rowVersionsSql(readModel, tablesOf(schema, readModel.projection), position);
+      await client.query(`DECLARE verified NO SCROLL CURSOR FOR ${versions}`);
+      const intervals: RowVersion[] = [];
       for (;;) {
         const { rows } = await client.query<{
           key: string;
@@ -150,14 +132,13 @@ const readStored = async (
   );
 };
 
-const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 const comparePositions = (a: Position, b: Position): number => (a < b ? -1 : a > b ? 1 : 0);
-const compareIntervals = (a: Interval, b: Interval): number =>
+const compareIntervals = (a: RowVersion, b: RowVersion): number =>
   compareText(a.key, b.key) || comparePositions(a.validFrom, b.validFrom) || comparePositions(a.validTo, b.validTo);
 
 const firstDifference = (
-  expected: readonly Interval[],
-  stored: readonly Interval[],
+  expected: readonly RowVersion[],
+  stored: readonly RowVersion[],
 ): ReadModelVerdict['firstDifference'] => {
   for (let index = 0; index < Math.max(expected.length, stored.length); index += 1) {
     const want = expected[index];
@@ -172,25 +153,8 @@ const firstDifference = (
   return undefined;
 };
 
-const digestOf = (intervals: readonly Interval[]): string => {
-  const hash = createHash('sha256');
-  for (const { key, validFrom, validTo, content } of intervals) {
-    hash.update(`${JSON.stringify([key, validFrom.toString(), validTo.toString()])}${content}\n`);
-  }
-  return hash.digest('hex');
-};
-
-const contentOf = (workspace: string, body: string, columnsAgree: boolean): string =>
-  `${JSON.stringify(workspace)}${columnsAgree ? '' : ' columns differ'} ${canonical(JSON.parse(body))}`;
-
-/**
- * JSON with sorted member names, so that equal content has one text.
- *
- * @source RFC 8785, section 3.2.
- */
-const canonical = (value: unknown): string => {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
-  const members = Object.entries(value).sort(([a], [b]) => compareText(a, b));
-  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonical(member)}`).join(',')}}`;
+const digestOf = (versions: readonly RowVersion[]): RowsDigest => {
+  const hash = new RowsHash();
+  for (const version of versions) hash.add(version);
+  return hash.digest();
 };
