@@ -47,13 +47,14 @@ describe('the command line', () => {
     [['events', '--after', '1.5'], 'Allowed is a whole number from 0 to 9223372036854775807'],
     [['events', '--type', 'model registered'], 'ModelVersionRegistered, '],
     [['replay'], "required option '--verify' not specified"],
+    [['rebuild'], "missing required argument 'projection'"],
   ])('refuses %j', async (args, message) => {
     expect(await refusal(...args)).toContain(message);
   });
 
   it('tells what it can do', async () => {
     const help = await refusal('--help');
-    for (const command of ['up', 'down', 'status', 'token', 'events', 'replay'])
+    for (const command of ['up', 'down', 'status', 'token', 'events', 'replay', 'rebuild'])
       expect(help).toContain(`  ${command} `);
   });
 });

@@ -5,7 +5,7 @@ import { down } from './commands/down.js';
 import { events } from './commands/events.js';
 import { checkpoint, exportBundle, publicKey } from './commands/export.js';
 import { readerUrl, withLog } from './commands/log-database.js';
-import { replay } from './commands/replay.js';
+import { rebuild, replay } from './commands/replay.js';
 import { status } from './commands/status.js';
 import { up } from './commands/up.js';
 import { readConfig } from './config.js';
@@ -120,11 +120,21 @@ export const program = (output: OutputConfiguration = {}): { parse(argv: readonl
 
   kontor
     .command('replay')
-    .description('rebuild every read model from the log and compare; exit code 0 only if all are identical')
+    .description('fold the log into every read model again and compare; exit code 0 only if all are identical')
     .requiredOption('--verify', 'compare, and change nothing')
     .action(async () => {
       const config = readConfig();
       exitCode = await replay(config, await running(config.dataDir));
+    });
+
+  kontor
+    .command('rebuild')
+    .description('make one read model anew from the log while the old rows serve, compare, and swap')
+    .argument('<projection>', 'its name; a wrong one is answered with the list')
+    .addHelpText('after', '\nExit code 1: it failed, or the rows that it replaced were not what the log gives.')
+    .action(async (name: string) => {
+      const config = readConfig();
+      exitCode = await rebuild(name, config, await running(config.dataDir));
     });
 
   kontor

@@ -4,18 +4,13 @@ import { ConfigError } from '@kontor/service/process';
 import { replayConfig } from './config.js';
 import { SCHEMA } from './gateway.js';
 import { entities } from './graphql/entities.js';
+import { openProgress } from './progress.js';
 
-const BAR_CELLS = 24;
 const NAME_CELLS = 20;
 const HASH_DIGITS = 16;
 
 const print = (line: string): void => {
   process.stdout.write(`${line}\n`);
-};
-
-const bar = (share: number): string => {
-  const full = Math.round(share * BAR_CELLS);
-  return `${'#'.repeat(full)}${'.'.repeat(BAR_CELLS - full)} ${Math.round(share * 100)} %`;
 };
 
 const lineOf = ({ name, expected, stored, equal, firstDifference: first }: ReadModelVerdict): string => {
@@ -32,19 +27,16 @@ const replay = async (): Promise<number> => {
     return 2;
   }
   const pool = createPool({ connectionString: replayConfig().pgUrl, application_name: 'kontor-replay' });
+  const progress = openProgress();
   try {
     const verdicts = await verifyReadModels({
       pool,
       schema: SCHEMA,
       readModels: entities,
       upcasters,
-      onProgress: ({ name, position, upTo }) => {
-        if (!process.stderr.isTTY) return;
-        const share = upTo === 0n ? 1 : Number(position) / Number(upTo);
-        process.stderr.write(`\r${name.padEnd(NAME_CELLS)} ${bar(share)}   `);
-      },
+      onProgress: ({ name, position, upTo }) => progress.show(name.padEnd(NAME_CELLS), position, upTo),
     });
-    if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
+    progress.end();
     for (const verdict of verdicts) print(lineOf(verdict));
     const different = verdicts.filter(({ equal }) => !equal).length;
     const positions = new Set(verdicts.map(({ position }) => String(position)));

@@ -14,6 +14,7 @@ export const commandLineCases: readonly CommandLineCase[] = [
   wrong("unknown option '--fast'", 'up', '--fast'),
   wrong('too many arguments', 'down', 'now'),
   wrong('--verify', 'replay'),
+  wrong("missing required argument 'projection'", 'rebuild'),
   wrong("required option '--actor <name>' not specified", 'token', '--role', 'auditor'),
   wrong("required option '--role <role>' not specified", 'token', '--actor', 'ada'),
   wrong('Allowed are 1 to 50 of a-z and -', 'token', '--actor', 'ada', '--role', 'Auditor'),
@@ -33,6 +34,8 @@ export const commandLineCases: readonly CommandLineCase[] = [
   },
   { args: ['events'], on: 'nothing', exitCode: 1, says: 'nothing is up on' },
   { args: ['replay', '--verify'], on: 'nothing', exitCode: 1, says: 'nothing is up on' },
+  { args: ['rebuild', 'runs'], on: 'nothing', exitCode: 1, says: 'nothing is up on' },
+  { args: ['rebuild', 'experiment'], on: 'platform', exitCode: 2, says: 'allowed are experiments, runs, ' },
   { args: ['status'], on: 'nothing', exitCode: 1, says: 'down' },
   { args: ['up'], exitCode: 1, says: 'is in use' },
 ];
