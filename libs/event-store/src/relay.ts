@@ -10,6 +10,9 @@ import type { RawEvent } from './rows.js';
 /** JetStream's default for one message; here it bounds what a broken chain has to send again. */
 const MAX_PUBLISH_BYTES = 1024 * 1024;
 
+// A report is a commit of its own. With one a page, catching up flushed as often as it published.
+const REPORT_INTERVAL_MS = 1_000;
+
 /** Where the relay publishes. It is its own cursor: what it holds says where to go on. */
 export interface RelayTarget {
   /**
@@ -68,19 +71,30 @@ const publishFromTail = async (
   const listener = new Listener(pool.options, 'es_head');
   try {
     let position = await resume(pool, name, target);
+    let sent: RawEvent | undefined; // its publishing may still be under way
+    let publishing = Promise.resolve();
+    let reported = position;
+    let reportedAtMs = 0;
     while (!signal.aborted) {
       const seen = listener.seen;
-      const page = await readRawPage(pool, { after: position, limit: PAGE_EVENTS });
-      for (const events of pieces(page)) {
-        await target.publish(events);
-        const last = events.at(-1);
-        if (last === undefined) continue;
-        position = last.position;
-        await report(pool, name, last);
-        onProgress();
+      // The log reads the next page while the target takes the one before.
+      const [page] = await Promise.all([readRawPage(pool, { after: position, limit: PAGE_EVENTS }), publishing]);
+      if (sent !== undefined) onProgress();
+      if (sent !== undefined && sent.position > reported && Date.now() - reportedAtMs >= REPORT_INTERVAL_MS) {
+        await report(pool, name, sent);
+        reported = sent.position;
+        reportedAtMs = Date.now();
       }
-      if (page.length < PAGE_EVENTS) await listener.wait(seen, HEAD_POLL_MS, signal);
+      const last = page.at(-1);
+      if (last !== undefined) {
+        publishing = publishAll(target, page);
+        sent = last;
+        position = last.position;
+      }
+      if (page.length < PAGE_EVENTS) await Promise.all([publishing, listener.wait(seen, HEAD_POLL_MS, signal)]);
     }
+    await publishing;
+    if (sent !== undefined) await report(pool, name, sent);
   } finally {
     await listener.close();
   }
@@ -103,9 +117,13 @@ const resume = async (pool: pg.Pool, name: string, target: RelayTarget): Promise
   const [logged] = rows;
   const isSame = tail.eventId === undefined ? logged?.is_reported : logged?.event_id === tail.eventId;
   if (logged === undefined || !isSame) throw new LogForked(position, logged?.event_id, tail.eventId);
-  // The report may lag behind by one answer. Once the target has dropped this event, nothing else would vouch for it.
+  // The report may lag behind by a second. Once the target has dropped this event, nothing else would vouch for it.
   await report(pool, name, { position, eventId: logged.event_id });
   return position;
+};
+
+const publishAll = async (target: RelayTarget, page: readonly RawEvent[]): Promise<void> => {
+  for (const events of pieces(page)) await target.publish(events);
 };
 
 /** Cuts a page into pieces of at most 1 MiB, each of at least one event. */
