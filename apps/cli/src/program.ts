@@ -72,7 +72,7 @@ export const program = (output: OutputConfiguration = {}): { parse(argv: readonl
     .description('what runs on KONTOR_DATA_DIR; exit code 0 only if all of it is up')
     .option('--json', 'as JSON', false)
     .action(async (options: { json: boolean }) => {
-      exitCode = await status(readConfig().dataDir, options);
+      exitCode = await status(readConfig(), options);
     });
 
   kontor

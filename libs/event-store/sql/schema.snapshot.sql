@@ -70,6 +70,11 @@ TABLE es.event_type
   context text NOT NULL
   PRIMARY KEY (type)
   GRANT SELECT TO kontor_reader
+VIEW es.headroom AS  WITH part AS ( SELECT i.inhparent AS parent, c.relname AS name FROM (pg_inherits i JOIN pg_class c ON ((c.oid = i.inhrelid))) WHERE (i.inhparent = ANY (ARRAY[('es.event'::regclass)::oid, ('es.command'::regclass)::oid])) ) SELECT ((( SELECT min(n.n) AS min FROM generate_series((h.last_pos / 16777216), ((h.last_pos / 16777216) + 3)) n(n) WHERE ((n.n = ((h.last_pos / 16777216) + 3)) OR (NOT (EXISTS ( SELECT FROM part WHERE ((part.parent = ('es.event'::regclass)::oid) AND (part.name = ('event_p'::text || n.n)))))))) * 16777216) - last_pos) AS positions_left, ( SELECT min(unnamed_subquery.m) AS min FROM generate_series(0, 3) ahead(ahead), LATERAL ( SELECT (date_trunc('month'::text, clock_timestamp(), 'UTC'::text) + ((ahead.ahead)::double precision * '1 mon'::interval)) AS m) unnamed_subquery WHERE ((ahead.ahead = 3) OR (NOT (EXISTS ( SELECT FROM part WHERE ((part.parent = ('es.command'::regclass)::oid) AND (part.name = ('command_'::text || to_char((unnamed_subquery.m AT TIME ZONE 'UTC'::text), 'YYYY_MM'::text))))))))) AS commands_until, (EXISTS ( SELECT FROM es.command_default)) AS commands_astray FROM es.log_head h WHERE (log_id = 0);
+  positions_left bigint
+  commands_until timestamp with time zone
+  commands_astray boolean
+  GRANT SELECT TO kontor_reader
 VIEW es.legal_hold AS  SELECT workspace, key AS hold_id, stream_id FROM es.claim WHERE (kind = 'governance/legal-hold'::text);
   workspace text COLLATE "C"
   hold_id text COLLATE "C"

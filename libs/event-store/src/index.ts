@@ -29,6 +29,7 @@ export {
 } from './errors.js';
 export type { Parity } from './compare-builds.js';
 export { createEventStore, createPool, type EventStoreOptions, type PostgresEventStore } from './event-store.js';
+export { type LogAlarm, readLogAlarms } from './log-alarms.js';
 export { tailLog, type TailOptions } from './log-tail.js';
 export { migrate } from './migrate.js';
 export { positionAtTime } from './position-at-time.js';

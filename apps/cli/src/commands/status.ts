@@ -1,6 +1,9 @@
 import { isAlive, lockHolder } from '@kontor/embedded';
+import { type LogAlarm, readLogAlarms } from '@kontor/event-store';
+import type { CliConfig } from '../config.js';
 import { print } from '../print.js';
 import { readRunFile } from '../supervisor/run-file.js';
+import { readerUrl, withLog } from './log-database.js';
 
 /** Readiness of the doors; a busy platform answers well within it. */
 const HEALTH_TIMEOUT_MS = 2_000;
@@ -15,6 +18,8 @@ const isReady = async (gateway: string): Promise<boolean> => {
   }
 };
 
+type StatusConfig = Pick<CliConfig, 'dataDir' | 'keysDir'>;
+
 /** What `kontor status` knows. */
 interface Status {
   readonly state: 'up' | 'starting' | 'degraded' | 'down';
@@ -23,33 +28,42 @@ interface Status {
   readonly startedAt?: string;
   readonly components: readonly { readonly name: string; readonly pid: number; readonly state: 'running' | 'gone' }[];
   readonly addresses: Readonly<Record<string, string>>;
+  /** What somebody must see to before appends stop. */
+  readonly alarms: readonly LogAlarm[];
 }
 
-const look = async (dataDir: string): Promise<Status> => {
+const look = async ({ dataDir, keysDir }: StatusConfig): Promise<Status> => {
   const holder = await lockHolder(dataDir);
-  if (!holder) return { state: 'down', dataDir, components: [], addresses: {} };
+  const none = { dataDir, components: [], addresses: {}, alarms: [] };
+  if (!holder) return { state: 'down', ...none };
   const run = await readRunFile(dataDir);
-  if (!run) return { state: 'starting', dataDir, pid: holder.pid, components: [], addresses: {} };
+  if (!run) return { state: 'starting', pid: holder.pid, ...none };
   const components = run.components.map(({ name, pid }) => ({
     name,
     pid,
     state: isAlive(pid) ? ('running' as const) : ('gone' as const),
   }));
   const isComplete = components.every(({ state }) => state === 'running') && (await isReady(run.addresses.gateway));
+  // A gateway that is ready reads the log, so the log can be asked; where it is not, that is the trouble.
+  const alarms = isComplete
+    ? await withLog(await readerUrl({ keysDir }, run), (pool) => readLogAlarms(pool, Date.now()))
+    : [];
   const { pid, startedAt, addresses } = run;
-  return { state: isComplete ? 'up' : 'degraded', dataDir, pid, startedAt, components, addresses };
+  const state = isComplete && alarms.length === 0 ? 'up' : 'degraded';
+  return { state, dataDir, pid, startedAt, components, addresses, alarms };
 };
 
-/** `kontor status`: what runs on a data directory. @returns the exit code: 0 only if all of it is up */
-export const status = async (dataDir: string, options: { json: boolean }): Promise<number> => {
-  const found = await look(dataDir);
+/** `kontor status`: what runs on a data directory. @returns the exit code: 0 only if all of it is up, without an alarm */
+export const status = async (config: StatusConfig, options: { json: boolean }): Promise<number> => {
+  const found = await look(config);
   if (options.json) print(JSON.stringify(found, null, 2));
   else {
     const since = found.startedAt === undefined ? '' : ` since ${found.startedAt}`;
     const who = found.pid === undefined ? '' : ` (process ${found.pid}${since})`;
-    print(`${found.state} on ${dataDir}${who}`);
+    print(`${found.state} on ${config.dataDir}${who}`);
     for (const { name, pid, state } of found.components) print(`  ${name.padEnd(12)} ${state.padEnd(8)} ${pid}`);
     for (const [name, address] of Object.entries(found.addresses)) print(`  ${name.padEnd(12)} ${address}`);
+    for (const { code, message } of found.alarms) print(`  ${code}: ${message}`);
   }
   return found.state === 'up' ? 0 : 1;
 };
