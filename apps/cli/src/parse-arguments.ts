@@ -63,3 +63,16 @@ export const collectStream = (text: string, before: readonly string[] = []): rea
     );
   return [...before, text];
 };
+
+/** One more of something that is checked where it is used. */
+export const collect = (text: string, before: readonly string[] = []): readonly string[] => [...before, text];
+
+/** `100..200`: first and last position, both inclusive. */
+export const parseRange = (text: string): readonly [number, number] => {
+  const [, first = '', last = ''] = /^([1-9]\d{0,14})\.\.([1-9]\d{0,14})$/.exec(text) ?? [];
+  if (first === '' || Number(first) > Number(last))
+    throw new InvalidArgumentError(
+      'Allowed are two positions from 1 on, the first not above the last, such as 100..200.',
+    );
+  return [Number(first), Number(last)];
+};

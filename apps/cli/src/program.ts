@@ -10,11 +10,13 @@ import { status } from './commands/status.js';
 import { up } from './commands/up.js';
 import { readConfig } from './config.js';
 import {
+  collect,
   collectRole,
   collectStream,
   collectType,
   parseActor,
   parsePositionArgument,
+  parseRange,
   parseTtlMs,
   parseWorkspace,
 } from './parse-arguments.js';
@@ -22,12 +24,33 @@ import { tellStory } from './demo/story.js';
 import { print } from './print.js';
 import { signPersonToken } from './sign-token.js';
 import { readRunFile, type RunFile } from './supervisor/run-file.js';
-import { CommandFailed } from './usage-error.js';
+import { CommandFailed, UsageError } from './usage-error.js';
 
 const EIGHT_HOURS_MS = 8 * 3_600_000;
 
 /** The tokens that a command signs for itself live for one request. */
 const OWN_TTL_MS = 60_000;
+
+interface ExportOptions {
+  readonly model?: string;
+  readonly endpoint?: string;
+  readonly useCase?: string;
+  readonly stream?: readonly string[];
+  readonly positions?: readonly [number, number];
+  /** False for --no-events. */
+  readonly events: boolean;
+  readonly since?: readonly string[];
+  readonly workspace: string;
+}
+
+const FLAGS = {
+  model: '--model',
+  endpoint: '--endpoint',
+  useCase: '--use-case',
+  stream: '--stream',
+  positions: '--positions',
+  events: '--no-events',
+} as const;
 
 /** @throws CommandFailed if nothing runs on the data directory, or it is still starting */
 const running = async (dataDir: string): Promise<RunFile> => {
@@ -150,17 +173,41 @@ export const program = (output: OutputConfiguration = {}): { parse(argv: readonl
         );
     });
 
+  const chosen = ['model', 'endpoint', 'useCase', 'stream', 'positions', 'events'] as const;
   kontor
     .command('export')
-    .description('write the log into a bundle that kontor-verify checks anywhere, without network')
+    .description('write the log, or a part of it, into a bundle that kontor-verify checks anywhere, without network')
     .argument('<file>', 'must not exist yet')
+    .option(
+      '--model <name>',
+      'all that belongs to a registered model: versions, runs, approvals, gates, endpoints, alerts',
+    )
+    .option('--endpoint <name>', 'all that belongs to an endpoint: rollouts, the versions it served, alerts, incidents')
+    .option('--use-case <id>', 'all that belongs to a use case and its endpoints')
     .option('--stream <id>', 'only this stream; repeat for each', collectStream)
-    .action(async (path: string, options: { stream?: readonly string[] }) => {
+    .option('--positions <range>', 'only these, such as 100..200', parseRange)
+    .option('--no-events', 'only the checkpoint')
+    .option(
+      '--since <checkpoint>',
+      'a file with a checkpoint: show that the log begins with it; repeat for each',
+      collect,
+    )
+    .option('--workspace <name>', 'of the model, endpoint or use case', parseWorkspace, DEFAULT_WORKSPACE)
+    .action(async (path: string, options: ExportOptions) => {
+      const given = chosen.filter((name) => (name === 'events' ? !options.events : options[name] !== undefined));
+      if (given.length > 1) throw new UsageError(`choose one of ${given.map((name) => FLAGS[name]).join(' and ')}`);
+      const dossierOf = ([['model', options.model], ['endpoint', options.endpoint], ['use-case', options.useCase]] as const).find(([, name]) => name !== undefined); // prettier-ignore
       const config = readConfig();
       await withLog(await readerUrl(config, await running(config.dataDir)), (pool) =>
         exportBundle(pool, {
           path,
-          streams: options.stream ?? [],
+          selection: {
+            streams: options.stream ?? [],
+            dossier: dossierOf && { of: dossierOf[0], name: dossierOf[1] ?? '', workspace: options.workspace },
+            range: options.positions,
+            isWithoutEvents: !options.events,
+            since: options.since ?? [],
+          },
           keysDir: config.keysDir,
           witness: config.witness?.verifier,
         }),

@@ -55,7 +55,7 @@ export {
   type WitnessAnswer,
   WitnessRefused,
 } from './sealing/cosigner.js';
-export { exportLog, exportStreams, unknownStreams } from './sealing/export-log.js';
+export { exportCheckpoint, exportLog, exportRange, exportStreams, unknownStreams } from './sealing/export-log.js';
 export { runSealer, type SealerOptions } from './sealing/sealer.js';
 export { readSeal, readTiles, type Seal } from './sealing/seal-store.js';
 export { inTransaction } from './transaction.js';

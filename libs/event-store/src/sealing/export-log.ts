@@ -3,16 +3,20 @@ import {
   formatHeader,
   formatTile,
   formatTlogProof,
+  HASH_BYTES,
   proveInclusion,
   type Tile,
   TILE_WIDTH,
+  tilePath,
+  tilesForConsistency,
   tilesForInclusion,
+  tilesForLeaves,
 } from '@kontor/transparency-log';
 import type pg from 'pg';
 import { copyRawEvents } from '../read-copy.js';
 import { readRawStream } from '../read-stream.js';
 import type { RawEvent } from '../rows.js';
-import { readTiles, type Seal } from './seal-store.js';
+import { readEpochs, readTiles, type Seal } from './seal-store.js';
 
 /** Whole tiles, and few enough to hold in memory with their events. */
 const TILES_PER_PAGE = 8;
@@ -27,7 +31,7 @@ export async function* exportLog(
   { size, note }: Seal,
   onProgress: (position: number) => void = () => undefined,
 ): AsyncGenerator<string, void> {
-  yield formatHeader({ scope: 'log', checkpoint: note });
+  yield formatHeader({ scope: 'log', checkpoint: note, ...(await readEpochs(pool)) });
   for (let from = 0; from < size;) {
     const to = Math.min(size, from + TILES_PER_PAGE * TILE_WIDTH);
     const tiles: Tile[] = [];
@@ -41,7 +45,7 @@ export async function* exportLog(
     const events = page.values();
     let next = events.next();
     for (const tile of tiles) {
-      yield formatTile(tile, contentOf(tile).subarray(0, tile.width * 32));
+      yield formatTile(tile, contentOf(tile).subarray(0, tile.width * HASH_BYTES));
       const end = BigInt(tile.index * TILE_WIDTH + tile.width);
       for (; !next.done && next.value.position <= end; next = events.next()) yield formatEvent(next.value);
     }
@@ -59,19 +63,68 @@ export const unknownStreams = async (pool: pg.Pool, streams: readonly string[]):
   return rows.map(({ id }) => id);
 };
 
-/** The lines of a bundle of some streams up to a checkpoint: header, then their events, each with its proof. */
+/**
+ * The lines of a bundle of some streams up to a checkpoint: header, then their events, each with its proof.
+ *
+ * @param about what they were chosen by, for a person
+ * @param since sizes of earlier checkpoints that the bundle is to show the log to begin with
+ */
 export async function* exportStreams(
   pool: pg.Pool,
   { size, note }: Seal,
-  streams: readonly string[],
+  { streams, about, since = [] }: { streams: readonly string[]; about?: string | undefined; since?: readonly number[] },
 ): AsyncGenerator<string, void> {
-  yield formatHeader({ scope: 'streams', checkpoint: note });
+  yield formatHeader({ scope: 'streams', checkpoint: note, about, ...(await readEpochs(pool)) });
+  yield* tileLines(pool, tilesSince(since, size));
   for (const stream of streams) {
     for await (const event of readRawStream(pool, stream)) {
       if (event.position > BigInt(size)) break;
       yield formatEvent(event, await proofOf(pool, event, { size, note }));
     }
   }
+}
+
+/** The lines of a bundle of the positions `first` to `last`, both inclusive, at most the size of the checkpoint. */
+export async function* exportRange(
+  pool: pg.Pool,
+  { size, note }: Seal,
+  { first, last, since = [] }: { first: number; last: number; since?: readonly number[] },
+): AsyncGenerator<string, void> {
+  yield formatHeader({ scope: 'range', checkpoint: note, range: [first, last], ...(await readEpochs(pool)) });
+  const { above, leaves } = tilesForLeaves(first - 1, last, size);
+  yield* tileLines(pool, [...above, ...tilesSince(since, size).filter(({ level }) => level > 0)]);
+  // Of level 0 a range holds its own tiles and those at the end of the earlier trees: each once.
+  const own = new Set(leaves.map(({ index }) => index));
+  yield* tileLines(pool, tilesSince(since, size).filter(({ level, index }) => level === 0 && !own.has(index))); // prettier-ignore
+  for (const tile of leaves) {
+    yield* tileLines(pool, [tile]);
+    const after = Math.max(first - 1, tile.index * TILE_WIDTH);
+    const end = Math.min(last, tile.index * TILE_WIDTH + tile.width);
+    for (const event of await readRawPage(pool, { after: BigInt(after), limit: end - after })) {
+      if (event.position <= BigInt(end)) yield formatEvent(event);
+    }
+  }
+}
+
+/** The lines of a bundle without events: the checkpoint, and that the log still begins with earlier ones. */
+export async function* exportCheckpoint(
+  pool: pg.Pool,
+  { size, note }: Seal,
+  since: readonly number[],
+): AsyncGenerator<string, void> {
+  yield formatHeader({ scope: 'checkpoint', checkpoint: note, ...(await readEpochs(pool)) });
+  yield* tileLines(pool, tilesSince(since, size));
+}
+
+/** The tiles that show a log to begin with smaller trees; a larger one is the verifier's to name. */
+const tilesSince = (since: readonly number[], size: number): readonly Tile[] => {
+  const tiles = since.filter((old) => old > 0 && old <= size).flatMap((old) => tilesForConsistency(old, size));
+  return [...new Map(tiles.map((tile) => [tilePath(tile), tile])).values()];
+};
+
+async function* tileLines(pool: pg.Pool, tiles: readonly Tile[]): AsyncGenerator<string, void> {
+  const contentOf = await readTiles(pool, tiles);
+  for (const tile of tiles) yield formatTile(tile, contentOf(tile).subarray(0, tile.width * HASH_BYTES));
 }
 
 const proofOf = async (

@@ -1,4 +1,12 @@
-import { type ContentOf, type Hash, type Tile, TILE_WIDTH, type TileContent, tilePath } from '@kontor/transparency-log';
+import {
+  type ContentOf,
+  type Epoch,
+  type Hash,
+  type Tile,
+  TILE_WIDTH,
+  type TileContent,
+  tilePath,
+} from '@kontor/transparency-log';
 import type pg from 'pg';
 
 /** A signed checkpoint of the log. */
@@ -17,6 +25,21 @@ export const readSeal = async (pool: pg.Pool): Promise<Seal | undefined> => {
   });
   const [row] = rows;
   return row && { size: Number(row.size), root: row.root, note: row.note };
+};
+
+/** The epochs of the log as a bundle's header has them: nothing for a log that was never restored. */
+export const readEpochs = async (pool: pg.Pool): Promise<{ readonly epochs?: Epoch[] }> => {
+  const { rows } = await pool.query<{ origin: string; first_pos: string; link_note: string | null }>(
+    'SELECT origin, first_pos, link_note FROM es.log_epoch WHERE log_id = 0 ORDER BY epoch',
+  );
+  if (rows.length < 2) return {};
+  return {
+    epochs: rows.map(({ origin, first_pos, link_note }) => ({
+      origin,
+      firstPosition: Number(first_pos),
+      ...(link_note !== null && { link: link_note }),
+    })),
+  };
 };
 
 /**
