@@ -1,6 +1,16 @@
 // The base of the errors below; callers look at `retryable`.
 export { EventStoreError } from '@kontor/event-sourcing';
 export { APPEND_DEADLINE_MS } from './append-batcher.js';
+export { ArchiveDamaged, ArchiveMissing } from './archive/archive-directory.js';
+export {
+  type ArchiveOptions,
+  archivePartition,
+  type ArchiveProgress,
+  ArchiveRefused,
+  dropArchived,
+  type LogArchive,
+  partitionsBefore,
+} from './archive/archive-partition.js';
 export { holdsOn, type LegalHold } from './archive/legal-holds.js';
 export {
   advanceCheckpoint,

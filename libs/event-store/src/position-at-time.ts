@@ -1,5 +1,6 @@
 import { BEGINNING, type Position } from '@kontor/event-sourcing';
 import type pg from 'pg';
+import { coldPositionAtTime } from './archive/cold-reader.js';
 import { ConsistencyTimeout, TimeInFuture } from './errors.js';
 import { pause } from './pause.js';
 import { readHead } from './read-all.js';
@@ -36,6 +37,7 @@ export const positionAtTime = async (pool: pg.Pool, time: string): Promise<Posit
 const lastRecorded = async (pool: pg.Pool, time: string, known: Position, head: Position): Promise<Position> => {
   let low = known;
   let above = head + 1n;
+  let archived: Position | undefined;
   while (above - low > 1n) {
     const probe = (low + above) / 2n;
     const recorded = await pool.query<{ before: boolean }>({
@@ -43,10 +45,13 @@ const lastRecorded = async (pool: pg.Pool, time: string, known: Position, head: 
       text: 'SELECT recorded_at <= $2::timestamptz AS before FROM es.event WHERE pos = $1',
       values: [probe, time],
     });
-    if (recorded.rows[0]?.before) low = probe;
+    const [row] = recorded.rows;
+    // What is archived is older than all that is not.
+    if (!row) archived = probe;
+    if (row?.before ?? true) low = probe;
     else above = probe;
   }
-  return low;
+  return low === archived ? ((await coldPositionAtTime(pool, time)) ?? low) : low;
 };
 
 /**

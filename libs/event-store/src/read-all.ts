@@ -1,5 +1,6 @@
 import type { Position, RecordedEvent, Upcasters } from '@kontor/event-sourcing';
 import type pg from 'pg';
+import { toEventRow, toRawRow, withArchived } from './archive/cold-reader.js';
 import {
   EVENT_COLUMNS,
   type EventRow,
@@ -34,7 +35,9 @@ export const readPage = async (
     text: `SELECT ${EVENT_COLUMNS} FROM es.event WHERE pos > $1 AND pos <= $2 ${filter} ORDER BY pos LIMIT $3`,
     values: [after, upTo, limit, ...(types ? [types] : [])],
   });
-  return rows.map((row) => toRecordedEvent(row, upcasters));
+  const toEvent = (row: EventRow): RecordedEvent => toRecordedEvent(row, upcasters);
+  const range = { after, upTo, limit, ...(types && { types }) };
+  return withArchived(pool, range, rows.map(toEvent), (cold) => toEvent(toEventRow(cold)));
 };
 
 /** The events above `after`, up to and including `upTo` or else the head at the time of the call, page by page. */
@@ -65,5 +68,5 @@ export const readRawPage = async (
     text: `SELECT ${RAW_COLUMNS} FROM es.event WHERE pos > $1 ORDER BY pos LIMIT $2`,
     values: [after, limit],
   });
-  return rows.map(toRawEvent);
+  return withArchived(pool, { after, limit }, rows.map(toRawEvent), (cold) => toRawEvent(toRawRow(cold)));
 };

@@ -1,5 +1,6 @@
 import type { RecordedEvent, StreamId, Upcasters } from '@kontor/event-sourcing';
 import type pg from 'pg';
+import { type ColdEvent, coldStream, toEventRow, toRawRow } from './archive/cold-reader.js';
 import { PAGE_EVENTS } from './read-all.js';
 import {
   EVENT_COLUMNS,
@@ -12,31 +13,42 @@ import {
 } from './rows.js';
 
 // The range of positions of the stream comes from es.stream in the same statement: one round trip, and partitions in
-// which the stream has no event are not visited.
+// which the stream has no event are not visited. Its version says what must be there; what is not, the archive may have.
 const sqlOf = (columns: string): string => `
-  SELECT ${columns} FROM es.event
-  WHERE stream_id = $1 AND version > $2
-    AND pos >= (SELECT first_pos FROM es.stream WHERE stream_id = $1)
-    AND pos <= (SELECT last_pos FROM es.stream WHERE stream_id = $1)
-  ORDER BY version LIMIT $3`;
+  SELECT s.version AS newest, e.* FROM es.stream s LEFT JOIN LATERAL (
+    SELECT ${columns} FROM es.event
+    WHERE stream_id = s.stream_id AND version > $2 AND pos >= s.first_pos AND pos <= s.last_pos
+    ORDER BY version LIMIT $3
+  ) e ON true WHERE s.stream_id = $1 AND s.version > $2`;
+
+interface Statement<Row> {
+  readonly name: string;
+  readonly text: string;
+  readonly toRow: (cold: ColdEvent) => Row;
+}
 
 async function* rowsOf<Row extends { readonly version: string }>(
   pool: pg.Pool,
-  statement: { readonly name: string; readonly text: string },
+  { name, text, toRow }: Statement<Row>,
   stream: StreamId,
   afterVersion: bigint,
 ): AsyncGenerator<Row, void> {
-  for (let after = afterVersion; ;) {
-    const { rows } = await pool.query<Row>({ ...statement, values: [stream, after, PAGE_EVENTS] });
-    yield* rows;
-    const last = rows.at(-1);
-    if (last === undefined || rows.length < PAGE_EVENTS) return;
+  for (let [after, newest] = [afterVersion, afterVersion + 1n]; after < newest;) {
+    const { rows } = await pool.query<Row & { newest: string }>({ name, text, values: [stream, after, PAGE_EVENTS] });
+    newest = BigInt(rows[0]?.newest ?? after);
+    const hot = rows.filter(({ version }) => (version as string | null) !== null);
+    const mayBeArchived = after < newest && BigInt(hot[0]?.version ?? 0) !== after + 1n;
+    const cold = mayBeArchived ? await coldStream(pool, stream, after, PAGE_EVENTS) : [];
+    const page = cold.length > 0 ? cold.map(toRow) : hot;
+    yield* page;
+    const last = page.at(-1);
+    if (last === undefined) return;
     after = BigInt(last.version);
   }
 }
 
-const RECORDED = { name: 'es_stream', text: sqlOf(EVENT_COLUMNS) };
-const RAW = { name: 'es_raw_stream', text: sqlOf(RAW_COLUMNS) };
+const RECORDED = { name: 'es_stream', text: sqlOf(EVENT_COLUMNS), toRow: toEventRow };
+const RAW = { name: 'es_raw_stream', text: sqlOf(RAW_COLUMNS), toRow: toRawRow };
 
 /** The events of one stream with a version above `afterVersion`, in order, page by page. */
 export async function* readStream(

@@ -109,16 +109,15 @@ const resume = async (pool: pg.Pool, name: string, target: RelayTarget): Promise
   const tail = await target.tail();
   if (tail === undefined) return BEGINNING;
   const { position } = tail;
-  const { rows } = await pool.query<{ event_id: string; is_reported: boolean }>(
-    `SELECT e.event_id, coalesce(r.acked_event = e.event_id, false) AS is_reported
-     FROM es.event e LEFT JOIN es.relay r ON r.name = $2 AND r.acked_pos = e.pos WHERE e.pos = $1`,
-    [position, name],
+  const [logged] = (await readRawPage(pool, { after: position - 1n, limit: 1 })).filter((e) => e.position === position);
+  const { rows } = await pool.query<{ acked_event: string }>(
+    'SELECT acked_event FROM es.relay WHERE name = $1 AND acked_pos = $2',
+    [name, position],
   );
-  const [logged] = rows;
-  const isSame = tail.eventId === undefined ? logged?.is_reported : logged?.event_id === tail.eventId;
-  if (logged === undefined || !isSame) throw new LogForked(position, logged?.event_id, tail.eventId);
+  const isSame = logged?.eventId === (tail.eventId ?? rows[0]?.acked_event);
+  if (logged === undefined || !isSame) throw new LogForked(position, logged?.eventId, tail.eventId);
   // The report may lag behind by a second. Once the target has dropped this event, nothing else would vouch for it.
-  await report(pool, name, { position, eventId: logged.event_id });
+  await report(pool, name, logged);
   return position;
 };
 

@@ -62,11 +62,13 @@ export {
   type ContentOf,
   hashesOf,
   parseTilePath,
+  rangeRoot,
   type Tile,
   tilePath,
   TILE_WIDTH,
   tileRoot,
   tilesOf,
+  tilesOfRanges,
   tileWidth,
 } from './tile.js';
 export { partialTilesOf, type TileContent, TileTree } from './tile-tree.js';

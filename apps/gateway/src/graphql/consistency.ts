@@ -124,8 +124,9 @@ export const shared = <Value>(run: () => Promise<Value>): (() => Promise<Value>)
 export const lagOf = async (pool: pg.Pool, position: Position): Promise<{ head: Position; lagMs: number }> => {
   const { rows } = await pool.query<{ head: string; lag: number | null }>({
     name: 'gateway_lag',
-    text: `SELECT h.last_pos AS head, (extract(epoch FROM clock_timestamp() - e.recorded_at) * 1000)::float8 AS lag
-           FROM es.log_head h LEFT JOIN es.event e ON e.pos = $1::bigint + 1 WHERE h.log_id = 0`,
+    text: `SELECT h.last_pos AS head, (extract(epoch FROM clock_timestamp() - coalesce(e.recorded_at, a.last_at)) * 1000)::float8 AS lag
+           FROM es.log_head h LEFT JOIN es.event e ON e.pos = $1::bigint + 1
+           LEFT JOIN es.archive a ON $1::bigint + 1 BETWEEN a.first_pos AND a.last_pos WHERE h.log_id = 0`,
     values: [position],
   });
   return { head: BigInt(rows[0]?.head ?? 0), lagMs: Math.max(0, Math.round(rows[0]?.lag ?? 0)) };

@@ -18,7 +18,7 @@ export interface Seal {
 }
 
 /** The newest checkpoint, or undefined before the first. */
-export const readSeal = async (pool: pg.Pool): Promise<Seal | undefined> => {
+export const readSeal = async (pool: pg.Pool | pg.ClientBase): Promise<Seal | undefined> => {
   const { rows } = await pool.query<{ size: string; root: Buffer; note: string }>({
     name: 'es_seal',
     text: 'SELECT size, root, note FROM es.seal ORDER BY size DESC LIMIT 1',
@@ -47,7 +47,7 @@ export const readEpochs = async (pool: pg.Pool): Promise<{ readonly epochs?: Epo
  *
  * @throws Error, when it is asked for, if a tile is not there.
  */
-export const readTiles = async (pool: pg.Pool, tiles: readonly Tile[]): Promise<ContentOf> => {
+export const readTiles = async (pool: pg.Pool | pg.ClientBase, tiles: readonly Tile[]): Promise<ContentOf> => {
   const { rows } = await pool.query<{ level: number; index: string; content: Buffer }>({
     name: 'es_tiles',
     // The widest of a place comes last and stays in the map.

@@ -1,0 +1,267 @@
+import { type BundleEvent, eventLeaf } from '@kontor/transparency-log';
+import type pg from 'pg';
+import { type EventRow, instantSql, type RawRow } from '../rows.js';
+import {
+  ArchiveDamaged,
+  archiveIn,
+  ArchiveMissing,
+  type EventsFile,
+  type Manifest,
+  originAt,
+  readLines,
+  readManifest,
+  type StreamPositions,
+  type StreamsFile,
+} from './archive-directory.js';
+
+/** Files kept open in memory, each some megabytes: as many as readers go on side by side. */
+const MAX_FILES = 4;
+
+/** An event of the archive, as it was written. */
+export interface ColdEvent {
+  readonly event: BundleEvent;
+  /** The origin in its leaf. */
+  readonly origin: string;
+}
+
+interface ArchiveRow {
+  readonly first_pos: string;
+  readonly last_pos: string;
+  readonly first_at: string;
+  readonly last_at: string;
+  readonly manifest_digest: string;
+  readonly places: readonly string[];
+}
+
+const ARCHIVE_COLUMNS = `a.first_pos, a.last_pos, ${instantSql('a.first_at')} AS first_at, ${instantSql('a.last_at')} AS last_at, a.manifest_digest, a.places`;
+
+/** Files and manifests never change, and their digests name them. */
+const manifests = new Map<string, { readonly manifest: Manifest; readonly directory: string }>();
+const files = new Map<string, Promise<readonly string[]>>();
+
+/** @throws ArchiveMissing if no place has it; ArchiveDamaged if its manifest is not the one that was recorded */
+const openArchive = async ({ first_pos, last_pos, manifest_digest, places }: ArchiveRow) => {
+  const known = manifests.get(manifest_digest);
+  if (known && places.some((place) => known.directory === archiveIn(place, Number(first_pos), Number(last_pos))))
+    return known;
+  const directories = places.map((place) => archiveIn(place, Number(first_pos), Number(last_pos)));
+  for (const directory of directories) {
+    const found = await readManifest(directory);
+    if (!found) continue;
+    if (found.digest !== manifest_digest)
+      throw new ArchiveDamaged(directory, `manifest.json is not the one that was recorded, ${manifest_digest}`);
+    const opened = { manifest: found.manifest, directory };
+    manifests.set(manifest_digest, opened);
+    return opened;
+  }
+  throw new ArchiveMissing(Number(first_pos), Number(last_pos), directories);
+};
+
+/** The lines of a file, from memory if it was read lately. A manifest whose directory has gone is looked for anew. */
+const linesOf = async (
+  archive: ArchiveRow,
+  choose: (manifest: Manifest) => EventsFile | StreamsFile | undefined,
+): Promise<{ readonly manifest: Manifest; readonly lines: readonly string[] }> => {
+  const isFresh = !manifests.has(archive.manifest_digest);
+  const { manifest, directory } = await openArchive(archive);
+  const file = choose(manifest);
+  if (!file) return { manifest, lines: [] };
+  const known = files.get(file.sha256);
+  files.delete(file.sha256);
+  const reading = known ?? readLines(directory, file);
+  files.set(file.sha256, reading);
+  const [oldest] = files.keys();
+  if (files.size > MAX_FILES && oldest !== undefined) files.delete(oldest);
+  try {
+    return { manifest, lines: await reading };
+  } catch (error) {
+    files.delete(file.sha256);
+    manifests.delete(archive.manifest_digest);
+    if (isFresh) throw error;
+    return await linesOf(archive, choose);
+  }
+};
+
+/** The file that begins at or before what is looked for; `files` are in order. */
+const lastWhere = <T>(files: readonly T[], isBefore: (file: T) => boolean): T | undefined => {
+  let [low, above] = [0, files.length];
+  while (low < above) {
+    const middle = Math.floor((low + above) / 2);
+    const file = files[middle];
+    if (file !== undefined && isBefore(file)) low = middle + 1;
+    else above = middle;
+  }
+  return files[low - 1];
+};
+
+// The archive keeps lines that were checked when it was written, and its digests say that they are the same.
+const parseLine = (line: string): BundleEvent => JSON.parse(line) as BundleEvent;
+
+const eventAt = async (archive: ArchiveRow, position: number): Promise<ColdEvent> => {
+  let first = position;
+  const { manifest, lines } = await linesOf(archive, ({ events }) => {
+    const file = lastWhere(events, ({ firstPosition }) => firstPosition <= position);
+    first = file?.firstPosition ?? position;
+    return file;
+  });
+  const line = lines[position - first];
+  if (line === undefined) throw new Error(`the archive of ${archive.manifest_digest} lacks position ${position}`);
+  return { event: parseLine(line), origin: originAt(manifest, position) };
+};
+
+/** What a page asks for. */
+export interface ColdRange {
+  readonly after: bigint;
+  readonly upTo?: bigint;
+  readonly types?: readonly string[];
+  readonly limit: number;
+}
+
+/**
+ * Archived events above `after`, in order, and the newest archived position; undefined if all that is archived lies at or
+ * below `after`.
+ */
+const coldPage = async (
+  pool: pg.Pool | pg.ClientBase,
+  { after, upTo, types, limit }: ColdRange,
+): Promise<{ readonly through: bigint; readonly events: readonly ColdEvent[] } | undefined> => {
+  const { rows: archives } = await pool.query<ArchiveRow>({
+    name: 'es_archives_after',
+    text: `SELECT ${ARCHIVE_COLUMNS} FROM es.archive a WHERE a.last_pos > $1 ORDER BY a.first_pos`,
+    values: [after],
+  });
+  const newest = archives.at(-1);
+  if (!newest) return undefined;
+  const through = BigInt(newest.last_pos);
+  const end = upTo === undefined || upTo > through ? through : upTo;
+  const wanted = types && new Set(types);
+  const events: ColdEvent[] = [];
+  for (const archive of archives) {
+    for (let next = Number(after) + 1; next <= Number(archive.last_pos) && next <= Number(end);) {
+      if (next < Number(archive.first_pos)) next = Number(archive.first_pos);
+      let first = next;
+      const { manifest, lines } = await linesOf(archive, (known) => {
+        const file = lastWhere(known.events, ({ firstPosition }) => firstPosition <= next);
+        first = file?.firstPosition ?? next;
+        return file;
+      });
+      const stop = Math.min(first + lines.length, Number(end) + 1);
+      if (stop <= next) throw new Error(`the archive of ${archive.manifest_digest} lacks position ${next}`);
+      for (; next < stop; next++) {
+        const event = parseLine(lines[next - first] ?? '');
+        if (!wanted || wanted.has(event.type)) events.push({ event, origin: originAt(manifest, next) });
+        if (events.length === limit) return { through, events };
+      }
+    }
+  }
+  return { through, events };
+};
+
+/**
+ * A page of the log that may begin in the archive: `hot` is what the database gave for the range. It is asked first, because
+ * a range is recorded as archived before its rows go.
+ */
+export const withArchived = async <Event extends { readonly position: bigint }>(
+  pool: pg.Pool | pg.ClientBase,
+  range: ColdRange,
+  hot: readonly Event[],
+  toEvent: (cold: ColdEvent) => Event,
+): Promise<readonly Event[]> => {
+  // Positions have no gap: what follows `after` immediately is not archived, or not yet, and neither is the rest.
+  if (hot[0]?.position === range.after + 1n) return hot;
+  const cold = await coldPage(pool, range);
+  if (!cold) return hot;
+  const newer = hot.filter(({ position }) => position > cold.through);
+  return [...cold.events.map(toEvent), ...newer].slice(0, range.limit);
+};
+
+/**
+ * The archived events of a stream with a version above `afterVersion`, in order, at most `limit`. To be called if the stream
+ * has such events and the database does not give the first.
+ */
+export const coldStream = async (
+  pool: pg.Pool | pg.ClientBase,
+  stream: string,
+  afterVersion: bigint,
+  limit: number,
+): Promise<readonly ColdEvent[]> => {
+  const { rows: archives } = await pool.query<ArchiveRow>({
+    name: 'es_archives_of_stream',
+    text: `SELECT ${ARCHIVE_COLUMNS} FROM es.stream s JOIN es.archive a ON a.last_pos >= s.first_pos AND a.first_pos <= s.last_pos
+           WHERE s.stream_id = $1 ORDER BY a.first_pos`,
+    values: [stream],
+  });
+  const id = Buffer.from(stream);
+  const events: ColdEvent[] = [];
+  for (const archive of archives) {
+    const { lines } = await linesOf(archive, ({ streams }) =>
+      lastWhere(streams, ({ firstStream }) => Buffer.compare(Buffer.from(firstStream), id) <= 0),
+    );
+    const start = JSON.stringify({ stream }).slice(0, -1);
+    const line = lines.find((one) => one.startsWith(`${start},`));
+    if (line === undefined) continue;
+    const { positions } = JSON.parse(line) as StreamPositions;
+    // Versions have no gap, so the first one says where the wanted ones begin.
+    const first = await eventAt(archive, positions[0] ?? 0);
+    const known = Math.max(0, Number(afterVersion + 1n - BigInt(first.event.version)));
+    for (const position of positions.slice(known)) {
+      events.push(await eventAt(archive, position));
+      if (events.length === limit) return events;
+    }
+  }
+  return events;
+};
+
+/**
+ * The last archived position that was recorded at or before a moment; 0 if all that is archived was recorded later, undefined
+ * if nothing is archived.
+ */
+export const coldPositionAtTime = async (pool: pg.Pool, time: string): Promise<bigint | undefined> => {
+  const { rows } = await pool.query<ArchiveRow & { moment: string; is_before: boolean }>(
+    `SELECT ${ARCHIVE_COLUMNS}, ${instantSql('$1::timestamptz')} AS moment, a.first_at <= $1::timestamptz AS is_before
+     FROM es.archive a ORDER BY a.first_pos`,
+    [time],
+  );
+  if (rows.length === 0) return undefined;
+  const archive = rows.findLast(({ is_before }) => is_before);
+  if (!archive) return 0n;
+  const { moment } = archive;
+  // Times of one form, so their order is the order of the texts.
+  if (archive.last_at <= moment) return BigInt(archive.last_pos);
+  let before = Number(archive.first_pos) - 1;
+  const { lines } = await linesOf(archive, ({ events }) => {
+    const full = lastWhere(events, ({ lastRecordedAt }) => lastRecordedAt <= moment);
+    before = full?.lastPosition ?? before;
+    return lastWhere(events, ({ firstPosition }) => firstPosition <= before + 1);
+  });
+  const recorded = lines.map(parseLine).findLast(({ recordedAt }) => recordedAt <= moment);
+  return recorded ? BigInt(recorded.position) : BigInt(before);
+};
+
+const commonRow = ({ event }: ColdEvent) => ({
+  pos: event.position,
+  event_id: event.eventId,
+  stream_id: event.streamId,
+  version: event.version,
+  type: event.type,
+  schema_ver: event.schemaVersion,
+  workspace: event.workspace,
+  actor: event.actor,
+  command_id: event.commandId,
+  recorded_at: event.recordedAt,
+});
+
+/** An archived event as a row of es.event. */
+export const toEventRow = (cold: ColdEvent): EventRow => ({
+  ...commonRow(cold),
+  data: JSON.parse(cold.event.data) as unknown,
+  meta: JSON.parse(cold.event.meta) as EventRow['meta'],
+});
+
+/** An archived event as a row of es.event with the stored text, its leaf computed anew. */
+export const toRawRow = (cold: ColdEvent): RawRow => ({
+  ...commonRow(cold),
+  data: cold.event.data,
+  meta: cold.event.meta,
+  leaf: Buffer.from(eventLeaf(cold.origin, cold.event)),
+});
