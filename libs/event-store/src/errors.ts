@@ -1,4 +1,4 @@
-import { EventStoreError } from '@kontor/event-sourcing';
+import { EventStoreError, type Position } from '@kontor/event-sourcing';
 import pg from 'pg';
 
 /** The append queue is full: nothing was written. Becomes 503 with Retry-After. */
@@ -134,3 +134,11 @@ export const isTransient = (error: unknown): boolean => {
   const code = error.code ?? '';
   return TRANSIENT_CLASSES.has(code.slice(0, 2)) || TRANSIENT_CODES.has(code);
 };
+
+/** Positions were archived while they were read. Nothing is lost: whoever begins again gets them from the archive. */
+export class ArchivedMeanwhile extends EventStoreError {
+  readonly retryable = true;
+  constructor(after: Position, through: Position) {
+    super(`positions ${after + 1n} to ${through} were archived while they were read; begin again`);
+  }
+}

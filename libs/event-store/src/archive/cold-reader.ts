@@ -117,11 +117,19 @@ export interface ColdRange {
   readonly limit: number;
 }
 
+/** The newest archived position; 0 if nothing is archived. */
+export const archivedThrough = async (pool: pg.Pool): Promise<bigint> => {
+  const { rows } = await pool.query<{ through: string }>(
+    'SELECT coalesce(max(last_pos), 0) AS through FROM es.archive',
+  );
+  return BigInt(rows[0]?.through ?? 0);
+};
+
 /**
  * Archived events above `after`, in order, and the newest archived position; undefined if all that is archived lies at or
  * below `after`.
  */
-const coldPage = async (
+export const coldPage = async (
   pool: pg.Pool | pg.ClientBase,
   { after, upTo, types, limit }: ColdRange,
 ): Promise<{ readonly through: bigint; readonly events: readonly ColdEvent[] } | undefined> => {
@@ -137,8 +145,8 @@ const coldPage = async (
   const wanted = types && new Set(types);
   const events: ColdEvent[] = [];
   for (const archive of archives) {
-    for (let next = Number(after) + 1; next <= Number(archive.last_pos) && next <= Number(end);) {
-      if (next < Number(archive.first_pos)) next = Number(archive.first_pos);
+    const last = Math.min(Number(archive.last_pos), Number(end));
+    for (let next = Math.max(Number(after) + 1, Number(archive.first_pos)); next <= last;) {
       let first = next;
       const { manifest, lines } = await linesOf(archive, (known) => {
         const file = lastWhere(known.events, ({ firstPosition }) => firstPosition <= next);

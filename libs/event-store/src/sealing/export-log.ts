@@ -100,8 +100,8 @@ export async function* exportRange(
     yield* tileLines(pool, [tile]);
     const after = Math.max(first - 1, tile.index * TILE_WIDTH);
     const end = Math.min(last, tile.index * TILE_WIDTH + tile.width);
-    for (const event of await readRawPage(pool, { after: BigInt(after), limit: end - after })) {
-      if (event.position <= BigInt(end)) yield formatEvent(event);
+    for await (const events of copyRawEvents(pool, { after: BigInt(after), upTo: BigInt(end) })) {
+      for (const event of events) yield formatEvent(event);
     }
   }
 }
