@@ -12,7 +12,7 @@ interface CopyConnection extends pg.Connection {
 /** A COPY TO STDOUT that a session of `pg` works on: collects rows until the reader takes them. */
 class CopyOut implements pg.Submittable {
   #stream: pg.Connection['stream'] | undefined;
-  #rows: Buffer[] = [];
+  #rows: string[] = [];
   #bytes = 0;
   #ended = false;
   #error: unknown;
@@ -21,7 +21,7 @@ class CopyOut implements pg.Submittable {
   constructor(private readonly sql: string) {}
 
   /** The rows that have come since the last call; undefined after the last. */
-  async take(): Promise<readonly Buffer[] | undefined> {
+  async take(): Promise<readonly string[] | undefined> {
     while (this.#rows.length === 0 && !this.#ended) {
       await new Promise<void>((resolve) => (this.#wake = resolve));
     }
@@ -38,9 +38,9 @@ class CopyOut implements pg.Submittable {
     connection.query(this.sql);
   }
 
-  /** Called by `pg`: PostgreSQL sends one message per row. */
+  /** Called by `pg`: PostgreSQL sends one message per row, and `pg` puts the next ones into the same memory. */
   handleCopyData({ chunk }: { readonly chunk: Buffer }): void {
-    this.#rows.push(chunk);
+    this.#rows.push(chunk.toString('utf8', 0, chunk.length - 1));
     this.#bytes += chunk.length;
     if (this.#bytes > WAITING_BYTES) this.#stream?.pause();
     this.#wake();
@@ -62,13 +62,13 @@ class CopyOut implements pg.Submittable {
 }
 
 /**
- * The rows of a COPY … TO STDOUT, as many at a time as have come, each with its newline. A slow reader slows the server.
+ * The rows of a COPY … TO STDOUT, as many at a time as have come. A slow reader slows the server.
  *
  * The session is thrown away if the reader leaves before the end.
  *
  * @throws pg's errors.
  */
-export async function* copyOut(pool: pg.Pool, sql: string): AsyncGenerator<readonly Buffer[], void> {
+export async function* copyOut(pool: pg.Pool, sql: string): AsyncGenerator<readonly string[], void> {
   const client = await pool.connect();
   // A session that breaks reports to the COPY and here, where the pool does not listen.
   const ignore = (): void => undefined;
@@ -113,8 +113,8 @@ export const COPY_NULL = '\\N';
 export const copyText = (value: string): string => value.replace(/[\\\n\r\t]/g, (found) => ESCAPES[found] ?? found);
 
 /** The columns of one row of a COPY … TO STDOUT; no column may be NULL. */
-export const copyColumns = (row: Buffer): readonly string[] => {
-  const columns = row.toString('utf8', 0, row.length - 1).split('\t');
+export const copyColumns = (row: string): readonly string[] => {
+  const columns = row.split('\t');
   for (let index = 0; index < columns.length; index += 1) {
     const column = columns[index];
     if (column?.includes('\\')) {

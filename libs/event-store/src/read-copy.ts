@@ -49,7 +49,7 @@ async function* copyAll<Event extends { readonly position: Position }>(
   pool: pg.Pool,
   columns: string,
   { after, upTo, types }: CopyRange,
-  { fromRow, fromCold }: { fromRow: (row: Buffer) => Event; fromCold: (cold: ColdEvent) => Event },
+  { fromRow, fromCold }: { fromRow: (row: string) => Event; fromCold: (cold: ColdEvent) => Event },
 ): AsyncGenerator<readonly Event[], void> {
   const end = upTo ?? (await readHead(pool));
   let archived = await archivedThrough(pool);
@@ -75,7 +75,7 @@ const copyRows = (
   pool: pg.Pool,
   columns: string,
   { after, upTo, types }: { after: Position; upTo: Position; types: readonly string[] | undefined },
-): AsyncGenerator<readonly Buffer[], void> => {
+): AsyncGenerator<readonly string[], void> => {
   // COPY takes no parameters.
   const filter = types ? `AND type = ANY (ARRAY[${types.map(pg.escapeLiteral).join(', ')}]::text[])` : '';
   return copyOut(
