@@ -13,7 +13,8 @@ import {
   verifyConsistency,
   verifyInclusion,
 } from './proof.js';
-import { type Tile, tilePath, tilesOf } from './tile.js';
+import { authenticTiles, tilesForLeaves } from './authentic-tiles.js';
+import { parseTilePath, type Tile, tilePath, tilesOf } from './tile.js';
 import { TileTree } from './tile-tree.js';
 
 // What Go's transparency log says about the same leaves: vectors/main.go made the file.
@@ -27,6 +28,8 @@ const vectors = z
     consistency: z.array(proof),
     log: signed,
     witness: signed,
+    notes: z.array(z.object({ note: z.string(), known: z.array(z.string()), signedBy: z.array(z.string()) })),
+    paths: z.array(z.object({ level: z.number(), index: z.number(), width: z.number(), path: z.string() })),
   })
   .parse(JSON.parse(readFileSync(new URL('../vectors/vectors.json', import.meta.url), 'utf8')));
 
@@ -83,6 +86,32 @@ describe('the tree', () => {
       }),
     );
     expect(ours).toEqual(tiles);
+  });
+
+  // The reference gives this shape in words.
+  it('of 70,000 leaves has a partial tile on each of three levels', () => {
+    expect(tilesOf(70_000).filter(({ width }) => width < 256).map(tilePath)).toEqual(['tile/0/273.p/112', 'tile/1/001.p/17', 'tile/2/000.p/1']); // prettier-ignore
+    expect(tilesOf(70_000).filter(({ width }) => width === 256)).toHaveLength(273 + 1);
+  });
+
+  it(`has the paths of Go's tiles, and reads them and nothing else: ${vectors.paths.length}`, () => {
+    for (const { path, ...tile } of vectors.paths) {
+      expect(tilePath(tile)).toBe(path);
+      expect(parseTilePath(path)).toEqual(tile);
+    }
+    for (const wrong of ['tile/0/0', 'tile/0/x000/000', 'tile/0/000.p/256', 'tile/0/000.p/0', 'tile/64/000', 'tile/0/000/', 'tile/entries/000', 'tile/0/x001/x234/67']) // prettier-ignore
+      expect(parseTilePath(wrong), wrong).toBeUndefined();
+  });
+
+  it('has the root of each of its tiles above it, level by level, as authenticTiles checks', () => {
+    for (const { size } of vectors.tiles) {
+      const checkpoint = { origin: 'log', size, root: rootAt(size) };
+      const { above, leaves } = tilesForLeaves(0, size, size);
+      const authentic = authenticTiles(checkpoint, only([...above, ...leaves]));
+      for (const tile of tilesOf(size)) expect(() => authentic(tile), tilePath(tile)).not.toThrow();
+      const lie = (tile: Tile) => (tilePath(tile) === tilePath(tilesOf(size)[0] ?? tile) ? Buffer.alloc(tile.width * 32) : contentOf(tile)); // prettier-ignore
+      expect(() => authenticTiles(checkpoint, lie)(tilesOf(size)[0] ?? { level: 0, index: 0, width: 1 })).toThrow(/not a tile of|not those/); // prettier-ignore
+    }
   });
 
   it('is continued from its partial tiles', async () => {
@@ -155,6 +184,14 @@ describe('a note', () => {
     const signer = witnessSigner(name, keyOf(seed), unixS);
     expect(signer.verifierKey).toBe(verifierKey);
     expect(formatNote(text, [signer.sign(text)])).toBe(note);
+  });
+
+  it(`is opened, or refused, as Go does it: ${vectors.notes.length} notes of several keys`, () => {
+    for (const { note, known, signedBy } of vectors.notes) {
+      const open = () => openNote(note, known.map(parseVerifier)).signatures.map(({ name }) => name);
+      if (signedBy.length === 0) expect(open).toThrow();
+      else expect(open()).toEqual(signedBy);
+    }
   });
 
   // The example of the C2SP signed-note specification.

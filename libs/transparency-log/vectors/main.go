@@ -57,14 +57,32 @@ type signed struct {
 	Note        string `json:"note"`
 }
 
+// A note with several signatures, some of keys that a reader does not know, in any order.
+type opened struct {
+	Note  string   `json:"note"`
+	Known []string `json:"known"`
+	// Names of the known keys that signed, in the order of the lines; empty if Go refuses the note.
+	SignedBy []string `json:"signedBy"`
+}
+
+// The path of a tile at a large index, which no tree here has.
+type path struct {
+	Level int    `json:"level"`
+	Index int64  `json:"index"`
+	Width int    `json:"width"`
+	Path  string `json:"path"`
+}
+
 type vectors struct {
-	Source      string  `json:"source"`
-	Roots       []root  `json:"roots"`
-	Tiles       []tiles `json:"tiles"`
-	Inclusion   []proof `json:"inclusion"`
-	Consistency []proof `json:"consistency"`
-	Log         signed  `json:"log"`
-	Witness     signed  `json:"witness"`
+	Source      string   `json:"source"`
+	Roots       []root   `json:"roots"`
+	Tiles       []tiles  `json:"tiles"`
+	Inclusion   []proof  `json:"inclusion"`
+	Consistency []proof  `json:"consistency"`
+	Log         signed   `json:"log"`
+	Witness     signed   `json:"witness"`
+	Notes       []opened `json:"notes"`
+	Paths       []path   `json:"paths"`
 }
 
 var stored []tlog.Hash
@@ -119,6 +137,57 @@ func signerKey(name string, seed []byte) (skey, vkey string) {
 	return "PRIVATE+KEY+" + name + "+" + id + "+" + base64.StdEncoding.EncodeToString(append([]byte{1}, seed...)), vkey
 }
 
+// Notes over one text by two keys of the log, as while a key is changed, a witness and a stranger.
+func notes(text string) []opened {
+	var signers []note.Signer
+	var keys []string
+	for i, name := range []string{logName, logName, witness, "stranger.example/log"} {
+		seed := sha256.Sum256(fmt.Appendf(nil, "note %d", i))
+		skey, vkey := signerKey(name, seed[:])
+		if name == witness {
+			signers = append(signers, must(cosig.NewSignerForCosignatureV1(skey)))
+			vkey = must(cosig.VKeyToCosignatureV1(vkey))
+		} else {
+			signers = append(signers, must(note.NewSigner(skey)))
+		}
+		keys = append(keys, vkey)
+	}
+	verifierOf := func(i int) note.Verifier {
+		if i == 2 {
+			return must(cosig.NewVerifierForCosignatureV1(keys[i]))
+		}
+		return must(note.NewVerifier(keys[i]))
+	}
+	// Go's Sign takes one signer of a name and a key hash; the order of the lines is that of the signers.
+	var out []opened
+	for _, by := range [][]int{{0}, {0, 1}, {1, 0}, {0, 2}, {3, 2, 1, 0}, {3}} {
+		var chosen []note.Signer
+		for _, i := range by {
+			chosen = append(chosen, signers[i])
+		}
+		signedNote := string(must(note.Sign(&note.Note{Text: text}, chosen...)))
+		changed := strings.Replace(signedNote, "\n70000\n", "\n70001\n", 1)
+		for _, known := range [][]int{{0}, {1}, {0, 1, 2}, {2}} {
+			var verifiers []note.Verifier
+			one := opened{Note: signedNote, Known: []string{}, SignedBy: []string{}}
+			for _, i := range known {
+				verifiers = append(verifiers, verifierOf(i))
+				one.Known = append(one.Known, keys[i])
+			}
+			for _, text := range []string{signedNote, changed} {
+				one.Note, one.SignedBy = text, []string{}
+				if n, err := note.Open([]byte(text), note.VerifierList(verifiers...)); err == nil {
+					for _, sig := range n.Sigs {
+						one.SignedBy = append(one.SignedBy, sig.Name)
+					}
+				}
+				out = append(out, one)
+			}
+		}
+	}
+	return out
+}
+
 func main() {
 	out := vectors{Source: "golang.org/x/mod/sumdb/{tlog,note}, github.com/transparency-dev/formats/note"}
 	for i := int64(0); i < maxSize; i++ {
@@ -133,7 +202,7 @@ func main() {
 			out.Roots = append(out.Roots, root{size, base64.StdEncoding.EncodeToString(hash[:])})
 		}
 	}
-	for _, size := range []int64{1, 255, 256, 257, 1000, 65_535, 65_536, maxSize} {
+	for _, size := range []int64{1, 255, 256, 257, 511, 512, 1000, 65_535, 65_536, 65_537, maxSize} {
 		out.Tiles = append(out.Tiles, tilesOf(size))
 	}
 	chance := rand.New(rand.NewSource(1))
@@ -160,6 +229,15 @@ func main() {
 	wkey, wvkey := signerKey(witness, witnessSeed[:])
 	cosigned := must(note.Sign(&note.Note{Text: text}, must(cosig.NewSignerForCosignatureV1(wkey))))
 	out.Witness = signed{witness, hex.EncodeToString(witnessSeed[:]), must(cosig.VKeyToCosignatureV1(wvkey)), string(cosigned)}
+
+	out.Notes = notes(text)
+	for _, index := range []int64{0, 7, 999, 1000, 1234067, 999_999_999, 1 << 40} {
+		for _, width := range []int{1, 17, 255, 256} {
+			level := int(index % 8)
+			t := tlog.Tile{H: tileHeight, L: level, N: index, W: width}
+			out.Paths = append(out.Paths, path{level, index, width, strings.Replace(t.Path(), fmt.Sprintf("tile/%d/", tileHeight), "tile/", 1)})
+		}
+	}
 
 	encoder := json.NewEncoder(os.Stdout)
 	encoder.SetIndent("", " ")
