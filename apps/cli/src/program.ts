@@ -3,9 +3,11 @@ import { Command, Option, type OutputConfiguration } from 'commander';
 import { demo } from './commands/demo.js';
 import { down } from './commands/down.js';
 import { events } from './commands/events.js';
-import { checkpoint, exportBundle, publicKey } from './commands/export.js';
+import { checkpoint, exportBundle } from './commands/export.js';
 import { readerUrl, withLog } from './commands/log-database.js';
+import { newEpoch } from './commands/new-epoch.js';
 import { rebuild, replay } from './commands/replay.js';
+import { beginRotation, finishRotation } from './commands/rotate-key.js';
 import { status } from './commands/status.js';
 import { up } from './commands/up.js';
 import { readConfig } from './config.js';
@@ -21,6 +23,7 @@ import {
   parseWorkspace,
 } from './parse-arguments.js';
 import { tellStory } from './demo/story.js';
+import { publicKeys } from './log-keys.js';
 import { print } from './print.js';
 import { signPersonToken } from './sign-token.js';
 import { readRunFile, type RunFile } from './supervisor/run-file.js';
@@ -163,15 +166,35 @@ export const program = (output: OutputConfiguration = {}): { parse(argv: readonl
   kontor
     .command('checkpoint')
     .description('print the newest signed checkpoint of the log, for an auditor to keep')
-    .option('--key', "print the log's public key instead", false)
+    .option('--key', "print the log's public keys instead, each with the sizes for which it counts", false)
     .action(async (options: { key: boolean }) => {
       const config = readConfig();
-      if (options.key) print(await publicKey(config.keysDir, config.logOrigin));
+      if (options.key) process.stdout.write(await publicKeys(config.keysDir, config.logOrigin));
       else
         await withLog(await readerUrl(config, await running(config.dataDir)), (pool) =>
           checkpoint(pool, config.witness?.verifier),
         );
     });
+
+  kontor
+    .command('rotate-key')
+    .description('make the key that will sign the log next; the platform signs with both from its next start on')
+    .option('--finish', 'retire the key before: it counts up to the newest checkpoint', false)
+    .action(async (options: { finish: boolean }) => {
+      const config = readConfig();
+      if (!options.finish) await beginRotation(config.keysDir, config.logOrigin);
+      else
+        await withLog(await readerUrl(config, await running(config.dataDir)), (pool) =>
+          finishRotation(pool, config.keysDir, config.logOrigin),
+        );
+    });
+
+  kontor
+    .command('new-epoch')
+    .description(
+      'let a log that was restored from an old backup go on, under another origin; the platform must be down',
+    )
+    .action(() => newEpoch(readConfig()));
 
   const chosen = ['model', 'endpoint', 'useCase', 'stream', 'positions', 'events'] as const;
   kontor

@@ -2,18 +2,18 @@ import { once } from 'node:events';
 import { mkdirSync, readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { parseArgs } from 'node:util';
-import { parseVerifier, Refused, type Verifier, witnessSigner } from '@kontor/transparency-log';
+import { type LogKey, parseLogKeys, Refused, witnessSigner } from '@kontor/transparency-log';
 import { witnessServer } from './http-door.js';
 import { loadOrMakeKey } from './key.js';
 import { Memory } from './memory.js';
 import { Witness } from './witness.js';
 
-const USAGE = `usage: kontor-witness --dir <folder> --name <name> --log <key> [--log <key>]... [--host <address>] [--port <port>]
+const USAGE = `usage: kontor-witness --dir <folder> --name <name> --log <keys> [--log <keys>]... [--host <address>] [--port <port>]
 
 Co-signs the checkpoints of logs, if each begins with the one before (C2SP tlog-witness).
   --dir <folder>    its key and what it has signed; made if it is missing. Keep it off the log's machines
   --name <name>     of the witness, such as witness.example/w1
-  --log <key>       a log's public key, as "kontor checkpoint --key" prints it, or a file that holds it
+  --log <keys>      a log's public keys, as "kontor checkpoint --key" prints them, or a file that holds them
   --host <address>  to listen on; default 127.0.0.1
   --port <port>     to listen on; default 4020, 0 takes any free one`;
 
@@ -21,9 +21,9 @@ class UsageError extends Error {}
 
 const DEFAULT_PORT = '4020';
 
-const keyOf = (argument: string): Verifier => {
+const keysOf = (argument: string): readonly LogKey[] => {
   try {
-    return parseVerifier(argument.includes('+') ? argument : readFileSync(argument, 'utf8').trim());
+    return parseLogKeys(argument.includes('+') ? argument : readFileSync(argument, 'utf8'));
   } catch (error) {
     if (error instanceof Refused || (error as NodeJS.ErrnoException).code === 'ENOENT') {
       throw new UsageError(`--log: ${(error as Error).message}`);
@@ -63,12 +63,12 @@ const main = async (): Promise<void> => {
   if (log.length === 0) throw new UsageError('--log is needed: a witness co-signs only logs that it knows');
   if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535)
     throw new UsageError(`--port is "${port}": 0 to 65535 is allowed`);
-  const logs = log.map(keyOf);
+  const logs = log.flatMap(keysOf);
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const key = loadOrMakeKey(dir);
   const memory = new Memory(dir);
   const witness = new Witness(logs, memory, (unixS) => witnessSigner(name, key, unixS));
-  const server = witnessServer({ witness, memory, origins: logs.map((verifier) => verifier.name), now: Date.now });
+  const server = witnessServer({ witness, memory, origins: logs.map(({ verifier }) => verifier.name), now: Date.now });
   server.listen(Number(port), host);
   await once(server, 'listening');
   const { port: listening } = server.address() as AddressInfo;

@@ -12,6 +12,7 @@ import {
   leafHash,
   logSigner,
   openNote,
+  parseLogKeys,
   parseVerifier,
   proveConsistency,
   rootOf,
@@ -63,11 +64,12 @@ describe('a witness', () => {
   let folder: string;
   let url: string;
   let stop: () => void;
+  let logKeys = parseLogKeys(log.verifierKey);
 
   const start = async (): Promise<void> => {
     const memory = new Memory(folder);
     const key = loadOrMakeKey(folder);
-    const witness = new Witness([parseVerifier(log.verifierKey)], memory, (unixS) => witnessSigner(NAME, key, unixS));
+    const witness = new Witness(logKeys, memory, (unixS) => witnessSigner(NAME, key, unixS));
     const server = witnessServer({ witness, memory, origins: [ORIGIN], now: () => NOW_MS });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -155,6 +157,19 @@ describe('a witness', () => {
   ])('answers %s by %i and remembers nothing', async (_, status, body) => {
     expect((await ask(body)).status).toBe(status);
     expect((await fetch(`${url}/${sha256Hex(ORIGIN)}/checkpoint`)).status).toBe(404);
+  });
+
+  it('co-signs with the key that follows, and nothing new of the one that was retired', async () => {
+    const next = logSigner(ORIGIN, newKey());
+    await cosign(0, 5);
+    stop();
+    logKeys = parseLogKeys(`${log.verifierKey} 0..5\n${next.verifierKey} 6..\n`);
+    await start();
+    const six = history(6);
+    const body = (signer: Signer) => formatAddCheckpoint({ oldSize: 5, proof: six.proofFrom(5), checkpoint: six.checkpoint(signer) }); // prettier-ignore
+    expect(await ask(body(log))).toMatchObject({ status: 403, text: expect.stringContaining('counts for the sizes 0 to 5') as string }); // prettier-ignore
+    expect((await ask(body(next))).status).toBe(200);
+    logKeys = parseLogKeys(log.verifierKey);
   });
 
   it('has no other door', async () => {

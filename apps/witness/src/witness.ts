@@ -4,13 +4,13 @@ import {
   equalHashes,
   formatNote,
   formatSignature,
-  openNote,
+  type LogKey,
+  openCheckpoint,
   parseAddCheckpoint,
   parseCheckpoint,
   parseNote,
   Refused,
   type Signer,
-  type Verifier,
   verifyConsistency,
 } from '@kontor/transparency-log';
 import type { Memory } from './memory.js';
@@ -50,9 +50,9 @@ const orElse = <Result>(status: NotCosigned['status'], read: () => Result): Resu
  * @source C2SP tlog-witness, "add-checkpoint": the checks, their order and their answers.
  */
 export class Witness {
-  /** @param logs the keys of the logs; a key's name is the origin of its log. @param signer makes the signer of a moment */
+  /** @param logs the keys of the logs, old and new ones. @param signer makes the signer of a moment */
   constructor(
-    private readonly logs: readonly Verifier[],
+    private readonly logs: readonly LogKey[],
     private readonly memory: Memory,
     private readonly signer: (unixS: number) => Signer,
   ) {}
@@ -67,9 +67,10 @@ export class Witness {
     const { text } = orElse(400, () => parseNote(note));
     const claimed = orElse(400, () => parseCheckpoint(text));
     const { origin, size } = claimed;
-    const keys = this.logs.filter(({ name }) => name === origin);
-    if (keys.length === 0) throw new NotCosigned(404, `this witness does not know the log ${JSON.stringify(origin)}`);
-    orElse(403, () => openNote(note, keys));
+    if (!this.logs.some(({ verifier }) => verifier.name === origin))
+      throw new NotCosigned(404, `this witness does not know the log ${JSON.stringify(origin)}`);
+    // An old key does not count for a new size: whoever has stolen it finds no witness.
+    orElse(403, () => openCheckpoint(note, this.logs));
     if (oldSize > size) throw new NotCosigned(400, `old ${oldSize} is larger than the checkpoint, which has ${size}`);
     const signature = this.signer(unixS).sign(text);
     this.memory.update(origin, (remembered) => {

@@ -58,6 +58,7 @@ export {
 export { type RelayOptions, type RelayTarget, runRelay } from './relay.js';
 export type { RowsDigest } from './row-versions.js';
 export type { RawEvent } from './rows.js';
+export { type Anchors, openAnchors, refuseRewound } from './sealing/anchors.js';
 export {
   type CosignerOptions,
   isCosigned,
@@ -66,8 +67,9 @@ export {
   WitnessRefused,
 } from './sealing/cosigner.js';
 export { exportCheckpoint, exportLog, exportRange, exportStreams, unknownStreams } from './sealing/export-log.js';
+export { beginEpoch, type NewEpoch } from './sealing/new-epoch.js';
 export { runSealer, type SealerOptions } from './sealing/sealer.js';
-export { readSeal, readTiles, type Seal } from './sealing/seal-store.js';
+export { readSeal, readTilePrefix, readTiles, type Seal } from './sealing/seal-store.js';
 export { inTransaction } from './transaction.js';
 export { type ReadModelVerdict, verifyReadModels, type VerifyOptions } from './verify-read-models.js';
 export { type AppliedPosition, createAppliedPosition, DEFAULT_WAIT_MS } from './wait-until-processed.js';

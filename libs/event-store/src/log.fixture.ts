@@ -16,6 +16,8 @@ export interface LogFixture {
   readonly urlFor: (role: string) => string;
   readonly pool: (role: string) => pg.Pool;
   readonly store: (role?: string) => PostgresEventStore;
+  /** Ends every connection; the database stays. */
+  readonly disconnect: () => Promise<void>;
   readonly close: () => Promise<void>;
 }
 
@@ -30,6 +32,10 @@ export const openLog = async (database: { url: string; drop: () => Promise<void>
     pools.push(pool);
     return pool;
   };
+  const disconnect = async (): Promise<void> => {
+    await Promise.all(stores.map((store) => store.close()));
+    await Promise.all(pools.map((pool) => pool.end()));
+  };
   return {
     adminUrl: database.url,
     admin: open(database.url),
@@ -40,9 +46,9 @@ export const openLog = async (database: { url: string; drop: () => Promise<void>
       stores.push(store);
       return store;
     },
+    disconnect,
     close: async () => {
-      await Promise.all(stores.map((store) => store.close()));
-      await Promise.all(pools.map((pool) => pool.end()));
+      await disconnect();
       await database.drop();
     },
   };

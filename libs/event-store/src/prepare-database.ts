@@ -19,7 +19,7 @@ export interface PrepareOptions {
   readonly database: string;
   /** Password per login role. A role without one is made without a password (for servers that trust or use certificates). */
   readonly passwords: Readonly<Record<string, string>>;
-  /** Name of the log in every leaf, for example `kontor.example/log/0`. Fixed for the life of a log. */
+  /** Name of the log in every leaf, for example `kontor.example/log/0`. Fixed for the life of a log; of its first epoch. */
   readonly origin: string;
   /** The context that owns each event type: no other role may append events of it. */
   readonly eventTypes?: Readonly<Record<string, string>>;
@@ -29,6 +29,8 @@ export interface PrepareOptions {
 export interface PreparedDatabase {
   /** The address of the database for one role, for example `kontor_registry`. */
   readonly urlFor: (role: string) => string;
+  /** Of the current epoch: what appends write into the leaves. */
+  readonly origin: string;
 }
 
 /**
@@ -48,13 +50,17 @@ export const prepareDatabase = async (options: PrepareOptions): Promise<Prepared
       await admin.query(`CREATE DATABASE ${pg.escapeIdentifier(database)} ENCODING 'UTF8' TEMPLATE template0`);
     }
   });
+  let origin = options.origin;
   await withClient(withDatabase(adminUrl, database), async (admin) => {
     await admin.query(`SELECT pg_advisory_lock(hashtext('kontor.prepare'))`);
     await createSchemas(admin, database);
     await migrate(admin);
     await startLog(admin, options);
+    const { rows } = await admin.query<{ origin: string }>('SELECT origin FROM es.log_head WHERE log_id = 0');
+    origin = rows[0]?.origin ?? origin;
   });
   return {
+    origin,
     urlFor: (role) => {
       const url = new URL(withDatabase(adminUrl, database));
       url.username = role;

@@ -13,5 +13,12 @@ export {
   serveCommands,
   type ServeOptions,
 } from './request-reply.js';
-export { ensureStreams, EVENTS_STREAM, type LogIdentity, ROUTES_BUCKET, TELEMETRY_STREAM } from './streams.js';
+export {
+  deleteEventsStream,
+  ensureStreams,
+  EVENTS_STREAM,
+  type LogIdentity,
+  ROUTES_BUCKET,
+  TELEMETRY_STREAM,
+} from './streams.js';
 export { inferenceSubject, isInference, isLabel, labelSubject } from './subjects.js';

@@ -79,3 +79,9 @@ export const ensureStreams = async (nc: NatsConnection, identity: LogIdentity): 
   }
   await new Kvm(nc).create(ROUTES_BUCKET, { history: 1 });
 };
+
+/** Removes the copy of a log that was restored: it holds events that are lost. The next start makes an empty one. */
+export const deleteEventsStream = async (nc: NatsConnection): Promise<void> => {
+  const jsm = await jetstreamManager(nc);
+  for await (const name of jsm.streams.names()) if (name === EVENTS_STREAM) await jsm.streams.delete(name);
+};

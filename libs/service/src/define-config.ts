@@ -62,4 +62,6 @@ export const serviceVariables = {
   KONTOR_HEALTH_PORT: portVariable.default(0),
   /** Who co-signs the checkpoints of the log. Default: nobody. */
   KONTOR_WITNESS: witnessVariable,
+  /** Every checkpoint is also kept here, a file each; put it on another disk or host. Default: nowhere. */
+  KONTOR_ANCHOR_DIR: z.string().optional(),
 } as const;

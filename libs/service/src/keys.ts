@@ -4,10 +4,23 @@ import { join } from 'node:path';
 
 /** The key pair that signs checkpoints of the log. */
 export const LOG_KEY = 'log';
+/** While the key of the log is changed: the one that follows. Checkpoints are signed with both. */
+export const NEXT_LOG_KEY = 'log-next';
 
 /** The private key of an issuer. @throws if the file is missing. */
 export const loadPrivateKey = async (directory: string, name: string): Promise<KeyObject> =>
   createPrivateKey(await readFile(join(directory, `${name}.pem`)));
+
+/** The keys that sign checkpoints now: the log's, and the next one while it is changed. @throws if the log's is missing */
+export const loadLogKeys = async (directory: string): Promise<readonly [KeyObject, ...KeyObject[]]> => {
+  const key = await loadPrivateKey(directory, LOG_KEY);
+  try {
+    return [key, await loadPrivateKey(directory, NEXT_LOG_KEY)];
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [key];
+    throw error;
+  }
+};
 
 /** The public key of an issuer. @throws if the file is missing. */
 export const loadPublicKey = async (directory: string, name: string): Promise<KeyObject> =>

@@ -11,6 +11,7 @@ export const toServiceConfig = (set: z.output<z.ZodObject<typeof serviceVariable
   artifactsDir: resolve(set.KONTOR_ARTIFACTS_DIR ?? join(set.KONTOR_DATA_DIR, 'artifacts')),
   healthPort: set.KONTOR_HEALTH_PORT,
   witness: set.KONTOR_WITNESS,
+  anchorDir: set.KONTOR_ANCHOR_DIR === undefined ? undefined : resolve(set.KONTOR_ANCHOR_DIR),
 });
 
 /** Reads what every service needs from the environment. @throws ConfigError */

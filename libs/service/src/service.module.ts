@@ -2,7 +2,9 @@ import type { Context, Upcasters } from '@kontor/event-sourcing';
 import {
   createEventStore,
   createPool,
+  openAnchors,
   type PostgresEventStore,
+  refuseRewound,
   runCosigner,
   runRelay,
   runSealer,
@@ -22,7 +24,7 @@ import type pg from 'pg';
 import { CommandController } from './command.controller.js';
 import { Dispatcher } from './dispatcher.js';
 import { DispatchHandler } from './dispatch.handler.js';
-import { ensureKeyPair, loadPrivateKey, LOG_KEY } from './keys.js';
+import { ensureKeyPair, loadLogKeys, LOG_KEY } from './keys.js';
 import { type Log } from './log.js';
 import { type Enrich, ReactionsConsumer } from './reactions.consumer.js';
 import { askWitness } from './witness-client.js';
@@ -37,6 +39,8 @@ export interface ServiceConfig {
   readonly healthPort: number;
   /** Who co-signs the checkpoints of the log; undefined if nobody does. */
   readonly witness?: WitnessAddress | undefined;
+  /** Where checkpoints are kept beside the database; undefined if nowhere. */
+  readonly anchorDir?: string | undefined;
 }
 
 /** What a service hands to the parts that only it has. */
@@ -153,6 +157,7 @@ const openParts = async (
   const pool = createPool({ connectionString: config.pgUrl, application_name: `kontor-${context.name}` });
   const connection = await connectNats(config.natsUrl, `kontor-${context.name}`);
   const identity = await readIdentity(pool);
+  if (config.anchorDir !== undefined) await refuseRewound(pool, openAnchors(config.anchorDir, identity.origin));
   await ensureStreams(connection, identity);
   const store = createEventStore(pool, { upcasters });
   return { pool, connection, identity, store, dispatcher: new Dispatcher(bus, context.name), log };
@@ -190,14 +195,17 @@ const startParts = async <Config extends ServiceConfig>(
   const workers = (await options.workers?.(parts, config)) ?? [];
   const target = chainPublisher(connection, identity);
   await ensureKeyPair(config.keysDir, LOG_KEY);
-  const signer = logSigner(identity.origin, await loadPrivateKey(config.keysDir, LOG_KEY));
+  const [key, ...next] = await loadLogKeys(config.keysDir);
+  const sign = (one: typeof key) => logSigner(identity.origin, one);
+  const signers = [sign(key), ...next.map(sign)] as const;
+  const anchors = config.anchorDir === undefined ? undefined : openAnchors(config.anchorDir, identity.origin);
   const duties = [
     startDuty('relay', log, (signal, onRetry) => runRelay({ pool, target, signal, onRetry })),
-    startDuty('sealer', log, (signal, onRetry) => runSealer({ pool, signer, signal, onRetry })),
+    startDuty('sealer', log, (signal, onRetry) => runSealer({ pool, signers, anchors, signal, onRetry })),
   ];
   const { witness } = config;
   if (witness) {
-    const cosigner = { pool, witness: witness.verifier, ask: askWitness(witness) };
+    const cosigner = { pool, anchors, witness: witness.verifier, ask: askWitness(witness) };
     duties.push(startDuty('cosigner', log, (signal, onRetry) => runCosigner({ ...cosigner, signal, onRetry })));
   }
   // Last, so that no command is taken before everything that follows from it runs.

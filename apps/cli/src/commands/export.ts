@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type DossierOf, Dossiers } from '@kontor/domain/dossier';
@@ -17,12 +16,11 @@ import {
   type Seal,
   unknownStreams,
 } from '@kontor/event-store';
-import { loadPublicKey, LOG_KEY } from '@kontor/service/process';
-import { parseCheckpoint, parseNote, type Verifier, verifierKey } from '@kontor/transparency-log';
+import { parseCheckpoint, parseNote, type Verifier } from '@kontor/transparency-log';
 import type pg from 'pg';
+import { publicKeys } from '../log-keys.js';
 import { nearNames } from '../near-names.js';
 import { print } from '../print.js';
-import { usableKey } from '../usable-key.js';
 import { CommandFailed } from '../usage-error.js';
 
 /** A checkpoint follows an event within a second. */
@@ -55,10 +53,6 @@ const sealOfNow = async (pool: pg.Pool, witness: Verifier | undefined): Promise<
 export const checkpoint = async (pool: pg.Pool, witness: Verifier | undefined): Promise<void> => {
   process.stdout.write((await sealOfNow(pool, witness)).note);
 };
-
-/** The log's public key in the form that the verifier reads. @throws CommandFailed if there is none yet */
-export const publicKey = async (keysDir: string, origin: string): Promise<string> =>
-  verifierKey(origin, await usableKey(join(keysDir, `${LOG_KEY}.pub.pem`), loadPublicKey(keysDir, LOG_KEY)));
 
 /** What of the log is wanted; nothing chosen: all of it. */
 export interface Selection {
@@ -106,7 +100,9 @@ export const exportBundle = async (
   if (isShown) process.stderr.write('\r\u001b[K');
   const { origin } = parseCheckpoint(parseNote(seal.note).text);
   print(`${path}: ${lines} lines, up to position ${seal.size}`);
-  print(`check it anywhere: npx kontor-verify ${path} --key ${await publicKey(keysDir, origin)}`);
+  const keys = (await publicKeys(keysDir, origin)).trimEnd();
+  const shown = keys.includes('\n') ? '<a file with what "kontor checkpoint --key" prints>' : keys;
+  print(`check it anywhere: npx kontor-verify ${path} --key ${shown}`);
 };
 
 /** The lines of the bundle that is wanted. */

@@ -13,12 +13,12 @@ const OF_THE_SYSTEM = [
   'TZ',
 ] as const;
 
-/** Settings of an app that are handed on as a person gave them. Any service may be the one that has the log co-signed. */
+/** Settings of an app that are handed on as a person gave them. Any service may be the one that seals the log. */
 const OF_THE_APP: Readonly<Record<AppName, readonly string[]>> = {
-  registry: ['KONTOR_WITNESS'],
-  deployment: ['KONTOR_WITNESS'],
-  monitoring: ['KONTOR_WITNESS'],
-  governance: ['KONTOR_WITNESS'],
+  registry: ['KONTOR_ANCHOR_DIR', 'KONTOR_WITNESS'],
+  deployment: ['KONTOR_ANCHOR_DIR', 'KONTOR_WITNESS'],
+  monitoring: ['KONTOR_ANCHOR_DIR', 'KONTOR_WITNESS'],
+  governance: ['KONTOR_ANCHOR_DIR', 'KONTOR_WITNESS'],
   gateway: ['KONTOR_ALLOWED_HOSTS', 'KONTOR_INTROSPECTION'],
   serving: ['KONTOR_ALLOWED_HOSTS', 'KONTOR_WORKSPACE'],
 };

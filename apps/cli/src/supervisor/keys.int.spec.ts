@@ -3,7 +3,7 @@ import { generateKeyPairSync, verify } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { publicKey } from '../commands/export.js';
+import { publicKeys } from '../log-keys.js';
 import { signPersonToken } from '../sign-token.js';
 import { rolePasswords } from './database-roles.js';
 import { giveKeys, prepareKeys } from './keys.js';
@@ -61,7 +61,7 @@ describe('the keys directory', () => {
     await expect(
       signPersonToken(directory, { actor: 'ada', roles: ['owner'], workspace: 'default', ttlMs: 60_000 }, 0),
     ).rejects.toThrow(/token\.pem does not exist: the first "kontor up" makes it/);
-    await expect(publicKey(directory, 'kontor.example/log/0')).rejects.toThrow(
+    await expect(publicKeys(directory, 'kontor.example/log/0')).rejects.toThrow(
       /log\.pub\.pem does not exist: the first "kontor up" makes it/,
     );
     await prepareKeys(directory);

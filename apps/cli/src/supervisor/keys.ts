@@ -1,6 +1,7 @@
+import { existsSync } from 'node:fs';
 import { chmod, copyFile, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ensureKeyPair, LOG_KEY, TOKEN_ISSUER } from '@kontor/service/process';
+import { ensureKeyPair, LOG_KEY, NEXT_LOG_KEY, TOKEN_ISSUER } from '@kontor/service/process';
 import type { AppName } from './app-process.js';
 
 /** Who signs: every process that sends commands, `kontor token` for people, and the sealer for the log. */
@@ -24,8 +25,10 @@ export const prepareKeys = async (keysDir: string): Promise<void> => {
 };
 
 /** The services seal the log; one of them leads. */
-const privateKeysOf = (app: AppName): readonly string[] =>
-  app === 'gateway' || app === 'serving' ? [app] : [app, LOG_KEY];
+const privateKeysOf = (app: AppName, keysDir: string): readonly string[] => {
+  if (app === 'gateway' || app === 'serving') return [app];
+  return existsSync(join(keysDir, `${NEXT_LOG_KEY}.pem`)) ? [app, LOG_KEY, NEXT_LOG_KEY] : [app, LOG_KEY];
+};
 
 /**
  * Fills `folder` anew with the keys of one app, out of a prepared `keysDir`: its own private key (a service has the log's
@@ -37,6 +40,9 @@ export const giveKeys = async (keysDir: string, folder: string, app: AppName): P
   await chmod(folder, 0o700);
   // The folder stays and its files are new: so its owner can start again after root has started on the same data.
   for (const file of await readdir(folder)) await rm(join(folder, file));
-  const files = [...privateKeysOf(app).map((name) => `${name}.pem`), ...ISSUERS.map((name) => `${name}.pub.pem`)];
+  const files = [
+    ...privateKeysOf(app, keysDir).map((name) => `${name}.pem`),
+    ...ISSUERS.map((name) => `${name}.pub.pem`),
+  ];
   for (const file of files) await copyFile(join(keysDir, file), join(folder, file));
 };

@@ -37,7 +37,8 @@ const withoutCredentials = (value: string): string => {
   return url.href;
 };
 
-const databaseIn = (url: string): string => {
+/** The database of a server's URL; the embedded server's URL names none. */
+export const databaseIn = (url: string): string => {
   const name = decodeURIComponent(new URL(url).pathname.slice(1));
   return name === '' || name === 'postgres' ? DATABASE : name;
 };
@@ -69,14 +70,15 @@ const startAll = async (
   const database = databaseIn(postgres.url);
   const { urlFor } = await timed('schemas', async () => {
     await prepareKeys(config.keysDir);
-    await prepareBroker(nats.url, config.logOrigin);
-    return prepareDatabase({
+    const prepared = await prepareDatabase({
       adminUrl: postgres.url,
       database,
       passwords,
       origin: config.logOrigin,
       eventTypes: eventTypes(),
     });
+    await prepareBroker(nats.url, prepared.origin);
+    return prepared;
   });
 
   const startOne = async (app: AppName): Promise<void> => {

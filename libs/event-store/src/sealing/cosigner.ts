@@ -11,6 +11,7 @@ import {
 import type pg from 'pg';
 import { leadUntilAborted } from '../leader.js';
 import { pause } from '../pause.js';
+import type { Anchors } from './anchors.js';
 import { readSeal, readTiles, saveCosignature, type Seal } from './seal-store.js';
 
 /** As often as the sealer signs. */
@@ -30,6 +31,8 @@ export interface CosignerOptions {
   readonly ask: (request: AddCheckpoint) => Promise<WitnessAnswer>;
   /** The key of the witness: what it answers is checked before it is kept. */
   readonly witness: Verifier;
+  /** Where each checkpoint is kept beside the database; nowhere by default. */
+  readonly anchors?: Anchors | undefined;
   readonly signal: AbortSignal;
   /** Called when the witness or PostgreSQL failed, before the next try. */
   readonly onRetry?: (error: unknown, delayMs: number) => void;
@@ -41,7 +44,7 @@ export interface CosignerOptions {
  *
  * @throws WitnessRefused if the witness has co-signed another history. Nothing is co-signed then.
  */
-export const runCosigner = ({ pool, ask, witness, signal, onRetry }: CosignerOptions): Promise<void> =>
+export const runCosigner = ({ pool, ask, witness, anchors, signal, onRetry }: CosignerOptions): Promise<void> =>
   leadUntilAborted(
     { pool, lock: 'kontor.cosigner', applicationName: 'kontor-cosigner', signal, onRetry },
     async (leading, onProgress) => {
@@ -52,6 +55,7 @@ export const runCosigner = ({ pool, ask, witness, signal, onRetry }: CosignerOpt
         if (seal && seal.size > cosigned) {
           const signature = await cosign({ pool, ask, witness }, seal, cosigned);
           await saveCosignature(pool, seal.size, seal.note + signature);
+          anchors?.keep({ size: seal.size, note: seal.note + signature });
           cosigned = seal.size;
           onProgress();
         }

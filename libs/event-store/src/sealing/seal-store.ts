@@ -2,6 +2,7 @@ import {
   type ContentOf,
   type Epoch,
   type Hash,
+  HASH_BYTES,
   type Tile,
   TILE_WIDTH,
   type TileContent,
@@ -17,14 +18,28 @@ export interface Seal {
   readonly note: string;
 }
 
+interface SealRow {
+  readonly size: string;
+  readonly root: Buffer;
+  readonly note: string;
+}
+
+const toSeal = (row: SealRow | undefined): Seal | undefined =>
+  row && { size: Number(row.size), root: row.root, note: row.note };
+
 /** The newest checkpoint, or undefined before the first. */
 export const readSeal = async (pool: pg.Pool | pg.ClientBase): Promise<Seal | undefined> => {
-  const { rows } = await pool.query<{ size: string; root: Buffer; note: string }>({
+  const { rows } = await pool.query<SealRow>({
     name: 'es_seal',
     text: 'SELECT size, root, note FROM es.seal ORDER BY size DESC LIMIT 1',
   });
-  const [row] = rows;
-  return row && { size: Number(row.size), root: row.root, note: row.note };
+  return toSeal(rows[0]);
+};
+
+/** The checkpoint of one size. */
+export const readSealOf = async (pool: pg.Pool, size: number): Promise<Seal | undefined> => {
+  const { rows } = await pool.query<SealRow>('SELECT size, root, note FROM es.seal WHERE size = $1', [size]);
+  return toSeal(rows[0]);
 };
 
 /** The epochs of the log as a bundle's header has them: nothing for a log that was never restored. */
@@ -61,6 +76,16 @@ export const readTiles = async (pool: pg.Pool | pg.ClientBase, tiles: readonly T
     if (!content) throw new Error(`the database lacks ${tilePath(tile)}`);
     return content;
   };
+};
+
+/** The hashes of one tile, out of any at its place that is as wide; undefined if no checkpoint has covered it. */
+export const readTilePrefix = async (pool: pg.Pool, { level, index, width }: Tile): Promise<Buffer | undefined> => {
+  const { rows } = await pool.query<{ content: Buffer }>({
+    name: 'es_tile',
+    text: 'SELECT content FROM es.tile WHERE level = $1 AND index = $2 AND width >= $3 ORDER BY width LIMIT 1',
+    values: [level, index, width],
+  });
+  return rows[0]?.content.subarray(0, width * HASH_BYTES);
 };
 
 /** Leaf hashes as the append stored them, of the positions after `size`, at most `limit`. */

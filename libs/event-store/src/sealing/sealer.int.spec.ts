@@ -43,7 +43,7 @@ describe('the sealer', () => {
     );
   const start = (role = 'kontor_registry') => {
     const stop = new AbortController();
-    const running = runSealer({ pool: log.pool(role), signer, signal: stop.signal });
+    const running = runSealer({ pool: log.pool(role), signers: [signer], signal: stop.signal });
     return { running, end: () => (stop.abort(), running) };
   };
   const sealOf = (size: number): Promise<Seal> =>

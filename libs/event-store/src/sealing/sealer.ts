@@ -11,6 +11,7 @@ import { LogRewound } from '../errors.js';
 import { leadUntilAborted } from '../leader.js';
 import { pause } from '../pause.js';
 import { readHead } from '../read-all.js';
+import { type Anchors, refuseRewound } from './anchors.js';
 import { readLeaves, readSeal, readTiles, saveSeal } from './seal-store.js';
 
 /** A position is proven when the next checkpoint covers it; a second is short for an auditor and rare for a disk. */
@@ -20,8 +21,13 @@ const MAX_SEAL_EVENTS = 4_096;
 
 export interface SealerOptions {
   readonly pool: pg.Pool;
-  /** Its name is the origin of the log. The key must not be where the database is. */
-  readonly signer: Signer;
+  /**
+   * Each makes a line below every checkpoint; two while the key is changed, so that verifiers which know either believe it.
+   * Their name is the origin of the log. The keys must not be where the database is.
+   */
+  readonly signers: readonly [Signer, ...Signer[]];
+  /** Where each checkpoint is kept beside the database; nowhere by default. */
+  readonly anchors?: Anchors | undefined;
   readonly signal: AbortSignal;
   /** Called when PostgreSQL failed, before the next try. */
   readonly onRetry?: (error: unknown, delayMs: number) => void;
@@ -34,7 +40,7 @@ export interface SealerOptions {
  *
  * @throws LogRewound if the log or its tiles are no longer those that were signed. Nothing is signed then.
  */
-export const runSealer = ({ pool, signer, signal, onRetry }: SealerOptions): Promise<void> =>
+export const runSealer = ({ pool, signers, anchors, signal, onRetry }: SealerOptions): Promise<void> =>
   leadUntilAborted(
     {
       pool,
@@ -44,17 +50,21 @@ export const runSealer = ({ pool, signer, signal, onRetry }: SealerOptions): Pro
       onRetry,
     },
     async (leading, onProgress) => {
-      let tree = await resume(pool);
+      let tree = await resume(pool, anchors);
       while (!leading.aborted) {
         const leaves = await readLeaves(pool, tree.size, MAX_SEAL_EVENTS);
         if (leaves.length > 0) {
           const oldSize = tree.size;
           const full = leaves.flatMap((leaf) => tree.append(leaf));
           const [size, root] = [tree.size, tree.root()];
-          const text = formatCheckpoint({ origin: signer.name, size, root });
-          const note = formatNote(text, [signer.sign(text)]);
+          const text = formatCheckpoint({ origin: signers[0].name, size, root });
+          const note = formatNote(
+            text,
+            signers.map((signer) => signer.sign(text)),
+          );
           const saved = await saveSeal(pool, oldSize, { size, root, note }, [...full, ...tree.partialTiles()]);
-          if (!saved) tree = await resume(pool);
+          if (saved) anchors?.keep({ size, note });
+          else tree = await resume(pool, anchors);
           onProgress();
         }
         if (leaves.length < MAX_SEAL_EVENTS) await pause(SEAL_INTERVAL_MS, leading);
@@ -63,7 +73,8 @@ export const runSealer = ({ pool, signer, signal, onRetry }: SealerOptions): Pro
   );
 
 /** The tree of the newest checkpoint. A log must never sign a checkpoint that an earlier one contradicts. */
-const resume = async (pool: pg.Pool): Promise<TileTree> => {
+const resume = async (pool: pg.Pool, anchors: Anchors | undefined): Promise<TileTree> => {
+  if (anchors) await refuseRewound(pool, anchors);
   const seal = await readSeal(pool);
   if (!seal) return new TileTree();
   const head = await readHead(pool);
