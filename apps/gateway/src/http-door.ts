@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { type Principal, refuseForeign, Unauthenticated } from '@kontor/service/process';
 import type { Gateway } from './gateway.js';
+import { isTilePath } from './log/tile-door.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -38,7 +39,7 @@ export const guardDoor = (app: FastifyInstance, { authenticator, config }: Gatew
       return reply.code(403).send({ error_code: 'PERMISSION_DENIED', message: foreign });
     }
     const path = request.url.split('?', 1)[0] ?? '';
-    if (OPEN_ROUTES.has(path)) return undefined;
+    if (OPEN_ROUTES.has(path) || isTilePath(path)) return undefined;
     try {
       request.principal = await authenticator.authenticate(request.headers.authorization);
       return undefined;

@@ -8,6 +8,7 @@ import type { GatewayConfig } from './config.js';
 import { formatError, GatewayModule } from './gateway.module.js';
 import { buildSchema } from './graphql/schema.js';
 import { GRAPHQL_PATH, guardDoor } from './http-door.js';
+import { mountTiles } from './log/tile-door.js';
 import { mountMlflow } from './mlflow/face.js';
 import { openSocketDoor } from './subscriptions/socket-door.js';
 
@@ -29,6 +30,7 @@ export const startGateway = async (config: GatewayConfig): Promise<GatewayServer
   const schema = await buildSchema();
   const adapter = new FastifyAdapter({ bodyLimit: MAX_BODY_BYTES, forceCloseConnections: true });
   guardDoor(adapter.getInstance(), gateway);
+  mountTiles(adapter.getInstance(), gateway);
   mountMlflow(adapter.getInstance(), gateway, (message, error) => logger.error(message, error));
   const app = await NestFactory.create<NestFastifyApplication>(GatewayModule.of(gateway, schema), adapter, {
     logger: ['error', 'warn'],
