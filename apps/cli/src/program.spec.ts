@@ -46,6 +46,8 @@ describe('the command line', () => {
     [['events', '--after', '-1'], 'Allowed is a whole number from 0 to 9223372036854775807'],
     [['events', '--after', '1.5'], 'Allowed is a whole number from 0 to 9223372036854775807'],
     [['events', '--type', 'model registered'], 'ModelVersionRegistered, '],
+    [['export', 'a.jsonl', '--positions', '2..1'], 'the first not above the last, such as 100..200'],
+    [['export', 'a.jsonl', '--stream', 'credit'], 'Allowed is the id of a stream'],
     [['replay'], "required option '--verify' not specified"],
     [['rebuild'], "missing required argument 'projection'"],
   ])('refuses %j', async (args, message) => {
@@ -54,7 +56,18 @@ describe('the command line', () => {
 
   it('tells what it can do', async () => {
     const help = await refusal('--help');
-    for (const command of ['up', 'down', 'status', 'token', 'events', 'replay', 'rebuild'])
+    for (const command of [
+      'up',
+      'down',
+      'status',
+      'token',
+      'events',
+      'replay',
+      'rebuild',
+      'export',
+      'rotate-key',
+      'new-epoch',
+    ])
       expect(help).toContain(`  ${command} `);
   });
 });

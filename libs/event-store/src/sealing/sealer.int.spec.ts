@@ -130,3 +130,23 @@ describe('the sealer', () => {
     expect((await readSeal(log.admin))?.size).toBe(size);
   });
 });
+
+describe('a burst', () => {
+  it('is sealed each 4,096 events, without waiting for the second', async () => {
+    const log = await openLog(await testDatabase());
+    const store = log.store();
+    const BURST = 9_000;
+    const events = () => Array.from({ length: 100 }, (_, index) => event('A', { index }));
+    await Promise.all(
+      Array.from({ length: BURST / 100 }, (_, index) => store.append(append(`default/registry/run/${index}`, events()))),
+    );
+    const stop = new AbortController();
+    const running = runSealer({ pool: log.pool('kontor_registry'), signers: [signer], signal: stop.signal });
+    await eventually(async () => (await readSeal(log.admin))?.size === BURST);
+    stop.abort();
+    await running;
+    const { rows } = await log.admin.query<{ size: string }>('SELECT size FROM es.seal ORDER BY size');
+    expect(rows.map(({ size }) => size)).toEqual(['4096', '8192', '9000']);
+    await log.close();
+  });
+});

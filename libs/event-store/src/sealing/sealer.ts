@@ -9,6 +9,7 @@ import {
 import type pg from 'pg';
 import { LogRewound } from '../errors.js';
 import { leadUntilAborted } from '../leader.js';
+import { HEAD_POLL_MS } from '../log-tail.js';
 import { pause } from '../pause.js';
 import { readHead } from '../read-all.js';
 import { type Anchors, refuseRewound } from './anchors.js';
@@ -16,7 +17,7 @@ import { readLeaves, readSeal, readTiles, saveSeal } from './seal-store.js';
 
 /** A position is proven when the next checkpoint covers it; a second is short for an auditor and rare for a disk. */
 const SEAL_INTERVAL_MS = 1_000;
-/** A burst is sealed in steps of this size, so that its tiles are written as it goes. */
+/** A burst is sealed in steps of this size, also within a second, so that its tiles are written as it goes. */
 const MAX_SEAL_EVENTS = 4_096;
 
 export interface SealerOptions {
@@ -51,9 +52,12 @@ export const runSealer = ({ pool, signers, anchors, signal, onRetry }: SealerOpt
     },
     async (leading, onProgress) => {
       let tree = await resume(pool, anchors);
+      let sealedAt = -Infinity;
       while (!leading.aborted) {
-        const leaves = await readLeaves(pool, tree.size, MAX_SEAL_EVENTS);
-        if (leaves.length > 0) {
+        const waiting = Number(await readHead(pool)) - tree.size;
+        const isDue = waiting >= MAX_SEAL_EVENTS || (waiting > 0 && performance.now() - sealedAt >= SEAL_INTERVAL_MS);
+        if (isDue) {
+          const leaves = await readLeaves(pool, tree.size, MAX_SEAL_EVENTS);
           const oldSize = tree.size;
           const full = leaves.flatMap((leaf) => tree.append(leaf));
           const [size, root] = [tree.size, tree.root()];
@@ -65,9 +69,9 @@ export const runSealer = ({ pool, signers, anchors, signal, onRetry }: SealerOpt
           const saved = await saveSeal(pool, oldSize, { size, root, note }, [...full, ...tree.partialTiles()]);
           if (saved) anchors?.keep({ size, note });
           else tree = await resume(pool, anchors);
+          sealedAt = performance.now();
           onProgress();
-        }
-        if (leaves.length < MAX_SEAL_EVENTS) await pause(SEAL_INTERVAL_MS, leading);
+        } else await pause(HEAD_POLL_MS, leading);
       }
     },
   );
