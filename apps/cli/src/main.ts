@@ -1,6 +1,6 @@
 import { CommanderError } from 'commander';
 import { DataDirectoryInUse, ServerRefused, ServerStartError, SettingRefused } from '@kontor/embedded';
-import { DatabaseRefused, MigrationRefused } from '@kontor/event-store';
+import { ArchiveDamaged, ArchiveMissing, ArchiveRefused, DatabaseRefused, MigrationRefused } from '@kontor/event-store';
 import { StreamRefused } from '@kontor/messaging';
 import { program } from './program.js';
 import { CommandFailed, UsageError } from './usage-error.js';
@@ -12,6 +12,9 @@ const USAGE = [UsageError, SettingRefused] as const;
 
 /** Their messages say all; the stack of any other error is for whoever repairs the bug. */
 const EXPECTED = [
+  ArchiveDamaged,
+  ArchiveMissing,
+  ArchiveRefused,
   CommandFailed,
   DataDirectoryInUse,
   DatabaseRefused,

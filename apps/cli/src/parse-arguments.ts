@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander';
+import { z } from 'zod';
 import { eventTypes } from './supervisor/event-types.js';
 
 /** A token is a bearer's: whoever finds it is the person. Longer than this is a password. */
@@ -75,4 +76,30 @@ export const parseRange = (text: string): readonly [number, number] => {
       'Allowed are two positions from 1 on, the first not above the last, such as 100..200.',
     );
   return [Number(first), Number(last)];
+};
+
+/** One more directory. */
+export const collectPlace = (text: string, before: readonly string[] = []): readonly string[] => {
+  if (text.trim() === '') throw new InvalidArgumentError('Allowed is a path. Repeat --to for a second place.');
+  return [...before, text];
+};
+
+/** The number of a partition of the log. */
+export const parsePartition = (text: string): number => {
+  if (!/^(?:0|[1-9]\d{0,8})$/.test(text))
+    throw new InvalidArgumentError('Allowed is the number of a partition, from 0.');
+  return Number(text);
+};
+
+/** A number of days. */
+export const parseDays = (text: string): number => {
+  if (!/^(?:0|[1-9]\d{0,4})$/.test(text)) throw new InvalidArgumentError('Allowed is a whole number of days, from 0.');
+  return Number(text);
+};
+
+/** A moment of RFC 3339, as `2026-01-31T00:00:00Z`. */
+export const parseTime = (text: string): string => {
+  if (!z.iso.datetime({ offset: true }).safeParse(text).success)
+    throw new InvalidArgumentError('Allowed is a time of RFC 3339, such as 2026-01-31T00:00:00Z.');
+  return text;
 };

@@ -48,6 +48,12 @@ describe('the command line', () => {
     [['events', '--type', 'model registered'], 'ModelVersionRegistered, '],
     [['export', 'a.jsonl', '--positions', '2..1'], 'the first not above the last, such as 100..200'],
     [['export', 'a.jsonl', '--stream', 'credit'], 'Allowed is the id of a stream'],
+    [['archive', 'one'], 'Allowed is the number of a partition, from 0'],
+    [['archive', '0', '--hot-window', '1.5'], 'Allowed is a whole number of days, from 0'],
+    [['archive', '--before', 'yesterday'], 'Allowed is a time of RFC 3339'],
+    [['archive', '0', '--to', ' '], 'Repeat --to for a second place'],
+    [['hold', 'add', '--workspace', 'default'], "required option '--reason <text>' not specified"],
+    [['hold', 'remove', '--workspace', 'default', '--reason', 'x'], "missing required argument 'id'"],
     [['replay'], "required option '--verify' not specified"],
     [['rebuild'], "missing required argument 'projection'"],
   ])('refuses %j', async (args, message) => {

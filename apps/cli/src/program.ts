@@ -1,10 +1,13 @@
 import { DEFAULT_WORKSPACE, LOCAL_ACTOR_ID } from '@kontor/service/process';
 import { Command, Option, type OutputConfiguration } from 'commander';
+import { archive } from './commands/archive.js';
 import { demo } from './commands/demo.js';
 import { down } from './commands/down.js';
 import { events } from './commands/events.js';
 import { checkpoint, exportBundle } from './commands/export.js';
-import { readerUrl, withLog } from './commands/log-database.js';
+import { GOVERNANCE } from './commands/govern.js';
+import { addHold, listHolds, removeHold } from './commands/hold.js';
+import { ownerUrl, readerUrl, roleUrl, withLog } from './commands/log-database.js';
 import { newEpoch } from './commands/new-epoch.js';
 import { rebuild, replay } from './commands/replay.js';
 import { beginRotation, finishRotation } from './commands/rotate-key.js';
@@ -13,12 +16,16 @@ import { up } from './commands/up.js';
 import { readConfig } from './config.js';
 import {
   collect,
+  collectPlace,
   collectRole,
   collectStream,
   collectType,
   parseActor,
+  parseDays,
+  parsePartition,
   parsePositionArgument,
   parseRange,
+  parseTime,
   parseTtlMs,
   parseWorkspace,
 } from './parse-arguments.js';
@@ -30,6 +37,9 @@ import { readRunFile, type RunFile } from './supervisor/run-file.js';
 import { CommandFailed, UsageError } from './usage-error.js';
 
 const EIGHT_HOURS_MS = 8 * 3_600_000;
+
+/** 13 months: longer than a year's reviews reach back. */
+const HOT_WINDOW_DAYS = 396;
 
 /** The tokens that a command signs for itself live for one request. */
 const OWN_TTL_MS = 60_000;
@@ -235,6 +245,64 @@ export const program = (output: OutputConfiguration = {}): { parse(argv: readonl
           witness: config.witness?.verifier,
         }),
       );
+    });
+
+  kontor
+    .command('archive')
+    .description('write an old partition of the log to files, read it back, and take it out of the database')
+    .argument('[partition]', 'its number; 0 is the oldest', parsePartition)
+    .option('--before <time>', 'instead: all whose newest event is older', parseTime)
+    .option('--to <directory>', 'where to; repeat for a second place', collectPlace, [])
+    .option('--hot-window <days>', 'how old its newest event must be', parseDays, HOT_WINDOW_DAYS)
+    .option('--drop', 'remove the rows of one that is archived', false)
+    .option('--actor <name>', 'who does it', parseActor)
+    .action(
+      async (
+        partition: number | undefined,
+        {
+          hotWindow,
+          ...options
+        }: { before?: string; to: readonly string[]; hotWindow: number; drop: boolean; actor?: string },
+      ) => {
+        const config = readConfig();
+        const run = await running(config.dataDir);
+        const governanceUrl = await roleUrl(config, run, GOVERNANCE);
+        await withLog(await ownerUrl(config, run), (pool) =>
+          archive(pool, governanceUrl, { partition, hotWindowDays: hotWindow, ...options }),
+        );
+      },
+    );
+
+  const hold = kontor.command('hold').description('legal holds: nothing of a workspace is removed while it has one');
+  hold
+    .command('add')
+    .description('place one, and print its id')
+    .requiredOption('--workspace <name>', 'whose', parseWorkspace)
+    .requiredOption('--reason <text>', 'why')
+    .option('--actor <name>', 'who does it', parseActor)
+    .action(async (options: { workspace: string; reason: string; actor?: string }) => {
+      const config = readConfig();
+      print(await addHold(await roleUrl(config, await running(config.dataDir), GOVERNANCE), options));
+    });
+  hold
+    .command('list')
+    .description('print those that are placed')
+    .option('--workspace <name>', 'only of this one', parseWorkspace)
+    .option('--json', 'one JSON object per line', false)
+    .action(async (options: { workspace?: string; json: boolean }) => {
+      const config = readConfig();
+      await withLog(await readerUrl(config, await running(config.dataDir)), (pool) => listHolds(pool, options));
+    });
+  hold
+    .command('remove')
+    .description('release one')
+    .argument('<id>', 'as "kontor hold list" prints it')
+    .requiredOption('--workspace <name>', 'whose', parseWorkspace)
+    .requiredOption('--reason <text>', 'why')
+    .option('--actor <name>', 'who does it', parseActor)
+    .action(async (id: string, options: { workspace: string; reason: string; actor?: string }) => {
+      const config = readConfig();
+      await removeHold(await roleUrl(config, await running(config.dataDir), GOVERNANCE), id, options);
     });
 
   return {

@@ -16,6 +16,16 @@ const FIRST_USER_OID = 16_384;
 /** The superuser that initdb makes. Only the supervisor and tests know its password. */
 export const SUPERUSER = 'postgres';
 
+/** The superuser of the embedded server of a data directory. @throws ENOENT if it never ran */
+export const readSuperuser = async (dataDir: string): Promise<{ user: string; password: string }> => {
+  const home = (await recordedHome(dataDir)) ?? dataDir;
+  return { user: SUPERUSER, password: (await readFile(join(home, 'postgres', 'secret'), 'utf8')).trim() };
+};
+
+/** Where the data is if it is not in the data directory. */
+const recordedHome = async (dataDir: string): Promise<string | undefined> =>
+  (await unlessMissing(readFile(join(dataDir, 'postgres.location'), 'utf8')))?.trim();
+
 /** An initialised cluster: `<directory>/cluster` is PostgreSQL's, `<directory>/secret` its superuser's password (0600). */
 export interface PostgresCluster {
   readonly cluster: string;
@@ -42,9 +52,8 @@ const clusterHome = async (
   user: ProcessUser | undefined,
   log: (line: string) => void,
 ): Promise<string> => {
-  const record = join(dataDir, 'postgres.location');
-  const recorded = await unlessMissing(readFile(record, 'utf8'));
-  if (recorded !== undefined) return recorded.trim();
+  const recorded = await recordedHome(dataDir);
+  if (recorded !== undefined) return recorded;
   if (user === undefined) return dataDir;
   const held = await unlessMissing(stat(join(dataDir, 'postgres')));
   const { uid, gid } = held ?? user;
@@ -57,7 +66,7 @@ const clusterHome = async (
   const elsewhere = await mkdtemp('/var/tmp/kontor-');
   await chmod(elsewhere, 0o711);
   await writeFile(join(elsewhere, 'belongs-to'), `${dataDir}\n`);
-  await writeFile(record, `${elsewhere}\n`);
+  await writeFile(join(dataDir, 'postgres.location'), `${elsewhere}\n`);
   log(`${dataDir} cannot be entered by the user that runs PostgreSQL: its data is in ${elsewhere}`);
   return elsewhere;
 };

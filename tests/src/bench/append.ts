@@ -93,7 +93,7 @@ const appendByProcesses = async (url: string, writers: number): Promise<Measured
 /** Runs `body` while a sealer works that has nothing to catch up with. @returns what it took to seal, by the checkpoints it signed */
 const whileSealing = async <T>(admin: pg.Pool, pool: pg.Pool, body: () => Promise<T>): Promise<T> => {
   const stop = new AbortController();
-  const running = runSealer({ pool, signer, signal: stop.signal });
+  const running = runSealer({ pool, signers: [signer], signal: stop.signal });
   const head = Number(await readHead(admin));
   while (((await readSeal(admin))?.size ?? 0) < head) await new Promise((resolve) => setTimeout(resolve, SEAL_POLL_MS));
   const result = await body();

@@ -39,7 +39,7 @@ export const verifyBench = async (): Promise<BenchReport> => {
     await generateLog(admin, EVENTS);
     const signer = logSigner(ORIGIN, generateKeyPairSync('ed25519').privateKey);
     const stop = new AbortController();
-    const sealing = runSealer({ pool, signer, signal: stop.signal });
+    const sealing = runSealer({ pool, signers: [signer], signal: stop.signal });
     let seal = await readSeal(pool);
     for (; seal?.size !== EVENTS; seal = await readSeal(pool)) await delay(SEAL_POLL_MS);
     stop.abort();

@@ -1,3 +1,4 @@
+import { embeddedConfig, readSuperuser } from '@kontor/embedded';
 import { createPool } from '@kontor/event-store';
 import type pg from 'pg';
 import type { CliConfig } from '../config.js';
@@ -7,18 +8,38 @@ import type { RunFile } from '../supervisor/run-file.js';
 /** The role that may read the log and change nothing. */
 const READER = 'kontor_gateway';
 
-/** The address of the log's database for a reader. */
-export const readerUrl = async (
-  { keysDir }: Pick<CliConfig, 'keysDir'>,
-  { addresses }: Pick<RunFile, 'addresses'>,
-): Promise<string> => {
+type Keys = Pick<CliConfig, 'keysDir'>;
+type Addresses = Pick<RunFile, 'addresses'>;
+
+/** The address of the log's database for one of its roles. */
+export const roleUrl = async ({ keysDir }: Keys, { addresses }: Addresses, role: string): Promise<string> => {
   const database = new URL(addresses.postgres);
-  database.username = READER;
-  database.password = (await rolePasswords(keysDir))[READER] ?? '';
+  database.username = role;
+  database.password = (await rolePasswords(keysDir))[role] ?? '';
   return database.href;
 };
 
-/** Runs `body` with the log open for reading. */
+/** The address of the log's database for a reader. */
+export const readerUrl = (config: Keys, run: Addresses): Promise<string> => roleUrl(config, run, READER);
+
+/** The address of the log's database for its owner: who is in KONTOR_PG_URL, or the superuser of the embedded server. */
+export const ownerUrl = async (
+  { dataDir, environment }: Pick<CliConfig, 'dataDir' | 'environment'>,
+  { addresses }: Addresses,
+): Promise<string> => {
+  const { pgUrl } = embeddedConfig(environment);
+  const database = new URL(addresses.postgres);
+  if (pgUrl === undefined) {
+    const { user, password } = await readSuperuser(dataDir);
+    [database.username, database.password] = [user, password];
+  } else {
+    const { username, password } = new URL(pgUrl);
+    [database.username, database.password] = [username, password];
+  }
+  return database.href;
+};
+
+/** Runs `body` with the log open. */
 export const withLog = async <T>(connectionString: string, body: (pool: pg.Pool) => Promise<T>): Promise<T> => {
   const pool = createPool({ connectionString, application_name: 'kontor-cli' });
   try {

@@ -71,7 +71,7 @@ describe('the archive', () => {
 
   const seals = async (size: number): Promise<Seal> => {
     const stop = new AbortController();
-    const running = runSealer({ pool: log.pool('kontor_registry'), signer, signal: stop.signal });
+    const running = runSealer({ pool: log.pool('kontor_registry'), signers: [signer], signal: stop.signal });
     const found = await eventually(async () => {
       const newest = await readSeal(log.admin);
       return newest?.size === size && newest;

@@ -1,0 +1,46 @@
+import { governance, type GovernanceEvent, legalHoldStream } from '@kontor/domain/governance';
+import { createEventStore, holdsOn } from '@kontor/event-store';
+import type pg from 'pg';
+import { v7 as uuidv7 } from 'uuid';
+import { print } from '../print.js';
+import { govern } from './govern.js';
+
+interface HoldOptions {
+  readonly workspace: string;
+  readonly reason: string;
+  readonly actor?: string | undefined;
+}
+
+/** `kontor hold add`: nothing that may be evidence of the workspace is removed from now on. @returns the id of the hold */
+export const addHold = async (governanceUrl: string, { workspace, reason, actor }: HoldOptions): Promise<string> => {
+  const holdId = uuidv7();
+  await govern(governanceUrl, { type: 'PlaceLegalHold', data: { holdId, reason }, workspace, actor });
+  return holdId;
+};
+
+/** `kontor hold remove <id>` @throws CommandFailed if the workspace has no such hold */
+export const removeHold = (
+  governanceUrl: string,
+  holdId: string,
+  { workspace, reason, actor }: HoldOptions,
+): Promise<void> => govern(governanceUrl, { type: 'ReleaseLegalHold', data: { holdId, reason }, workspace, actor });
+
+/** `kontor hold list`: the holds that are placed, with who placed them, when and why. */
+export const listHolds = async (
+  pool: pg.Pool,
+  { workspace, json }: { workspace?: string | undefined; json: boolean },
+): Promise<void> => {
+  const store = createEventStore(pool, { upcasters: governance.upcasters });
+  for (const hold of await holdsOn(pool, workspace)) {
+    for await (const event of store.readStream(legalHoldStream(hold.workspace, hold.holdId))) {
+      const { type, data } = event as Pick<GovernanceEvent, 'type' | 'data'>;
+      if (type !== 'LegalHoldPlaced') continue;
+      const { reason, by } = data as Extract<GovernanceEvent, { type: 'LegalHoldPlaced' }>['data'];
+      const { workspace: place, holdId } = hold;
+      const { recordedAt } = event;
+      if (json) print(JSON.stringify({ workspace: place, holdId, by, reason, placedAt: recordedAt }));
+      else print(`${place.padEnd(20)}  ${holdId}  ${recordedAt}  ${by}: ${reason}`);
+    }
+  }
+  await store.close();
+};
