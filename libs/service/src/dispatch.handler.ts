@@ -27,6 +27,15 @@ import { Turns } from './turns.js';
 /** Another process came first: a conflict is decided again this often, with growing pauses; then the caller is told. */
 const CONFLICT_PAUSES_MS = [100, 150, 225] as const;
 
+/** What the handler takes from the machine, so that a simulation can give it time and chance of its own. */
+export interface Machine {
+  readonly pause: (ms: number) => Promise<unknown>;
+  /** UUIDv7. */
+  readonly newId: () => string;
+}
+
+const MACHINE: Machine = { pause: (ms) => delay(ms), newId: uuidv7 };
+
 const rejected = (code: string, message: string, details: Readonly<Record<string, unknown>> = {}): CommandReply => ({
   outcome: 'rejected',
   code,
@@ -44,6 +53,7 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
     private readonly context: Context,
     private readonly store: EventStore,
     private readonly log: Log,
+    private readonly machine = MACHINE,
   ) {
     this.#states = new StreamStates(store);
   }
@@ -137,7 +147,7 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
           events.map(({ eventId }) => eventId),
         );
       }
-      if (pauseMs !== undefined) await delay(pauseMs);
+      if (pauseMs !== undefined) await this.machine.pause(pauseMs);
     }
     return rejected('CONFLICT', 'Others changed the same thing at the same time; try again.', { stream });
   }
@@ -153,7 +163,7 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
       ...(traceparent !== undefined && { traceparent }),
     };
     const schemaVersion = newestVersion(this.context.upcasters, type);
-    return { eventId: uuidv7(), type, schemaVersion, data: schema.parse(data), meta };
+    return { eventId: this.machine.newId(), type, schemaVersion, data: schema.parse(data), meta };
   }
 
   async #toReply(
