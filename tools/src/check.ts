@@ -1,6 +1,6 @@
 import { ESLint } from 'eslint';
 import { join } from 'node:path';
-import { areEventSchemasCurrent } from './event-schemas.js';
+import { areEventSchemasCurrent, areReleasedSchemasKept } from './event-schemas.js';
 import { run, step, type StepResult } from './step.js';
 import { readSourceTree, repositoryRoot } from './tidy/source-tree.js';
 import { tidy } from './tidy/tidy.js';
@@ -59,6 +59,7 @@ export const check = async (): Promise<readonly StepResult[]> => [
   await step('types', async () => (await run(bin('tsc'), ['-b'], root)) === 0),
   await step('tidy', isTidy),
   await step('event schemas', () => areEventSchemasCurrent(root)),
+  await step('released event schemas', () => areReleasedSchemasKept(root)),
   // The Nx rule passes silently without a project graph, so the graph comes first.
   await step('project graph', async () => (await run(bin('nx'), ['show', 'projects', '--json'], root, nxEnv)) === 0),
   await step('boundaries refuse a wrong import', refusesWrongImports),

@@ -17,7 +17,7 @@ export type {
   Write,
 } from './event-store.js';
 export { InMemoryEventStore } from './in-memory-event-store.js';
-export { eventJsonSchema } from './json-schema.js';
+export { eventJsonSchema, eventSchemaId } from './json-schema.js';
 export { BEGINNING, latest, parsePosition, type Position } from './position.js';
 export type { Projection } from './projection.js';
 export type { ReactionCommand, Reactions } from './reaction.js';

@@ -30,6 +30,32 @@ describe('envelope', () => {
     expect([position, version]).toEqual([9_007_199_254_740_993n, 9_007_199_254_740_995n]);
   });
 
+  it('writes headers as CloudEvents asks for: only what must be is percent-encoded', () => {
+    const { headers } = toMessage(stored, 'kontor.example/log/0');
+    const values = ['specversion', 'time', 'type', 'source', 'subject', 'datacontenttype', 'dataschema', 'actor'].map(
+      (name) => headers.get(`ce-${name}`),
+    );
+    expect(values).toEqual([
+      '1.0',
+      '2026-06-01T12:00:00.123456Z',
+      'MetricsLogged',
+      'kontor.example/log/0',
+      'default/registry/run/a%2520b',
+      'application/json',
+      'urn:kontor:event:registry:MetricsLogged:1',
+      '%C3%A4d%C3%A4,%2050%20%25%0D%0AInjected:%20yes',
+    ]);
+    // The example of the specification.
+    const { headers: euro } = toMessage({ ...stored, actor: 'Euro € 😀' }, 'kontor.example/log/0');
+    expect(euro.get('ce-actor')).toBe('Euro%20%E2%82%AC%20%F0%9F%98%80');
+  });
+
+  it('reads the schema name that 0.1 wrote, which JetStream still holds', () => {
+    const { headers, data } = toMessage(stored, 'kontor.example/log/0');
+    headers.set('ce-dataschema', 'MetricsLogged%402');
+    expect(fromMessage({ headers, data }).schemaVersion).toBe(2);
+  });
+
   it('lets no text of an event become a header of its own', () => {
     const { headers } = toMessage(stored, 'kontor.example/log/0');
     expect(headers.keys()).not.toContain('Injected');

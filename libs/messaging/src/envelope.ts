@@ -1,4 +1,4 @@
-import { type RecordedEvent, upcast, type Upcasters } from '@kontor/event-sourcing';
+import { eventSchemaId, type RecordedEvent, upcast, type Upcasters } from '@kontor/event-sourcing';
 import { headers, type MsgHdrs } from '@nats-io/transport-node';
 import { BadMessage } from './errors.js';
 
@@ -8,29 +8,41 @@ export interface StoredEvent extends Omit<RecordedEvent, 'data' | 'meta'> {
   readonly meta: string;
 }
 
+/** All but the printable characters of ASCII without blank, quotation mark and percent sign. */
+const TO_ENCODE = /[^!#$&-~]+/g;
+
+/** For values that may hold such characters. Ids, numbers, times and workspaces cannot. */
+const encode = (value: string): string => value.replace(TO_ENCODE, encodeURIComponent);
+
 /**
- * An event as a CloudEvents 1.0 message in binary mode: attributes as `ce-` headers, percent-encoded; payload = the
- * stored `data` text, untouched, so that big integers survive.
+ * An event as a CloudEvents 1.0 message in binary mode: attributes as `ce-` headers, percent-encoded where they must be;
+ * payload = the stored `data` text, untouched, so that big integers survive.
  *
- * @source CloudEvents 1.0, NATS protocol binding, section 3.1; written by hand because the SDK rounds integers.
+ * `dataschema` is `urn:kontor:event:<context>:<type>:<version>`: the schema `docs/events/<context>/<type>.<version>.json`.
+ *
+ * @source CloudEvents 1.0.3, NATS protocol binding, section 3.1 (1.0.2 knew no headers); written by hand because the SDK
+ * rounds integers.
  */
 export const toMessage = (event: StoredEvent, source: string): { headers: MsgHdrs; data: Uint8Array } => {
   const head = headers();
-  const set = (name: string, value: string): void => head.set(`ce-${name}`, encodeURIComponent(value));
+  const set = (name: string, value: string): void => head.set(`ce-${name}`, value);
+  const subject = encode(event.streamId);
+  const context = event.streamId.split('/', 2)[1] ?? '';
   set('specversion', '1.0');
   set('id', event.eventId);
-  set('source', source);
-  set('type', event.type);
-  set('subject', event.streamId);
+  set('source', encode(source));
+  set('type', encode(event.type));
+  set('subject', subject);
   set('time', event.recordedAt);
-  set('dataschema', `${event.type}@${event.schemaVersion}`);
-  set('partitionkey', event.streamId);
+  set('datacontenttype', 'application/json');
+  set('dataschema', encode(eventSchemaId(context, event.type, event.schemaVersion)));
+  set('partitionkey', subject);
   set('workspace', event.workspace);
   set('pos', `${event.position}`);
   set('streamversion', `${event.version}`);
-  set('actor', event.actor);
+  set('actor', encode(event.actor));
   set('commandid', event.commandId);
-  set('meta', event.meta);
+  set('meta', encode(event.meta));
   const { traceparent } = JSON.parse(event.meta) as { traceparent?: string };
   if (traceparent !== undefined) head.set('traceparent', traceparent);
   return { headers: head, data: new TextEncoder().encode(event.data) };
@@ -49,7 +61,8 @@ export const fromMessage = (message: { headers?: MsgHdrs | undefined; data: Uint
     type: get('type'),
     streamId: get('subject'),
     recordedAt: get('time'),
-    schemaVersion: Number(dataschema.slice(dataschema.lastIndexOf('@') + 1)),
+    // Messages of 0.1 say `<type>@<version>`; JetStream keeps them for 30 days.
+    schemaVersion: Number(/[@:](\d+)$/.exec(dataschema)?.[1]),
     workspace: get('workspace'),
     position: BigInt(get('pos')),
     version: BigInt(get('streamversion')),
