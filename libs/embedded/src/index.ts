@@ -12,7 +12,7 @@ export { checkNats, checkPostgres } from './external-servers.js';
 export { freePort, isPortFree } from './free-port.js';
 export { hold, leashPid, onLeashReplaced, release } from './leash.js';
 export { examineNatsServer, type NatsBinary, resolveNatsServer } from './nats-binary.js';
-export { startNats } from './nats.js';
+export { natsAdminUrl, reloadNats, startNats } from './nats.js';
 export { createDatabase, startPostgres } from './postgres.js';
 export { readSuperuser } from './postgres-cluster.js';
 export { endProcess, isAlive, processStartedAt } from './process-identity.js';

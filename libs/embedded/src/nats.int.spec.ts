@@ -8,11 +8,23 @@ import { type EmbeddedConfig, embeddedConfig } from './config.js';
 import { checkNats, checkPostgres } from './external-servers.js';
 import { freePort } from './free-port.js';
 import { resolveNatsServer } from './nats-binary.js';
-import { startNats } from './nats.js';
+import { natsAdminUrl, reloadNats, startNats } from './nats.js';
 import type { RunningServer } from './server-process.js';
 import { ServerRefused } from './server-refused.js';
 
 const silent = (): void => undefined;
+
+/** A reload takes milliseconds. */
+const eventually = async <T>(attempt: () => Promise<T>): Promise<T> => {
+  for (const deadline = performance.now() + 10_000; ;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (performance.now() > deadline) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+};
 
 /** An executable that answers as a nats-server of this version does. */
 const fake = async (path: string, script: string): Promise<string> => {
@@ -128,6 +140,24 @@ describe('the embedded nats-server', () => {
     await expect(connect({ servers, reconnect: false })).rejects.toThrow(/Authorization Violation/i);
     expect((await stat(join(dataDir, 'nats', 'nats.conf'))).mode & 0o777).toBe(0o600);
     expect(await readdir(join(dataDir, 'nats', 'jetstream'))).not.toEqual([]);
+  });
+
+  it('learns users while it runs: who stays keeps the connection, who goes loses it', async () => {
+    const { port, url } = await start();
+    expect(await natsAdminUrl(dataDir, port)).toBe(url);
+    const servers = `127.0.0.1:${port}`;
+    const nobody = { publish: [], subscribe: ['_INBOX.>'], answers: false };
+    const admin = await connect({ servers, ...login(url), reconnect: false });
+    const { urlOf } = await reloadNats({ dataDir, port, users: { guest: nobody } });
+    const enter = () => connect({ servers, ...login(urlOf('guest')), reconnect: false });
+    const guest = await eventually(enter);
+    await reloadNats({ dataDir, port, users: {} });
+    await guest.closed();
+    await expect(enter()).rejects.toThrow(/Authorization Violation/i);
+    await admin.flush();
+    await admin.close();
+    await started[0]?.stop();
+    await expect(reloadNats({ dataDir, port, users: {} })).rejects.toThrow('no nats-server runs on');
   });
 
   it('lets streams reserve 8 GiB, however much of the disk is free', async () => {

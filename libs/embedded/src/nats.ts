@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { join, resolve } from 'node:path';
 import { freePort } from './free-port.js';
@@ -82,13 +82,79 @@ const accepts = (port: number): Promise<boolean> =>
     });
   });
 
-/** nats-server does not lock its store, and two on one store destroy it: one that a killed parent left behind is ended. */
-const endPredecessor = async (pidFile: string, configFile: string, log: (line: string) => void): Promise<void> => {
+const filesOf = (dataDir: string) => {
+  const directory = join(resolve(dataDir), 'nats');
+  return { directory, configFile: join(directory, 'nats.conf'), pidFile: join(directory, 'nats.pid') };
+};
+
+/** The process that runs with a configuration, whoever started it; undefined if none does. */
+const runningOn = async ({ configFile, pidFile }: ReturnType<typeof filesOf>): Promise<number | undefined> => {
   const pid = Number(await unlessMissing(readFile(pidFile, 'utf8')));
-  if (!Number.isSafeInteger(pid) || pid <= 1 || !isAlive(pid)) return;
-  if (!` ${commandLineOf(pid) ?? ''} `.includes(` ${configFile} `)) return;
-  log(`ending nats-server ${pid}, which an earlier start left behind on ${configFile}`);
+  if (!Number.isSafeInteger(pid) || pid <= 1 || !isAlive(pid)) return undefined;
+  return ` ${commandLineOf(pid) ?? ''} `.includes(` ${configFile} `) ? pid : undefined;
+};
+
+/** nats-server does not lock its store, and two on one store destroy it: one that a killed parent left behind is ended. */
+const endPredecessor = async (files: ReturnType<typeof filesOf>, log: (line: string) => void): Promise<void> => {
+  const pid = await runningOn(files);
+  if (pid === undefined) return;
+  log(`ending nats-server ${pid}, which an earlier start left behind on ${files.configFile}`);
   await endProcess(pid, 'SIGINT', PREDECESSOR_TIMEOUT_MS);
+};
+
+/** The users with their passwords, which are made on first use, each in `<directory>/<user>.secret`. */
+const readAccounts = async (directory: string, users: Readonly<Record<string, NatsUser>>): Promise<Accounts> => {
+  const accounts = new Map<string, { password: string; user?: NatsUser }>([
+    [USER, { password: await readOrCreateSecret(join(directory, 'secret')) }],
+  ]);
+  for (const [name, user] of Object.entries(users)) {
+    accounts.set(name, { password: await readOrCreateSecret(join(directory, `${name}.secret`)), user });
+  }
+  return accounts;
+};
+
+/** Replaces the configuration as a whole: a server that reads it sees the old or the new one. */
+const writeConfiguration = async (dataDir: string, port: number, accounts: Accounts): Promise<void> => {
+  const { directory, configFile } = filesOf(dataDir);
+  const draft = `${configFile}.${process.pid}`;
+  await writeFile(draft, configuration({ port, storeDir: join(directory, 'jetstream'), accounts }), { mode: 0o600 });
+  await rename(draft, configFile);
+};
+
+const urlFor =
+  (port: number, accounts: Accounts) =>
+  (name: string): string => {
+    const account = accounts.get(name);
+    if (!account) throw new Error(`NATS has no user ${name}`);
+    return `nats://${name}:${account.password}@127.0.0.1:${port}`;
+  };
+
+/** The URL of the server that runs on `dataDir`, with the user that may do everything. */
+export const natsAdminUrl = async (dataDir: string, port: number): Promise<string> =>
+  urlFor(port, await readAccounts(filesOf(dataDir).directory, {}))(USER);
+
+/**
+ * Gives the server that runs on `dataDir` these users instead of those it has. It learns them by SIGHUP, a moment later;
+ * who is no user any more loses the connection, all others keep it.
+ *
+ * @throws Error if no server runs there
+ */
+export const reloadNats = async ({
+  dataDir,
+  users,
+  port,
+}: {
+  dataDir: string;
+  users: Readonly<Record<string, NatsUser>>;
+  port: number;
+}): Promise<Pick<NatsServer, 'urlOf'>> => {
+  const files = filesOf(dataDir);
+  const pid = await runningOn(files);
+  if (pid === undefined) throw new Error(`no nats-server runs on ${files.configFile}`);
+  const accounts = await readAccounts(files.directory, users);
+  await writeConfiguration(dataDir, port, accounts);
+  process.kill(pid, 'SIGHUP');
+  return { urlOf: urlFor(port, accounts) };
 };
 
 /**
@@ -108,30 +174,19 @@ export const startNats = async (options: {
   users?: Readonly<Record<string, NatsUser>>;
 }): Promise<NatsServer> => {
   const { binary, log, users = {} } = options;
-  const directory = join(resolve(options.dataDir), 'nats');
+  const files = filesOf(options.dataDir);
+  const { directory, configFile, pidFile } = files;
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  const accounts = new Map<string, { password: string; user?: NatsUser }>([
-    [USER, { password: await readOrCreateSecret(join(directory, 'secret')) }],
-  ]);
-  for (const [name, user] of Object.entries(users)) {
-    accounts.set(name, { password: await readOrCreateSecret(join(directory, `${name}.secret`)), user });
-  }
-  const configFile = join(directory, 'nats.conf');
-  const pidFile = join(directory, 'nats.pid');
-  await endPredecessor(pidFile, configFile, log);
+  const accounts = await readAccounts(directory, users);
+  await endPredecessor(files, log);
   for (let attempt = 1; ; attempt++) {
     const port = options.port ?? (await freePort());
-    const storeDir = join(directory, 'jetstream');
-    await writeFile(configFile, configuration({ port, storeDir, accounts }), { mode: 0o600 });
+    await writeConfiguration(options.dataDir, port, accounts);
     const args = ['--config', configFile, '--pid', pidFile];
     try {
       const server = await spawnServer({ name: 'nats-server', command: binary, args, log });
       await server.ready(() => accepts(port), READY_TIMEOUT_MS);
-      const urlOf = (name: string): string => {
-        const account = accounts.get(name);
-        if (!account) throw new Error(`NATS has no user ${name}`);
-        return `nats://${name}:${account.password}@127.0.0.1:${port}`;
-      };
+      const urlOf = urlFor(port, accounts);
       return { url: urlOf(USER), urlOf, port, pid: server.pid, exited: server.exited, stop: () => server.stop() };
     } catch (error) {
       const isTaken = error instanceof ServerStartError && error.output.includes('address already in use');
