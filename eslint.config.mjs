@@ -14,6 +14,8 @@ const depConstraints = [
   rule('adapter', ['kernel', 'test']),
   rule('glue', ['kernel', 'adapter', 'test']),
   rule('app', ['kernel', 'domain', 'adapter', 'glue', 'test']),
+  // What others install: nothing of the server comes with it.
+  rule('client', [], ['@nats-io/transport-node']),
   rule('test', ['kernel', 'adapter']),
   { sourceTag: 'type:tool', onlyDependOnLibsWithTags: ['*'] },
 ];

@@ -19,6 +19,7 @@ const WRONG_IMPORTS: readonly (readonly [file: string, specifier: string])[] = [
   ['libs/event-store/src/index.ts', '@kontor/domain/registry'],
   ['libs/messaging/src/index.ts', '@kontor/event-store'],
   ['libs/service/src/index.ts', '@kontor/domain/registry'],
+  ['libs/subscriber/src/index.ts', '@kontor/messaging'],
   ['apps/registry/src/main.ts', '@kontor/gateway/src/config.js'],
   ['apps/registry/src/main.ts', '@kontor/testing'],
   ['apps/verifier/src/main.ts', '@kontor/event-store'],

@@ -1,5 +1,7 @@
+import { contexts } from '@kontor/domain/contexts';
 import { InvalidArgumentError } from 'commander';
 import { z } from 'zod';
+import type { From } from './commands/subscriber.js';
 import { eventTypes } from './supervisor/event-types.js';
 
 /** A token is a bearer's: whoever finds it is the person. Longer than this is a password. */
@@ -54,6 +56,32 @@ export const parseWorkspace = (text: string): string => {
   if (!/^[a-z0-9][a-z0-9_-]{0,62}$/.test(text))
     throw new InvalidArgumentError('Allowed are 1 to 63 of a-z, 0-9, _ and -, beginning with a letter or digit.');
   return text;
+};
+
+/** A subscriber: part of a user's and of a consumer's name. */
+export const parseSubscriber = (text: string): string => {
+  if (!/^[a-z0-9][a-z0-9-]{0,39}$/.test(text))
+    throw new InvalidArgumentError('Allowed are 1 to 40 of a-z, 0-9 and -, beginning with a letter or digit.');
+  return text;
+};
+
+/** One more context. */
+export const collectContext = (text: string, before: readonly string[] = []): readonly string[] => {
+  const names = contexts.map(({ name }) => name);
+  if (!names.includes(text))
+    throw new InvalidArgumentError(`Repeat --context for each. Allowed are ${names.join(', ')}.`);
+  return [...before, text];
+};
+
+/** Where a subscriber begins. */
+export const parseFrom = (text: string): From => {
+  if (text === 'beginning' || text === 'now') return text;
+  if (/^[1-9]\d{0,18}$/.test(text) && BigInt(text) <= MAX_POSITION) return { position: BigInt(text) };
+  if (/^\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)$/.test(text) && !Number.isNaN(Date.parse(text)))
+    return { time: text };
+  throw new InvalidArgumentError(
+    'Allowed are beginning, now, a position from 1 on, and a time such as 2026-11-28T12:00:00Z.',
+  );
 };
 
 /** One more stream, as it stands in the events. */

@@ -54,6 +54,18 @@ describe('the command line', () => {
     [['archive', '0', '--to', ' '], 'Repeat --to for a second place'],
     [['hold', 'add', '--workspace', 'default'], "required option '--reason <text>' not specified"],
     [['hold', 'remove', '--workspace', 'default', '--reason', 'x'], "missing required argument 'id'"],
+    [['subscriber', 'add'], "missing required argument 'name'"],
+    [['subscriber', 'add', 'Billing'], 'Allowed are 1 to 40 of a-z, 0-9 and -'],
+    [
+      ['subscriber', 'add', 'billing', '--context', 'sales'],
+      'Allowed are registry, deployment, monitoring, governance.',
+    ],
+    [
+      ['subscriber', 'add', 'billing', '--from', 'yesterday'],
+      'Allowed are beginning, now, a position from 1 on, and a time',
+    ],
+    [['subscriber', 'add', 'billing', '--from', '0'], 'Allowed are beginning, now, a position from 1 on, and a time'],
+    [['subscriber', 'remove'], "missing required argument 'name'"],
     [['replay'], "required option '--verify' not specified"],
     [['rebuild'], "missing required argument 'projection'"],
   ])('refuses %j', async (args, message) => {

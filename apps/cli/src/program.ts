@@ -12,11 +12,19 @@ import { newEpoch } from './commands/new-epoch.js';
 import { rebuild, replay } from './commands/replay.js';
 import { beginRotation, finishRotation } from './commands/rotate-key.js';
 import { status } from './commands/status.js';
+import {
+  addSubscriberVerb,
+  type From,
+  listSubscribersVerb,
+  removeSubscriberVerb,
+  type SubscriberScope,
+} from './commands/subscriber.js';
 import { up } from './commands/up.js';
 import { readConfig } from './config.js';
 import {
   collect,
   collectPlace,
+  collectContext,
   collectRole,
   collectStream,
   collectType,
@@ -26,6 +34,8 @@ import {
   parsePositionArgument,
   parseRange,
   parseTime,
+  parseFrom,
+  parseSubscriber,
   parseTtlMs,
   parseWorkspace,
 } from './parse-arguments.js';
@@ -304,6 +314,51 @@ export const program = (output: OutputConfiguration = {}): { parse(argv: readonl
       const config = readConfig();
       await removeHold(await roleUrl(config, await running(config.dataDir), GOVERNANCE), id, options);
     });
+  const subscriber = kontor.command('subscriber').description('who reads the events from outside, through NATS');
+  const inScope = async (body: (scope: SubscriberScope) => Promise<void>): Promise<void> => {
+    const config = readConfig();
+    const run = await running(config.dataDir);
+    await withLog(await readerUrl(config, run), (pool) => body({ config, run, pool }));
+  };
+
+  subscriber
+    .command('add')
+    .description('make a consumer and a user that may read it and nothing else; print what the subscriber needs')
+    .argument('<name>', 'of the subscriber', parseSubscriber)
+    .option('--workspace <name>', 'only events of this one', parseWorkspace)
+    .option('--context <name>', 'only events of this one; repeat for each', collectContext)
+    .option('--type <event>', 'only these; repeat for each', collectType)
+    .addOption(
+      new Option('--from <where>', 'the first event: beginning, now, a position, a time').argParser(parseFrom).default('beginning'), // prettier-ignore
+    )
+    .option('--json', 'as JSON', false)
+    .action(
+      (
+        name: string,
+        options: {
+          workspace?: string;
+          context?: readonly string[];
+          type?: readonly string[];
+          from: From;
+          json: boolean;
+        },
+      ) => {
+        const { context: contexts, type: types, ...rest } = options;
+        return inScope((scope) => addSubscriberVerb(scope, name, { ...rest, contexts, types }));
+      },
+    );
+
+  subscriber
+    .command('list')
+    .description('how far each subscriber is behind')
+    .option('--json', 'as JSON', false)
+    .action((options: { json: boolean }) => inScope((scope) => listSubscribersVerb(scope, options)));
+
+  subscriber
+    .command('remove')
+    .description('end a subscriber: its consumer, its user and its connection')
+    .argument('<name>', 'of the subscriber', parseSubscriber)
+    .action((name: string) => inScope((scope) => removeSubscriberVerb(scope, name)));
 
   return {
     parse: async (argv) => {

@@ -25,3 +25,8 @@ export class FeedRefused extends MessagingError {
 export class BadMessage extends MessagingError {
   readonly retryable = false;
 }
+
+/** A subscriber cannot be made as asked; the message says what can. */
+export class SubscriberInvalid extends MessagingError {
+  readonly retryable = false;
+}

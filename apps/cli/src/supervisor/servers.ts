@@ -8,9 +8,9 @@ import {
   startNats,
   startPostgres,
 } from '@kontor/embedded';
-import { natsPermissions } from '@kontor/messaging';
 import type { CliConfig } from '../config.js';
 import { openLog } from './log-file.js';
+import { natsUsers } from './nats-users.js';
 import { type Supervised, supervise, type SupervisorEvents } from './supervise.js';
 
 /** A server that the platform uses; `process` is absent if it is an external one. */
@@ -93,8 +93,8 @@ export const openNats = async (config: CliConfig, events: SupervisorEvents, sign
       events.say(line);
     },
   });
-  const { first, process } = await embed('nats', config, events, (options) =>
-    startNats({ ...options, dataDir, binary: path, users: natsPermissions }),
+  const { first, process } = await embed('nats', config, events, async (options) =>
+    startNats({ ...options, dataDir, binary: path, users: await natsUsers(dataDir) }),
   );
   return { url: first.url, urlOf: (app) => first.urlOf(app), process };
 };

@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { kontor, type Platform, startPlatform } from '../../platform.js';
-import { pythonWithMlflow } from './python.js';
+import { pythonWith } from '../../python.js';
 
-const environment = pythonWithMlflow();
+const environment = pythonWith(readFileSync(join(import.meta.dirname, 'requirements.txt'), 'utf8'));
 const inCi = Boolean(process.env['CI']);
 
 if ('missing' in environment) console.warn(`the MLflow client is not tested: ${environment.missing}`);
