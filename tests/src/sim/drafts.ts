@@ -479,4 +479,11 @@ export const governanceDrafts: Drafts<typeof governanceCommands> = {
       alertId: null,
     },
   }),
+  PlaceLegalHold: (k) => ({ holdId: k.id(k.recent('LegalHoldPlaced')?.holdId), reason: REASON }),
+  ReleaseLegalHold: (k) => ({ holdId: k.id(k.recent('LegalHoldPlaced')?.holdId), reason: REASON }),
+  RecordLogArchived: (k) => ({
+    ...{ firstPosition: '1', lastPosition: k.of('64', '128'), root: Buffer.alloc(32).toString('base64') },
+    ...{ firstRecordedAt: k.world.now, lastRecordedAt: k.world.now, manifestDigest: digestOf(k.of(1, 2)) },
+  }),
+  RecordArchivedLogDropped: (k) => ({ firstPosition: '1', lastPosition: k.of('64', '128') }),
 };
