@@ -1,5 +1,12 @@
 import { BEGINNING, type EventStore, InMemoryEventStore, type Position } from '@kontor/event-sourcing';
-import { defaultPolicies, type GovernanceEvent, policyStream, useCaseStream } from '@kontor/domain/governance';
+import { type DeploymentEvent, endpointStream } from '@kontor/domain/deployment';
+import {
+  defaultPolicies,
+  type GovernanceEvent,
+  policyStream,
+  subjectStream,
+  useCaseStream,
+} from '@kontor/domain/governance';
 import { uuidv7 } from '@kontor/testing';
 import { expect, it } from 'vitest';
 import { withGateContext } from './facts.js';
@@ -7,7 +14,11 @@ import { withGateContext } from './facts.js';
 /** The log takes command ids of its own time only, and those here are made now. */
 const NOW = new Date().toISOString();
 
-const append = async (store: EventStore, stream: string, { type, data }: GovernanceEvent): Promise<void> => {
+const append = async (
+  store: EventStore,
+  stream: string,
+  { type, data }: GovernanceEvent | DeploymentEvent,
+): Promise<void> => {
   const meta = { correlationId: uuidv7(), actorKind: 'person' as const };
   const events = [{ eventId: uuidv7(), type, schemaVersion: 1, data, meta }];
   const writes = [{ stream, expected: 'any' as const, events }];
@@ -78,4 +89,33 @@ it('gives the facts of the workspace as they stand, and reads only what is new',
   });
   expect(await contextIn('other')).toMatchObject({ useCase, policy: null });
   expect(readFrom).toEqual([BEGINNING, seen, await store.head()]);
+});
+
+it('knows which rollouts were aborted, and which artifacts had a decision about them', async () => {
+  const store = new InMemoryEventStore({ now: () => NOW, upcasters: {} });
+  const { ReevaluateGates, RecheckGates } = withGateContext(store);
+  const subject = { modelName: 'credit', version: 1, manifestDigest: `sha256:${'a'.repeat(64)}` };
+  const rolloutId = uuidv7();
+  const endpoint = endpointStream('default', 'credit');
+  await append(store, endpoint, {
+    type: 'RolloutAborted',
+    data: { rolloutId, endpoint: 'credit', reason: 'r', by: 'olga' },
+  });
+  // The decision comes after the abort: it was asked for before.
+  await append(store, subjectStream('default', subject.manifestDigest), {
+    type: 'GateEvaluated',
+    data: {
+      ...{ gateId: uuidv7(), rolloutId, endpoint: 'credit', environment: 'production', subject, useCaseId: null },
+      ...{ tier: 'LOW', policy: null, factsDigest: subject.manifestDigest, facts: { requestedBy: 'rosa' }, at: NOW },
+      ...{ outcome: 'PASS', rules: [], restsOn: [] },
+    },
+  });
+  const waiting = (type: string, data: unknown) => ({
+    ...{ position: '1', ordinal: 0, workspace: 'default', commandId: uuidv7(), type, data },
+    ...{ now: NOW, correlationId: uuidv7(), causationId: uuidv7() },
+  });
+  const again = await ReevaluateGates?.(waiting('ReevaluateGates', { subject, contexts: null }));
+  expect(again).toMatchObject({ ended: [rolloutId] });
+  const recheck = { causeId: uuidv7(), moved: endpoint, subjects: null };
+  expect(await RecheckGates?.(waiting('RecheckGates', recheck))).toMatchObject({ subjects: [subject] });
 });

@@ -1,3 +1,4 @@
+import { type DeploymentEvent, endpointStream } from '@kontor/domain/deployment';
 import {
   type GateContext,
   governanceCommands,
@@ -31,7 +32,10 @@ const FOLLOWED = [
   'PolicyActivated',
   'GateEvaluated',
   'GateSettled',
-] as const satisfies readonly GovernanceEvent['type'][];
+  'RolloutAborted',
+] as const satisfies readonly FollowedEvent['type'][];
+
+type FollowedEvent = GovernanceEvent | Extract<DeploymentEvent, { type: 'RolloutAborted' }>;
 
 type Subject = Extract<GovernanceEvent, { type: 'GatesRechecked' }>['data']['subjects'][number];
 
@@ -52,10 +56,13 @@ interface OpenGate {
   readonly workspace: string;
   readonly subject: Subject;
   readonly at: string;
+  /** With the endpoint's stream: what becomes of the rollout there matters as well. */
   readonly restsOn: readonly StreamId[];
 }
 
-const isOpen = ({ at }: OpenGate, now: string): boolean => Date.parse(now) - Date.parse(at) < OPEN_GATE_MS;
+const keyOf = (workspace: string, rolloutId: string): string => `${workspace} ${rolloutId}`;
+
+const isOpen = ({ at }: Pick<OpenGate, 'at'>, now: string): boolean => Date.parse(now) - Date.parse(at) < OPEN_GATE_MS;
 
 /**
  * Use cases, policies and open decisions of all workspaces, as the log has them.
@@ -71,19 +78,22 @@ class GateFollower {
   readonly #policies = new Map<StreamId, Folded<PolicyState>>();
   /** By workspace and rollout. */
   readonly #open = new Map<string, OpenGate>();
+  /** Aborted rollouts; their decision may come later, and is in nobody's way. */
+  readonly #ended = new Map<string, Pick<OpenGate, 'at'>>();
 
   constructor(private readonly store: EventStore) {}
 
-  /** Reads up to the newest committed event, and forgets decisions that are too old to be open at `now`. */
+  /** Reads up to the newest committed event, and forgets what is too old to be open at `now`. */
   async readOn(now: string): Promise<void> {
     const head = await this.store.head();
     for await (const event of this.store.readAll(this.#position, { upTo: head, types: FOLLOWED })) {
-      // Only types of this context are read.
-      this.#take(event as Recorded<GovernanceEvent>);
+      // Only the types that are followed are read.
+      this.#take(event as Recorded<FollowedEvent>);
       this.#position = event.position;
     }
     this.#position = head;
-    for (const [key, gate] of this.#open) if (!isOpen(gate, now)) this.#open.delete(key);
+    for (const kept of [this.#open, this.#ended])
+      for (const [key, one] of kept) if (!isOpen(one, now)) kept.delete(key);
   }
 
   contextOf(workspace: string, { endpoint, environment }: Asked): GateContext {
@@ -115,18 +125,26 @@ class GateFollower {
     return [...new Map(resting.map(({ subject }) => [subject.manifestDigest, subject])).values()];
   }
 
-  #take(event: Recorded<GovernanceEvent>): void {
+  hasEnded(workspace: string, rolloutId: string): boolean {
+    return this.#ended.has(keyOf(workspace, rolloutId));
+  }
+
+  #take(event: Recorded<FollowedEvent>): void {
     switch (event.type) {
       case 'GateEvaluated': {
-        const { rolloutId, outcome, ...decision } = event.data;
-        const key = `${event.workspace} ${rolloutId}`;
-        const restsOn = decision.restsOn.map(({ stream }) => stream);
-        if (outcome === 'PASS') this.#open.set(key, { ...decision, workspace: event.workspace, restsOn });
+        const { workspace } = event;
+        const { rolloutId, outcome, endpoint, subject, at, restsOn } = event.data;
+        const key = keyOf(workspace, rolloutId);
+        const streams = [...restsOn.map(({ stream }) => stream), endpointStream(workspace, endpoint)];
+        if (outcome === 'PASS') this.#open.set(key, { workspace, subject, at, restsOn: streams });
         else this.#open.delete(key);
         return;
       }
       case 'GateSettled':
-        this.#open.delete(`${event.workspace} ${event.data.rolloutId}`);
+        this.#open.delete(keyOf(event.workspace, event.data.rolloutId));
+        return;
+      case 'RolloutAborted':
+        this.#ended.set(keyOf(event.workspace, event.data.rolloutId), { at: event.recordedAt });
         return;
       case 'PolicyActivated':
         return take(this.#policies, policy, event);
@@ -172,7 +190,8 @@ export const withGateContext = (store: EventStore): Readonly<Record<string, Enri
       if (gates.length === 0) return { ...asked, contexts: {} };
       await follower.readOn(now);
       const contexts = gates.map((gate) => [gate.rolloutId, follower.contextOf(workspace, gate)] as const);
-      return { ...asked, contexts: Object.fromEntries(contexts) };
+      const ended = gates.map(({ rolloutId }) => rolloutId).filter((id) => follower.hasEnded(workspace, id));
+      return { ...asked, contexts: Object.fromEntries(contexts), ended };
     },
     RecheckGates: async ({ data, workspace, now }) => {
       const asked = RecheckGates.parse(data);

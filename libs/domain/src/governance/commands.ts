@@ -76,16 +76,17 @@ export const governanceCommands = {
   }),
   /**
    * From a change of facts, use case or policy: decides again what had passed, holds no longer and has not started.
-   * `contexts` by rollout id.
+   * `contexts` by rollout id. `ended`: rollouts that were aborted before they started, which nobody waits for.
    */
   ReevaluateGates: z.strictObject({
     subject: modelVersionRef,
     contexts: z.record(z.uuid(), gateContext).nullable(),
+    ended: z.array(z.uuid()).default([]),
   }),
   /** From a started rollout: its decision is used. */
   SettleGate: z.strictObject({ rolloutId: z.uuid(), subject: modelVersionRef }),
   /**
-   * From a use case or policy that moved. `subjects` is null until the governance service has read which artifacts have a
+   * From a use case or policy that moved, or an endpoint whose rollout was aborted. `subjects` is null until the governance service has read which artifacts have a
    * passed decision that rests on it and was not used.
    */
   RecheckGates: z.strictObject({

@@ -57,6 +57,13 @@ it('looks for passed decisions when a use case or a policy moves, and asks each 
   expect(commands).toEqual(subjects.map((subject) => ({ type: 'ReevaluateGates', data: { subject, contexts: null } })));
 });
 
+it('looks who waited for the decision about a rollout that was aborted', () => {
+  const stream = 'default/deployment/endpoint/credit';
+  const [command] = react('RolloutAborted', stream, {});
+  expect(command?.type).toBe('RecheckGates');
+  expect(governanceCommands.RecheckGates.parse(command?.data)).toMatchObject({ moved: stream, subjects: null });
+});
+
 it('looks again after a pass: its use case may have moved between reading and appending', () => {
   for (const outcome of ['PASS', 'BLOCK']) {
     expect(react('GateEvaluated', 'default/governance/subject/x', { subject: version, outcome })).toEqual([

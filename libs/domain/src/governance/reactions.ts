@@ -89,6 +89,8 @@ const react = (event: Recorded<Known>): readonly ReactionCommand[] => {
     case 'UseCaseSuspended':
     case 'UseCaseResumed':
     case 'PolicyActivated':
+    // Its decision may be open, and others about the same artifact wait for that.
+    case 'RolloutAborted':
       return [command('RecheckGates', { causeId: event.eventId, moved: event.streamId, subjects: null })];
     case 'GatesRechecked':
       return event.data.subjects.map((subject) => command('ReevaluateGates', { subject, contexts: null }));
@@ -121,6 +123,7 @@ export const governanceReactions: Reactions = {
     'EvaluationCompleted',
     'RolloutRequested',
     'RolloutStarted',
+    'RolloutAborted',
     'AlertRaised',
     'GateEvaluated',
     'AuthorshipRecorded',

@@ -264,7 +264,7 @@ describe('a gate decision', () => {
       .thenNothing();
   });
   it('comes from the platform only', () => {
-    const again = command('ReevaluateGates', { subject: SUBJECT, contexts: {} });
+    const again = command('ReevaluateGates', { subject: SUBJECT, contexts: {}, ended: [] });
     const settle = command('SettleGate', { rolloutId: ROLLOUT, subject: SUBJECT });
     for (const actor of [vera, ADMIN, LOCAL, OTHER_SERVICE]) {
       for (const sent of [evaluate, again, settle]) {
@@ -277,7 +277,7 @@ describe('a gate decision', () => {
   it('is not made before what it rests on was read', () => {
     const blind = command('EvaluateGate', { ...evaluate.data, context: null }, OWN_SERVICE);
     expect(() => given([]).when(blind)).toThrow('before its context was read');
-    const blindAgain = command('ReevaluateGates', { subject: SUBJECT, contexts: null }, OWN_SERVICE);
+    const blindAgain = command('ReevaluateGates', { subject: SUBJECT, contexts: null, ended: [] }, OWN_SERVICE);
     expect(() => given([]).when(blindAgain)).toThrow('before its contexts were read');
   });
   it('is settled once, when its rollout starts', () => {
@@ -294,7 +294,7 @@ describe('a gate decision', () => {
   it('is made again when facts changed after a pass, and not once the rollout has started', () => {
     const again: SubjectCommand = {
       type: 'ReevaluateGates',
-      data: { subject: SUBJECT, contexts: { [ROLLOUT]: context } },
+      data: { subject: SUBJECT, contexts: { [ROLLOUT]: context }, ended: [] },
       metadata: service,
     };
     const settle: SubjectCommand = {
@@ -326,7 +326,7 @@ describe('a passed decision whose use case or policy has moved', () => {
   });
   const again = (...gates: [string, GateContext][]): SubjectCommand => ({
     type: 'ReevaluateGates',
-    data: { subject: SUBJECT, contexts: Object.fromEntries(gates) },
+    data: { subject: SUBJECT, contexts: Object.fromEntries(gates), ended: [] },
     metadata: service,
   });
   const passed = after(approve(vera), evaluate);
@@ -351,5 +351,17 @@ describe('a passed decision whose use case or policy has moved', () => {
     given(after(approve(vera), evaluate, other))
       .when(again([ROLLOUT, context], [second, context]))
       .thenNothing();
+  });
+  it('lets nobody wait for a rollout that was aborted before it started', () => {
+    const other = { ...evaluate, data: { ...evaluate.data, rolloutId: second } };
+    const held = again([ROLLOUT, context], [second, context]);
+    if (held.type !== 'ReevaluateGates') throw new Error('it is another command');
+    const bothThenFirst = [...after(approve(vera), other, evaluate)];
+    given(bothThenFirst).when(held).thenNothing();
+    expect(
+      given(bothThenFirst)
+        .when({ ...held, data: { ...held.data, ended: [ROLLOUT] } })
+        .events(),
+    ).toMatchObject([{ data: { rolloutId: second, outcome: 'PASS' } }]);
   });
 });

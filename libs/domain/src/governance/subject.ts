@@ -87,11 +87,11 @@ const decide = (command: SubjectCommand, state: SubjectState): Decided => {
       return [gateEvaluated({ ...request, evaluations: 0 }, context, state, metadata.now)];
     }
     case 'ReevaluateGates': {
-      const { subject, contexts } = command.data;
+      const { subject, contexts, ended } = command.data;
       if (contexts === null) throw new Error('ReevaluateGates was dispatched before its contexts were read');
       // One at a time: a second decision on this stream would make the first one stale again. So while one holds, the
-      // others wait: its start settles it, and that asks again.
-      const open = openGates(state, metadata.now);
+      // others wait: its start settles it or its rollout is aborted, and that asks again.
+      const open = openGates(state, metadata.now).filter(({ rolloutId }) => !ended.includes(rolloutId));
       const holding = open.find((candidate) => !candidate.stale);
       const gate = holding ?? open[0];
       const context = gate && contexts[gate.rolloutId];
