@@ -1,9 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { Answered, Check, History } from './history.js';
 import { rules } from './rules.js';
-import type { Answered, History } from './simulate.js';
-
-/** Says what does not hold, one sentence each. */
-export type Check<Of> = (of: Of) => Iterable<string>;
 
 const isHappening = ({ reply }: Answered): boolean => reply.outcome === 'accepted' && reply.eventIds.length > 0;
 
@@ -16,7 +13,7 @@ const byCommand = ({ events }: History) => Map.groupBy(events, ({ commandId }) =
  *
  * @source Jepsen's checkers, where a history of invocations and answers is judged by a model of its own.
  */
-const promises: Readonly<Record<string, Check<History>>> = {
+const promises: Readonly<Record<string, Check>> = {
   *'positions run from 1 without a gap'({ events }) {
     for (const [i, { position }] of events.entries())
       if (position !== BigInt(i) + 1n) yield `${i + 1}th is ${position}`;

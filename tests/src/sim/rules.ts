@@ -1,8 +1,7 @@
 import { OPEN_GATE_MS } from '@kontor/domain/governance';
 import type { Recorded, RecordedEvent } from '@kontor/event-sourcing';
+import type { Check, History } from './history.js';
 import type { AnyEvent, DataOf } from './known.js';
-import type { Check } from './auditor.js';
-import type { History } from './simulate.js';
 
 type Type = AnyEvent['type'];
 type Of<Types extends Type> = Recorded<Extract<AnyEvent, { type: Types }>>;
@@ -38,19 +37,9 @@ const approvalsFor = ({ data, streamId, position }: Gate, events: readonly Recor
 };
 
 /**
- * Whether the newest decision about the artifact is a pass for another rollout, which was aborted before it started. While
- * that decision is open, others about the artifact wait; nothing tells governance that its rollout has ended.
- */
-const isBehind = (gates: readonly Gate[], events: readonly RecordedEvent[]): boolean => {
-  const newest = ofType(events, 'GateEvaluated').findLast(({ streamId }) => streamId === gates[0]?.streamId);
-  if (newest === undefined || gates.includes(newest) || newest.data.outcome !== 'PASS') return false;
-  return ofType(events, 'RolloutAborted').some(sameRollout(newest.data));
-};
-
-/**
  * What the business promises, written over the list of events and nothing else: no decider's state, no `evolve`.
  */
-export const rules: Readonly<Record<string, Check<History>>> = {
+export const rules: Readonly<Record<string, Check>> = {
   *'a rollout starts by a passed decision about it, and nothing that it rests on has moved'({ events }) {
     for (const started of ofType(events, 'RolloutStarted')) {
       const { gateId, restsOn } = started.data.gate;
@@ -93,7 +82,6 @@ export const rules: Readonly<Record<string, Check<History>>> = {
       const gates = ofType(events, 'GateEvaluated').filter(sameRollout(asked.data));
       // A decision that was not used in its time is not asked again: such a rollout waits until somebody aborts it.
       if (gates.some(({ data }) => endMs - Date.parse(data.at) > OPEN_GATE_MS)) continue;
-      if (isBehind(gates, events)) continue;
       if (!decided.some(sameRollout(asked.data)))
         yield `${asked.data.rolloutId} at ${asked.position} waits for its gate`;
     }

@@ -11,6 +11,7 @@ import type { CommandReply } from '@kontor/messaging';
 import { Dispatch, DispatchHandler, type DispatchRequest } from '@kontor/service';
 import { audit } from './auditor.js';
 import { Bus } from './bus.js';
+import type { Answered, History, Sent } from './history.js';
 import { type Appended, Connection, Process } from './process.js';
 import { emptyTables, Reactor, type ReactionTables } from './reactor.js';
 import { Workload } from './workload.js';
@@ -31,35 +32,6 @@ const CHAOS_MS = 3 * 365 * 86_400_000;
 const DRAIN_MS = 3_600_000;
 /** By then everything that was under way has arrived. */
 const SETTLED_MS = 60_000;
-
-/** What a client asked for. */
-export interface Sent {
-  readonly context: string;
-  readonly request: DispatchRequest;
-  /** Content that is wrong, or an id that was used: it must not happen. */
-  readonly fault: 'invalid' | 'usedId' | undefined;
-}
-
-/** An answer as a service gave it, received or not. */
-export interface Answered {
-  readonly context: string;
-  readonly request: DispatchRequest;
-  readonly reply: CommandReply;
-  readonly moment: number;
-}
-
-/** All that happened, for the auditor. */
-export interface History {
-  readonly sent: readonly Sent[];
-  readonly answered: readonly Answered[];
-  /** What the clients took for the answer. */
-  readonly acknowledged: readonly { readonly commandId: string; readonly reply: CommandReply }[];
-  readonly appended: readonly Appended[];
-  readonly events: readonly RecordedEvent[];
-  readonly tables: ReadonlyMap<Context, ReactionTables>;
-  readonly isDrained: boolean;
-  readonly endMs: number;
-}
 
 export interface Run {
   readonly seed: number;

@@ -1,7 +1,7 @@
 import type { Actor, RecordedEvent } from '@kontor/event-sourcing';
 import { deploymentDrafts, governanceDrafts, monitoringDrafts, registryDrafts } from './drafts.js';
+import type { Sent } from './history.js';
 import { type AnyEvent, Known } from './known.js';
-import type { Sent } from './simulate.js';
 import type { World } from './world.js';
 
 type Draft = (known: Known) => object | undefined;
