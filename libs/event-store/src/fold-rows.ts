@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { Position, RecordedEvent } from '@kontor/event-sourcing';
 import { ProjectionFailed } from './errors.js';
 import type { AnyProjection } from './read-model.js';
@@ -36,8 +35,7 @@ export const foldEvent = (
       const old = open.get(key);
       const row: object | undefined = projection.evolve(old?.row, event, key);
       if (row === old?.row) continue;
-      const body = row && JSON.stringify(row);
-      if (body !== undefined && old && isEqualJson(body, old.body)) continue;
+      if (row && old && isEqualJson(row, old.row)) continue;
       if (old) {
         if (old.validFrom >= event.position) {
           throw new Error(`row ${key} is true from ${old.validFrom} on; the event would be applied twice`);
@@ -45,7 +43,8 @@ export const foldEvent = (
         close({ ...old, validTo: event.position });
         open.delete(key);
       }
-      if (row && body !== undefined) {
+      if (row) {
+        const body = JSON.stringify(row);
         open.set(key, { key, workspace: event.workspace, body, row, validFrom: event.position });
       }
     }
@@ -55,9 +54,19 @@ export const foldEvent = (
   }
 };
 
-/** Equal up to the order of members. Such texts have one length, and most others differ in it: parsing is dear. */
-const isEqualJson = (one: string, other: string): boolean =>
-  one === other || (one.length === other.length && isDeepStrictEqual(JSON.parse(one), JSON.parse(other)));
+/** Whether two values have the same JSON, up to the order of members. Ends at the first difference. */
+const isEqualJson = (one: unknown, other: unknown): boolean => {
+  if (typeof one !== 'object' || typeof other !== 'object' || one === null || other === null) return one === other;
+  if (Array.isArray(one) !== Array.isArray(other)) return false;
+  const others = other as Readonly<Record<string, unknown>>;
+  let left = Object.values(others).filter((value) => value !== undefined).length;
+  for (const [name, value] of Object.entries(one)) {
+    if (value === undefined) continue;
+    if (!Object.hasOwn(others, name) || !isEqualJson(value, others[name])) return false;
+    left -= 1;
+  }
+  return left === 0;
+};
 
 /** Whether the projection wants the event. */
 export const handles = (projection: AnyProjection, event: RecordedEvent): boolean =>

@@ -2,9 +2,13 @@ import type { Position, RecordedEvent, Upcasters } from '@kontor/event-sourcing'
 import type pg from 'pg';
 import { Listener } from './listener.js';
 import { PAGE_EVENTS, readHead, readPage } from './read-all.js';
+import { copyEvents } from './read-copy.js';
 
 /** The poll is the truth, the notification only makes it quick. Five polls a second cost nothing measurable. */
 export const HEAD_POLL_MS = 200;
+
+/** Farther behind the log is read by COPY: batches are then as large as the reader is slow, up to about 1 MiB. */
+const FAR_BEHIND_EVENTS = 5_000n;
 
 export interface TailOptions {
   readonly pool: pg.Pool;
@@ -15,7 +19,7 @@ export interface TailOptions {
 }
 
 /**
- * The log from a position on, without end: batches of at most 500 events, in order, without a gap, never empty.
+ * The log from a position on, without end: batches of at most 500 events or about 1 MiB, in order, without a gap, never empty.
  *
  * Ends when the signal aborts.
  *
@@ -33,6 +37,13 @@ export async function* tailLog({
     while (!signal.aborted) {
       const seen = listener.seen;
       const head = await readHead(pool);
+      if (head - position > FAR_BEHIND_EVENTS) {
+        for await (const batch of copyEvents(pool, { after: position, upTo: head }, upcasters)) {
+          yield batch;
+          position = batch.at(-1)?.position ?? position;
+          if (signal.aborted) return;
+        }
+      }
       while (position < head && !signal.aborted) {
         const batch = await readPage(pool, { after: position, upTo: head, limit: PAGE_EVENTS }, upcasters);
         yield batch;

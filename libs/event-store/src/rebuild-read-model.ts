@@ -26,6 +26,9 @@ const FOLLOW_EVENTS = 2_000;
 const SWAP_LOCK_TIMEOUT_MS = 500;
 const SWAP_RETRY_MS = 200;
 const LOCK_NOT_AVAILABLE = '55P03';
+// Rows that do not serve yet need no flush of their own: what PostgreSQL forgets in a crash is built again, and the commit
+// of the swap flushes everything before it.
+const BEGIN_UNFLUSHED = 'BEGIN; SET LOCAL synchronous_commit = off';
 
 export interface RebuildOptions {
   /** A role that owns the schema, with at least three sessions. */
@@ -168,7 +171,7 @@ const load = async (
     const full = lines;
     lines = '';
     await writing;
-    writing = inTransaction(pool, (client) => copy(client, readModel, next, full));
+    writing = inTransaction(pool, (client) => copy(client, readModel, next, full), BEGIN_UNFLUSHED);
     // Whoever awaits it next gets the failure; until then nobody listens.
     writing.catch(() => undefined);
   };

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { appendBench } from './append.js';
 import { growthBench } from './growth.js';
+import { projectionBench } from './projections.js';
 import { relayBench } from './relay.js';
 import { servingScenario } from './serving.js';
 import { type BenchReport, type BenchRow, printReport, writeRows } from './report.js';
@@ -9,6 +10,7 @@ import { verifyBench } from './verify.js';
 /** Every bench by name; each needs nothing of another. A new one is one file and one line here. */
 const BENCHES: Readonly<Record<string, () => Promise<BenchReport>>> = {
   append: appendBench,
+  projections: projectionBench,
   relay: relayBench,
   verify: verifyBench,
   // Generates logs of up to 20 M events, which takes 20 GB and a quarter of an hour: runs only where it is asked for.
@@ -17,7 +19,7 @@ const BENCHES: Readonly<Record<string, () => Promise<BenchReport>>> = {
 };
 
 /** Names for several. */
-const GROUPS: Readonly<Record<string, readonly string[]>> = { log: ['append', 'relay', 'verify'] };
+const GROUPS: Readonly<Record<string, readonly string[]>> = { log: ['append', 'projections', 'relay', 'verify'] };
 
 const DEFAULT = ['log', 'serving'];
 
