@@ -165,15 +165,18 @@ const load = async (
   const upTo = await readHead(pool);
   const open = new Map<string, OpenRow>();
   let lines = '';
-  // One COPY is under way while the next lines are made.
-  let writing = Promise.resolve();
+  // One COPY is under way while the next lines are made; whoever awaits it gets its failure.
+  let writing = Promise.allSettled<void>([]);
+  const written = async (): Promise<void> => {
+    for (const result of await writing) if (result.status === 'rejected') throw result.reason;
+  };
   const write = async (copy: typeof copyPast): Promise<void> => {
     const full = lines;
     lines = '';
-    await writing;
-    writing = inTransaction(pool, (client) => copy(client, readModel, next, full), BEGIN_UNFLUSHED);
-    // Whoever awaits it next gets the failure; until then nobody listens.
-    writing.catch(() => undefined);
+    await written();
+    writing = Promise.allSettled([
+      inTransaction(pool, (client) => copy(client, readModel, next, full), BEGIN_UNFLUSHED),
+    ]);
   };
   const range = { after: BEGINNING, upTo, types: projection.canHandle };
   for await (const batch of copyEvents(pool, range, upcasters)) {
@@ -187,7 +190,7 @@ const load = async (
     if (lines.length > COPY_CHARS) await write(copyOpen);
   }
   await write(copyOpen);
-  await writing;
+  await written();
   return upTo;
 };
 
