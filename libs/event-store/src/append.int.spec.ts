@@ -198,6 +198,51 @@ describe('append', () => {
     }
   });
 
+  it('remembers the commands of a batch whose ids lie in two months', async () => {
+    const store = log.store();
+    const { rows } = await log.admin.query<{ ms: string }>(
+      `SELECT (extract(epoch FROM date_trunc('month', now(), 'UTC')) * 1000)::bigint AS ms`,
+    );
+    const monthMs = Number(rows[0]?.ms);
+    // Around the turn of the month, and now.
+    const commands = [-2, -1, 0, 1, undefined].map((offsetMs, n) => {
+      const id = uuidv7();
+      const time = (monthMs + (offsetMs ?? 0)).toString(16).padStart(12, '0');
+      const commandId = offsetMs === undefined ? id : `${time.slice(0, 8)}-${time.slice(8)}${id.slice(13)}`;
+      return append(`default/registry/run/month-${n}`, [event('A')], { commandId });
+    });
+    const send = () => Promise.all(commands.map((command) => store.append(command)));
+    const first = await send();
+    expect(first.map(({ outcome }) => outcome)).toEqual(commands.map(() => 'appended'));
+    expect(await send()).toEqual(first.map((answer) => ({ ...answer, outcome: 'replayed' })));
+  });
+
+  it('writes several streams in one command, or none of them', async () => {
+    const store = log.store();
+    const [a, b, c] = ['a', 'b', 'c'].map((name) => `default/registry/run/several-${name}`) as [string, string, string];
+    const write = (stream: string, expected: bigint | 'none', count: number) => ({
+      ...{ stream, expected },
+      events: Array.from({ length: count }, () => event('A')),
+    });
+    const head = await store.head();
+    const both = append(a, [], { writes: [write(a, 'none', 2), write(b, 'none', 1)] });
+    expect(await store.append(both)).toMatchObject({
+      ...{ outcome: 'appended', firstPosition: head + 1n, lastPosition: head + 3n, versions: [2n, 1n] },
+    });
+    // Each alone would hold; one of them does not, in the middle of a batch with others.
+    const stale = append(a, [], { writes: [write(c, 'none', 1), write(a, 2n, 1), write(b, 7n, 1)] });
+    const other = (n: number) => append(`default/registry/run/beside-${n}`, [event('A')]);
+    const answers = await Promise.all([other(1), stale, other(2)].map((command) => store.append(command)));
+    expect(answers.map(({ outcome }) => outcome)).toEqual(['appended', 'conflict', 'appended']);
+    expect(answers[1]).toMatchObject({ versions: [0n, 2n, 1n] });
+    expect(await store.head()).toBe(head + 5n);
+    const foreign = append(a, [], {
+      writes: [write(a, 2n, 1), { ...write('default/governance/gate/g', 'none', 1) }],
+    });
+    await expect(store.append(foreign)).rejects.toMatchObject({ code: '42501' });
+    expect(await store.head()).toBe(head + 5n);
+  });
+
   it('holds a guarded fact still until the commit, against a writer of another session', async () => {
     const [one, two] = [log.store(), log.store()];
     const fact = 'default/registry/run/fact';
