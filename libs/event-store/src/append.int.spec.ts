@@ -1,7 +1,8 @@
-import { type AppendRequest, type AppendResult, type RecordedEvent } from '@kontor/event-sourcing';
+import { type AppendRequest, type AppendResult, prepareCommand, type RecordedEvent } from '@kontor/event-sourcing';
 import { prng, testDatabase, uuidv7 } from '@kontor/testing';
 import { eventLeaf } from '@kontor/transparency-log';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { callAppend } from './append-call.js';
 import { QueueFull, StoreUnavailable } from './errors.js';
 import { createEventStore } from './event-store.js';
 import { type LogFixture, openLog, ORIGIN, requests } from './log.fixture.js';
@@ -199,8 +200,9 @@ describe('append', () => {
   });
 
   it('remembers the commands of a batch whose ids lie in two months', async () => {
-    const store = log.store();
-    const { rows } = await log.admin.query<{ ms: string }>(
+    // The call itself: the batcher would send a batch that failed again, one by one.
+    const client = await log.pool('kontor_registry').connect();
+    const { rows } = await client.query<{ ms: string }>(
       `SELECT (extract(epoch FROM date_trunc('month', now(), 'UTC')) * 1000)::bigint AS ms`,
     );
     const monthMs = Number(rows[0]?.ms);
@@ -211,10 +213,11 @@ describe('append', () => {
       const commandId = offsetMs === undefined ? id : `${time.slice(0, 8)}-${time.slice(8)}${id.slice(13)}`;
       return append(`default/registry/run/month-${n}`, [event('A')], { commandId });
     });
-    const send = () => Promise.all(commands.map((command) => store.append(command)));
+    const send = () => callAppend(client, commands.map(prepareCommand));
     const first = await send();
     expect(first.map(({ outcome }) => outcome)).toEqual(commands.map(() => 'appended'));
     expect(await send()).toEqual(first.map((answer) => ({ ...answer, outcome: 'replayed' })));
+    client.release();
   });
 
   it('writes several streams in one command, or none of them', async () => {
