@@ -214,10 +214,13 @@ describe('append', () => {
       return append(`default/registry/run/month-${n}`, [event('A')], { commandId });
     });
     const send = () => callAppend(client, commands.map(prepareCommand));
-    const first = await send();
-    expect(first.map(({ outcome }) => outcome)).toEqual(commands.map(() => 'appended'));
-    expect(await send()).toEqual(first.map((answer) => ({ ...answer, outcome: 'replayed' })));
-    client.release();
+    try {
+      const first = await send();
+      expect(first.map(({ outcome }) => outcome)).toEqual(commands.map(() => 'appended'));
+      expect(await send()).toEqual(first.map((answer) => ({ ...answer, outcome: 'replayed' })));
+    } finally {
+      client.release();
+    }
   });
 
   it('writes several streams in one command, or none of them', async () => {

@@ -22,6 +22,11 @@ export interface ChainPublisher {
 /**
  * Publishes the log to JetStream as a chain: sequence = position - base. A lost, doubled or reordered message makes all
  * later ones fail and the last one, which is a request, tells. Two publishers at once do no harm.
+ *
+ * Beside it, nats-server 2.15.1 in one run on a busy machine, thousands of messages/s with 14 headers, medians of three: chain of
+ * 500 6.5, atomic batch of 500 6.4, fast ingest 19.7. Only the chain names every predecessor without an option of the stream.
+ * With `sync_interval: always` 0.56, 3.9 and 0.38: there an atomic batch pays, but the log fills a lost tail again, so JetStream
+ * needs no flush per message.
  */
 export const chainPublisher = (nc: NatsConnection, identity: LogIdentity): ChainPublisher => {
   const { origin, base } = identity;
