@@ -79,11 +79,11 @@ export async function* subscribe(options: SubscribeOptions): AsyncGenerator<Subs
       const reason = yield* session(nc, consumer, cursor, signal);
       if (reason === undefined || signal?.aborted) continue;
       onInterruption?.(reason);
-      await delay(RETRY_MS, undefined, { signal }).catch(() => undefined); // aborted: the loop ends
+      await Promise.allSettled([delay(RETRY_MS, undefined, { signal })]); // aborted: the loop ends
     }
   } finally {
     // The last acknowledgements; if NATS is away they come again as events.
-    await Promise.race([nc.flush().catch(() => undefined), delay(REQUEST_TIMEOUT_MS, undefined, { ref: false })]);
+    await Promise.race([Promise.allSettled([nc.flush()]), delay(REQUEST_TIMEOUT_MS, undefined, { ref: false })]);
     await nc.close();
   }
 }
