@@ -149,3 +149,19 @@ export const readCheckpoints = async (
   );
   return rows.map(({ pos }) => BigInt(pos));
 };
+
+/**
+ * Where every consumer of a schema is, in its newest version; empty if the schema has none. One that has given no sign of
+ * life while the others did is none any more: a read model that was taken out of the program.
+ */
+export const listCheckpoints = async (
+  pool: pg.Pool | pg.ClientBase,
+  schema: string,
+): Promise<readonly { readonly name: string; readonly position: Position }[]> => {
+  const { rows } = await pool.query<{ name: string; pos: string }>(
+    `SELECT DISTINCT ON (name) name, pos
+     FROM (SELECT *, max(lease_until) OVER () AS newest FROM ${table(schema)}) c
+     WHERE lease_until > newest - interval '1 minute' ORDER BY name, version DESC`,
+  );
+  return rows.map(({ name, pos }) => ({ name, position: BigInt(pos) }));
+};

@@ -19,6 +19,7 @@ export {
   type ConsumerId,
   ensureCheckpoints,
   LEASE_MS,
+  listCheckpoints,
   lockCheckpoint,
   readCheckpoints,
   renewCheckpoint,
@@ -55,7 +56,7 @@ export {
   type RebuildOptions,
   type RebuildProgress,
 } from './rebuild-read-model.js';
-export { type RelayOptions, type RelayTarget, runRelay } from './relay.js';
+export { readRelayed, type RelayOptions, type RelayTarget, runRelay } from './relay.js';
 export type { RowsDigest } from './row-versions.js';
 export type { RawEvent } from './rows.js';
 export { type Anchors, openAnchors, refuseRewound } from './sealing/anchors.js';

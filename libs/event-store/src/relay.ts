@@ -150,3 +150,9 @@ const report = async (pool: pg.Pool, name: string, last: Pick<RawEvent, 'positio
     values: [name, last.position, last.eventId],
   });
 };
+
+/** How far the relay of a name has reported; 0 before its first event. */
+export const readRelayed = async (pool: pg.Pool, name = 'jetstream'): Promise<Position> => {
+  const { rows } = await pool.query<{ acked_pos: string }>('SELECT acked_pos FROM es.relay WHERE name = $1', [name]);
+  return BigInt(rows[0]?.acked_pos ?? 0);
+};

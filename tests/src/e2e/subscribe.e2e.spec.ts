@@ -97,6 +97,16 @@ it('the page on subscribing does what it says, although nats-server is killed', 
   for (const name of ['five', 'six', 'seven']) await create(name);
   await haveRead();
 
+  // What the operator sees: nobody stays behind.
+  await eventually(async () => {
+    const { output } = await kontor(['status', '--json'], { KONTOR_DATA_DIR: platform.dataDir });
+    const { lag } = JSON.parse(output) as { lag: { reader: string; behind: string }[] };
+    expect(lag.map(({ reader, behind }) => `${reader} ${behind}`)).toEqual(
+      ['relay', 'registry', 'deployment', 'monitoring', 'governance', 'gateway'].map((reader) => `${reader} 0`),
+    );
+    return true;
+  });
+
   // A subscriber that is removed loses its connection and its right to come back.
   const { output } = await kontor(['subscriber', 'list'], { KONTOR_DATA_DIR: platform.dataDir });
   expect(output).toMatch(/^audit .*\nbilling .* of \d+, \d+ waiting {2}all events\n$/);

@@ -5,7 +5,7 @@ import type { CliConfig } from '../config.js';
 import { rolePasswords } from '../supervisor/database-roles.js';
 import type { RunFile } from '../supervisor/run-file.js';
 
-/** The role that may read the log and change nothing. */
+/** The role that may read the log and append nothing. */
 const READER = 'kontor_gateway';
 
 type Keys = Pick<CliConfig, 'keysDir'>;
