@@ -68,7 +68,7 @@ export interface Subscriber {
   readonly name: string;
   /** Subjects that it gets; empty = all events. */
   readonly filters: readonly string[];
-  /** All that matches up to here is acknowledged, or has left JetStream. */
+  /** All that matches up to here is acknowledged, or was purged. */
   readonly acknowledged: Position;
   /** Matching events that are not. */
   readonly waiting: number;

@@ -33,7 +33,7 @@ export interface SubscribeOptions {
   readonly consumer: string;
   /**
    * The last position that was handled; before the first event, one less than where the consumer begins. `acknowledged`
-   * leaves that to NATS, which moves its mark when it drops old events: what goes while nobody reads is then not noticed.
+   * leaves that to NATS, whose mark moves when somebody purges the stream: what goes while nobody reads is not noticed then.
    */
   readonly after: bigint | 'acknowledged';
   /** Ends the iteration. */
