@@ -56,7 +56,9 @@ const witnessKeyOf = async (argument: string): Promise<Verifier> => {
 
 /** The checkpoints in a folder, by their names. */
 const anchorsIn = async (folder: string): Promise<readonly KeptNote[]> => {
-  const names = (await readable(folder, () => readdir(folder))).filter((name) => name.endsWith('.checkpoint')).sort();
+  const names = (await readable(folder, () => readdir(folder, { recursive: true })))
+    .filter((name) => name.endsWith('.checkpoint'))
+    .sort();
   if (names.length === 0) throw new UsageError(`${folder} holds no file that ends with .checkpoint`);
   return Promise.all(
     names.map(async (name) => {

@@ -99,7 +99,17 @@ describe('the tree', () => {
       expect(tilePath(tile)).toBe(path);
       expect(parseTilePath(path)).toEqual(tile);
     }
-    for (const wrong of ['tile/0/0', 'tile/0/x000/000', 'tile/0/000.p/256', 'tile/0/000.p/0', 'tile/64/000', 'tile/0/000/', 'tile/entries/000', 'tile/0/x001/x234/67']) // prettier-ignore
+    for (const wrong of [
+      'tile/0/0',
+      'tile/0/x000/000',
+      'tile/0/000.p/256',
+      'tile/0/000.p/0',
+      'tile/64/000',
+      'tile/0/000/',
+      'tile/entries/000',
+      'tile/0/x001/x234/67',
+    ])
+      // prettier-ignore
       expect(parseTilePath(wrong), wrong).toBeUndefined();
   });
 

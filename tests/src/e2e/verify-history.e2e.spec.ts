@@ -67,7 +67,9 @@ it('the page on verifying history does what it says: an edit by a superuser is n
   const [take = ''] = blocks('Take a bundle', 'sh');
   const before = await shell(take);
   expect(before, before.output).toMatchObject({ exitCode: 0 });
-  expect(before.output).toMatch(/before\.jsonl: all is well\n {2}shown: every event from position 1 to \d+, in order/);
+  expect(before.output).toMatch(
+    /before\.jsonl: all is well\n {2}shown: {6}every event from position 1 to \d+, in order/,
+  );
 
   const [change = ''] = blocks('Change the past', 'sql');
   await asSuperuser(change);
@@ -76,7 +78,7 @@ it('the page on verifying history does what it says: an edit by a superuser is n
   const after = await shell(see);
   expect(after, after.output).toMatchObject({ exitCode: 1 });
   expect(after.output).toMatch(
-    /NOT the log that was signed\n {2}position 3: \w+ of \S+ is not the event that was sealed\n$/,
+    /NOT the log that was signed\n {2}position 3: \w+ of \S+ is not the event that was sealed: actor was "[^"]+", is "somebody-else"\n {2}checkpoint:/,
   );
 
   // As the page says further on: the end cut off, and the hashes made anew.

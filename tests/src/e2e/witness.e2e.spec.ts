@@ -82,7 +82,9 @@ describe('a log with a witness', () => {
     expect(await exportOf(platform, path)).toMatchObject({ exitCode: 0 });
     const verdict = await verify(path);
     expect(verdict, verdict.output).toMatchObject({ exitCode: 0 });
-    expect(verdict.output).toContain('signed by: kontor.example/log/0, witness.example/w1');
+    expect(verdict.output).toMatch(
+      /signed by: {2}kontor\.example\/log\/0 \(key \w{8}\)\n +witness\.example\/w1 \(key \w{8}\), which saw it at 20/,
+    );
   });
 
   it('goes on while the witness is killed, and is co-signed again when it is back', async () => {

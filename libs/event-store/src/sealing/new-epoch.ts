@@ -18,7 +18,6 @@ export interface NewEpoch {
  *
  * @param adminUrl the database, as a role that may act as kontor_owner
  * @param signerOf the signer of an origin: the old and the new one sign the note that ties them
- * @source event log reference, "Restore"
  */
 export const beginEpoch = async (adminUrl: string, signerOf: (origin: string) => Signer): Promise<NewEpoch> => {
   const admin = new pg.Client({ connectionString: adminUrl, application_name: 'kontor-new-epoch' });

@@ -138,7 +138,9 @@ describe('a burst', () => {
     const BURST = 9_000;
     const events = () => Array.from({ length: 100 }, (_, index) => event('A', { index }));
     await Promise.all(
-      Array.from({ length: BURST / 100 }, (_, index) => store.append(append(`default/registry/run/${index}`, events()))),
+      Array.from({ length: BURST / 100 }, (_, index) =>
+        store.append(append(`default/registry/run/${index}`, events())),
+      ),
     );
     const stop = new AbortController();
     const running = runSealer({ pool: log.pool('kontor_registry'), signers: [signer], signal: stop.signal });

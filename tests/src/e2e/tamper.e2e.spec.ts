@@ -1,0 +1,107 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { kontor, type Platform, repositoryRoot, startPlatform } from '../platform.js';
+
+const VERIFY = join(repositoryRoot(), 'apps/verifier/bin/kontor-verify.mjs');
+const folder = mkdtempSync(join(tmpdir(), 'kontor-tamper-'));
+const anchors = join(folder, 'anchors');
+const key = join(folder, 'log.key');
+let platform: Platform;
+let admin: pg.Client;
+
+/** Makes the leaf of a row again from what stands in it, as the append does. @source libs/event-store/sql/000002_append.sql */
+const REMADE_LEAF = `sha256('\\x00'::bytea || convert_to(concat_ws(E'\\n', 'kontor/event/1', (SELECT origin FROM es.log_head), pos, event_id, stream_id,
+  version, type || '@' || schema_ver, to_char(recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), workspace, actor, command_id,
+  encode(sha256(convert_to(data::text, 'UTF8')), 'hex'), encode(sha256(convert_to(meta::text, 'UTF8')), 'hex'), ''), 'UTF8'))`;
+
+const createExperiment = async (name: string): Promise<void> => {
+  const response = await fetch(`${platform.gatewayUrl}/api/2.0/mlflow/experiments/create`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ name }),
+  });
+  expect(response.status, await response.text()).toBe(200);
+};
+
+let exports = 0;
+/** Exports what the database holds now and verifies it beside every checkpoint that was kept. */
+const audit = async (): Promise<{ exitCode: number | null; output: string }> => {
+  const path = join(folder, `${++exports}.jsonl`);
+  const exported = await kontor(['export', path], { KONTOR_DATA_DIR: platform.dataDir });
+  expect(exported, exported.output).toMatchObject({ exitCode: 0 });
+  const child = spawn(process.execPath, [VERIFY, path, '--key', key, '--anchors', anchors]);
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  const [exitCode] = (await once(child, 'close')) as [number | null];
+  return { exitCode, output };
+};
+
+beforeAll(async () => {
+  platform = await startPlatform({ KONTOR_ANCHOR_DIR: anchors });
+  for (let number = 1; number <= 6; number++) {
+    await createExperiment(`experiment ${number}`);
+    // So that there is more than one checkpoint.
+    if (number === 3) await kontor(['checkpoint'], { KONTOR_DATA_DIR: platform.dataDir });
+  }
+  const keys = await kontor(['checkpoint', '--key'], { KONTOR_DATA_DIR: platform.dataDir });
+  writeFileSync(key, keys.output);
+  const { addresses } = JSON.parse(readFileSync(join(platform.dataDir, 'run.json'), 'utf8')) as { addresses: { postgres: string } }; // prettier-ignore
+  const url = new URL(addresses.postgres);
+  url.username = 'postgres';
+  url.password = readFileSync(join(platform.dataDir, 'postgres', 'secret'), 'utf8').trim();
+  admin = new pg.Client({ connectionString: url.href });
+  await admin.connect();
+  // What a superuser can do: no trigger fires for this session any more.
+  await admin.query("SET session_replication_role = 'replica'");
+  await admin.query('CREATE TABLE public.truth AS SELECT * FROM es.event');
+});
+afterAll(async () => {
+  await admin.end();
+  await platform.stop();
+  rmSync(folder, { recursive: true });
+});
+
+// T19: each is done to the truth and undone again.
+describe('a superuser who changes history', () => {
+  it('has not done so yet', async () => {
+    const { exitCode, output } = await audit();
+    expect(exitCode, output).toBe(0);
+    expect(output).toContain('the log still begins with the earlier checkpoints');
+  });
+
+  it.each([
+    ['changes a byte', `UPDATE es.event SET data = replace(data::text, 'experiment 3', 'experiment X')::json WHERE data::text LIKE '%experiment 3"%'`, /position \d+: ExperimentCreated of \S+ is not the event that was sealed/], // prettier-ignore
+    ['deletes a row', 'DELETE FROM es.event WHERE pos = 3', /position 3: missing/],
+    ['swaps two rows', 'UPDATE es.event SET pos = 16000000 WHERE pos = 3; UPDATE es.event SET pos = 3 WHERE pos = 4; UPDATE es.event SET pos = 4 WHERE pos = 16000000', /position 3: \S+ of \S+ is not the event that was sealed/], // prettier-ignore
+    ['changes when it was recorded', `UPDATE es.event SET recorded_at = recorded_at + interval '1 microsecond' WHERE pos = 4`, /position 4: \S+ of \S+ is not the event that was sealed/], // prettier-ignore
+    ['makes the leaf anew as well', `UPDATE es.event SET actor = 'eve' WHERE pos = 2; UPDATE es.event SET leaf = ${REMADE_LEAF} WHERE pos = 2`, /position 2: \S+ of \S+ is not the event that was sealed/], // prettier-ignore
+    ['makes leaf and tile anew', `UPDATE es.event SET actor = 'eve' WHERE pos = 2; UPDATE es.event SET leaf = ${REMADE_LEAF} WHERE pos = 2;
+      CREATE TABLE public.tiles AS SELECT * FROM es.tile;
+      UPDATE es.tile SET content = overlay(content PLACING (SELECT leaf FROM es.event WHERE pos = 2) FROM 33) WHERE level = 0 AND index = 0 AND width >= 2`, /checkpoint: the hashes of the bundle are not those that were signed/], // prettier-ignore
+  ])('and %s is named', async (_, change, named) => {
+    await admin.query(change);
+    const { exitCode, output } = await audit();
+    expect(output).toMatch(named);
+    expect(exitCode).toBe(1);
+    await admin.query('DELETE FROM es.event; INSERT INTO es.event SELECT * FROM public.truth');
+    await admin.query(`DO $$ BEGIN IF to_regclass('public.tiles') IS NOT NULL THEN
+      DELETE FROM es.tile; INSERT INTO es.tile SELECT * FROM public.tiles; DROP TABLE public.tiles; END IF; END $$`);
+    expect((await audit()).exitCode).toBe(0);
+  });
+
+  it('and cuts the tail, or restores an old dump, is named by the checkpoint that was kept', async () => {
+    // An old dump knows no later checkpoint either, and says that its head was lower.
+    await admin.query(`CREATE TABLE public.seals AS SELECT * FROM es.seal; CREATE TABLE public.head AS SELECT * FROM es.log_head;
+      DELETE FROM es.seal WHERE size > (SELECT min(size) FROM es.seal);
+      DELETE FROM es.event WHERE pos > (SELECT max(size) FROM es.seal);
+      UPDATE es.log_head SET last_pos = (SELECT max(size) FROM es.seal)`);
+    const { exitCode, output } = await audit();
+    expect(output).toMatch(/earlier checkpoint of \d+ \(.*\.checkpoint\): positions \d+ to \d+ were signed earlier and are gone/); // prettier-ignore
+    expect(exitCode).toBe(1);
+  });
+});
