@@ -33,6 +33,7 @@ export const commandLineCases: readonly CommandLineCase[] = [
     says: 'kontor: after: 9223372036854775807 is above the newest position',
   },
   wrong('Allowed is the number of a partition, from 0', 'archive', '-0'),
+  wrong('Allowed is the number of a partition, from 0', 'archive', 'zero'),
   { args: ['archive'], on: 'platform', exitCode: 2, says: 'name one partition by its number, or --before a time' },
   { args: ['archive', '0'], on: 'platform', exitCode: 2, says: '--to: name a directory for the archive' },
   { args: ['archive', '0', '--drop', '--to', 'x'], on: 'platform', exitCode: 2, says: 'neither --to nor --before' },
