@@ -19,6 +19,9 @@ export type ArchiveRefusal =
   | 'ON_HOLD'
   | 'BUSY';
 
+/** SQLSTATE. */
+const LOCK_NOT_AVAILABLE = '55P03';
+
 /** A partition may not be archived, or not be dropped. Nothing was changed. */
 export class ArchiveRefused extends EventStoreError {
   readonly retryable = false;
@@ -176,14 +179,16 @@ export const dropArchived = ({
     return recorded;
   });
 
-/** One at a time: the lock ends with the session. */
+/** One at a time. The lock ends with the session, which may take a moment after a crash. */
 const alone = async <T>(pool: pg.Pool, body: (client: pg.PoolClient) => Promise<T>): Promise<T> => {
   const client = await pool.connect();
   try {
-    const { rows } = await client.query<{ held: boolean }>(
-      `SELECT pg_try_advisory_lock(hashtext('kontor.archive')) AS held`,
-    );
-    if (!rows[0]?.held) throw new ArchiveRefused('BUSY', 'somebody else is archiving this log now');
+    await client.query(`SET lock_timeout = '5s'`);
+    await client.query(`SELECT pg_advisory_lock(hashtext('kontor.archive'))`).catch((error: unknown) => {
+      if (!(error instanceof pg.DatabaseError) || error.code !== LOCK_NOT_AVAILABLE) throw error;
+      throw new ArchiveRefused('BUSY', 'somebody else is archiving this log now');
+    });
+    await client.query('RESET lock_timeout');
     return await body(client);
   } finally {
     client.release(true);

@@ -174,6 +174,10 @@ describe('the archive', () => {
       ) as string,
     });
     await log.admin.query('UPDATE monitoring.consumer SET pos = 17001; UPDATE es.relay SET acked_pos = 17001');
+    const other = await log.admin.connect();
+    await other.query(`SELECT pg_advisory_lock(hashtext('kontor.archive'))`);
+    await expect(archive(0)).rejects.toMatchObject({ code: 'BUSY' });
+    other.release(true);
     expect(await partitionsBefore(log.admin, new Date(Date.now() + 60_000).toISOString())).toEqual([0, 1]);
     expect(await partitionsBefore(log.admin, times[0] ?? '')).toEqual([]);
     expect(await attached()).toEqual(['event_p0', 'event_p1', 'event_p2']);

@@ -97,16 +97,22 @@ const lastWhere = <T>(files: readonly T[], isBefore: (file: T) => boolean): T | 
 // The archive keeps lines that were checked when it was written, and its digests say that they are the same.
 const parseLine = (line: string): BundleEvent => JSON.parse(line) as BundleEvent;
 
-const eventAt = async (archive: ArchiveRow, position: number): Promise<ColdEvent> => {
+/** The lines of the file that holds a position, which is an archived one, from that position on. */
+const linesFrom = async (archive: ArchiveRow, position: number) => {
   let first = position;
   const { manifest, lines } = await linesOf(archive, ({ events }) => {
     const file = lastWhere(events, ({ firstPosition }) => firstPosition <= position);
     first = file?.firstPosition ?? position;
     return file;
   });
-  const line = lines[position - first];
+  const [line, ...others] = lines.slice(position - first);
   if (line === undefined) throw new Error(`the archive of ${archive.manifest_digest} lacks position ${position}`);
-  return { event: parseLine(line), origin: originAt(manifest, position) };
+  return { manifest, lines: [line, ...others] as const };
+};
+
+const eventAt = async (archive: ArchiveRow, position: number): Promise<ColdEvent> => {
+  const { manifest, lines } = await linesFrom(archive, position);
+  return { event: parseLine(lines[0]), origin: originAt(manifest, position) };
 };
 
 /** What a page asks for. */
@@ -147,18 +153,12 @@ export const coldPage = async (
   for (const archive of archives) {
     const last = Math.min(Number(archive.last_pos), Number(end));
     for (let next = Math.max(Number(after) + 1, Number(archive.first_pos)); next <= last;) {
-      let first = next;
-      const { manifest, lines } = await linesOf(archive, (known) => {
-        const file = lastWhere(known.events, ({ firstPosition }) => firstPosition <= next);
-        first = file?.firstPosition ?? next;
-        return file;
-      });
-      const stop = Math.min(first + lines.length, Number(end) + 1);
-      if (stop <= next) throw new Error(`the archive of ${archive.manifest_digest} lacks position ${next}`);
-      for (; next < stop; next++) {
-        const event = parseLine(lines[next - first] ?? '');
+      const { manifest, lines } = await linesFrom(archive, next);
+      for (const line of lines.slice(0, last - next + 1)) {
+        const event = parseLine(line);
         if (!wanted || wanted.has(event.type)) events.push({ event, origin: originAt(manifest, next) });
         if (events.length === limit) return { through, events };
+        next++;
       }
     }
   }
