@@ -71,10 +71,13 @@ export const ensureReadModels = async (options: RebuildOptions, readModels: read
       await client.query(createIndexesSql(readModel, tablesOf(schema, projection)));
     }
   });
+  const isServed = async ({ projection: { name, version } }: ReadModel): Promise<boolean> =>
+    (await servedVersion(pool, schema, name)) === version;
   for (const readModel of readModels) {
+    if (await isServed(readModel)) continue;
+    // Another process may have made it while this one waited.
     await alone(options, readModel, async () => {
-      const { name, version } = readModel.projection;
-      if ((await servedVersion(pool, schema, name)) !== version) await build(options, readModel);
+      if (!(await isServed(readModel))) await build(options, readModel);
     });
   }
 };
@@ -101,12 +104,19 @@ const alone = async <T>(
   body: () => Promise<T>,
 ): Promise<T> => {
   const session = await pool.connect();
-  session.on('error', () => undefined);
+  const ignore = (): void => undefined;
+  session.on('error', ignore);
+  let failed = true;
   try {
-    await session.query('SELECT pg_advisory_lock(hashtext($1))', [`kontor.rebuild.${schema}.${projection.name}`]);
-    return await body();
+    const lock = [`kontor.rebuild.${schema}.${projection.name}`];
+    await session.query('SELECT pg_advisory_lock(hashtext($1))', lock);
+    const result = await body();
+    await session.query('SELECT pg_advisory_unlock(hashtext($1))', lock);
+    failed = false;
+    return result;
   } finally {
-    session.release(true);
+    if (!failed) session.off('error', ignore);
+    session.release(failed);
   }
 };
 
