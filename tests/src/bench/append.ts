@@ -90,7 +90,7 @@ const appendByProcesses = async (url: string, writers: number): Promise<Measured
   };
 };
 
-/** Runs `body` while a sealer works that has nothing to catch up with. @returns what it took to seal, by the checkpoints it signed */
+/** Runs `body` while a sealer works that has nothing to catch up with. */
 const whileSealing = async <T>(admin: pg.Pool, pool: pg.Pool, body: () => Promise<T>): Promise<T> => {
   const stop = new AbortController();
   const running = runSealer({ pool, signers: [signer], signal: stop.signal });
