@@ -85,11 +85,11 @@ const react = (event: Recorded<Known>): readonly ReactionCommand[] => {
       const { rolloutId, version: subject } = event.data;
       return [command('SettleGate', { rolloutId, subject })];
     }
+    // An aborted rollout too: its decision may be open, and others about the same artifact wait for that.
     case 'RiskTierAssigned':
     case 'UseCaseSuspended':
     case 'UseCaseResumed':
     case 'PolicyActivated':
-    // Its decision may be open, and others about the same artifact wait for that.
     case 'RolloutAborted':
       return [command('RecheckGates', { causeId: event.eventId, moved: event.streamId, subjects: null })];
     case 'GatesRechecked':
