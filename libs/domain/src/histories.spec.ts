@@ -23,6 +23,8 @@ const COMMANDS: Readonly<Record<string, string>> = {
   subject: 'RecordAuthorship',
   recheck: 'RecheckGates',
   incident: 'OpenIncident',
+  'legal-hold': 'PlaceLegalHold',
+  'log-archive': 'RecordLogArchived',
 };
 
 interface Line extends DomainEvent {

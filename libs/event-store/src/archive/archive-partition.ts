@@ -1,6 +1,7 @@
 import { EventStoreError } from '@kontor/event-sourcing';
 import { fromBase64, type Hash, HASH_BYTES } from '@kontor/transparency-log';
 import pg from 'pg';
+import { listCheckpoints } from '../checkpoints.js';
 import { instantSql } from '../rows.js';
 import { archiveIn, type Manifest, readManifest } from './archive-directory.js';
 import { holdsOn } from './legal-holds.js';
@@ -285,16 +286,13 @@ const consumersBehind = async (client: pg.ClientBase, position: number): Promise
     `SELECT n.nspname AS schema FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relname = 'consumer' AND c.relkind = 'r' ORDER BY 1`,
   );
-  const parts = schemas.map(
-    ({ schema }) =>
-      `SELECT ${pg.escapeLiteral(schema)} || '.' || name || ' v' || version AS name, pos FROM ${pg.escapeIdentifier(schema)}.consumer`,
+  const { rows: relays } = await client.query<{ name: string; position: string }>(
+    `SELECT 'relay ' || name AS name, acked_pos AS position FROM es.relay ORDER BY 1`,
   );
-  const { rows } = await client.query<{ name: string; pos: string }>(
-    `SELECT name, pos FROM (${["SELECT 'relay ' || name AS name, acked_pos AS pos FROM es.relay", ...parts].join(' UNION ALL ')}) c
-     WHERE pos < $1 ORDER BY name`,
-    [position],
-  );
-  return rows.map(({ name, pos }) => `${name} (at ${pos})`);
+  const readers = relays.map((one) => ({ ...one, position: BigInt(one.position) }));
+  for (const { schema } of schemas)
+    for (const one of await listCheckpoints(client, schema)) readers.push({ ...one, name: `${schema}.${one.name}` });
+  return readers.filter((one) => one.position < position).map((one) => `${one.name} (at ${one.position})`);
 };
 
 /** Sees to it that each place has the archive: copied from one that has it, or else written from the table. */

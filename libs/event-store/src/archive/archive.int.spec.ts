@@ -163,14 +163,14 @@ describe('the archive', () => {
     await expect(archive(1)).rejects.toMatchObject({ code: 'OUT_OF_ORDER' });
     await expect(archive(7)).rejects.toMatchObject({ code: 'UNKNOWN_PARTITION' });
     await log.admin.query(
-      `CREATE TABLE monitoring.consumer (name text, version int, pos bigint);
-       INSERT INTO monitoring.consumer VALUES ('reactions', 1, 8191), ('late', 2, 8192);
+      `CREATE TABLE monitoring.consumer (name text, version int, pos bigint, lease_until timestamptz);
+       INSERT INTO monitoring.consumer VALUES ('reactions', 1, 7, now()), ('reactions', 2, 8191, now()), ('late', 2, 8192, now());
        INSERT INTO es.relay VALUES ('jetstream', 1000, $$01975b00-0000-7000-8000-000000000001$$, now())`,
     );
     await expect(archive(0)).rejects.toMatchObject({
       code: 'CONSUMERS_BEHIND',
       message: expect.stringContaining(
-        'not yet read by monitoring.reactions v1 (at 8191), relay jetstream (at 1000)',
+        'not yet read by relay jetstream (at 1000), monitoring.reactions (at 8191)',
       ) as string,
     });
     await log.admin.query('UPDATE monitoring.consumer SET pos = 17001; UPDATE es.relay SET acked_pos = 17001');
