@@ -31,6 +31,7 @@ const TARGETS = {
   check: { args: ['tools/dist/check.js'], ipc: false, compile: true },
   bench: { args: ['tools/dist/bench.js'], ipc: false, compile: true },
   sim: { args: ['tests/dist/sim/run.js'], ipc: false, compile: true },
+  faults: { args: ['tools/dist/faults.js'], ipc: false, compile: true },
   spec: { args: ['node_modules/vitest/vitest.mjs', 'run', '--project', 'spec'], ipc: false, compile: false },
 };
 

@@ -1,59 +1,71 @@
-// A process that appends: reads its commands from a file, keeps 16 in flight, and says every answer on a line of its own, so
-// that what was said before a kill -9 is known to the parent.
-import { readFileSync, writeSync } from 'node:fs';
+// A process that appends and writes down what it does. Started again after kill -9 it sends everything that its history leaves
+// open once more, with the same ids, and goes on. It says one line per answer, so that its parent can count.
+import { existsSync, writeSync } from 'node:fs';
 import { createEventStore } from '@kontor/event-store';
+import { prng } from '@kontor/testing';
+import { type Command, send, Workload } from './client.js';
+import { HistoryFile, readHistory } from './history.js';
 
-/** A command as the parent writes it down. Sent again it is the same, event ids included. */
-export interface WrittenCommand {
-  readonly commandId: string;
-  readonly streams: readonly string[];
-  /** Per stream. */
-  readonly eventIds: readonly (readonly string[])[];
+export interface WriterOptions {
+  readonly url: string;
+  readonly history: string;
+  readonly proc: string;
+  readonly seed: number;
+  /** Commands that shall have an answer in the end. */
+  readonly commands: number;
+  readonly inFlight: number;
+  /** How many streams all writers share. */
+  readonly streams: number;
+  /** Whether expected versions and guards are sent. */
+  readonly isExact?: boolean;
+  /** Whether each command is sent twice at once, over two sessions. */
+  readonly isTwice?: boolean;
+  readonly appendDeadlineMs?: number;
+  /** What the clock of this process is wrong by. */
+  readonly skewMs?: number;
 }
 
-/** A line of the writer. */
-export interface Answer {
-  readonly commandId: string;
-  readonly outcome: string;
-  readonly firstPosition?: string;
-  readonly lastPosition?: string;
+const options = JSON.parse(process.argv[2] ?? '') as WriterOptions;
+const { url, history: path, proc, seed, commands, inFlight, streams, isExact, isTwice, skewMs = 0 } = options;
+const { now } = Date;
+Date.now = () => now() + skewMs;
+
+const past = existsSync(path) ? readHistory(path) : [];
+const sent = new Map<string, Command>();
+for (const { op, cmd, writes, guards } of past) {
+  if (op === 'invoke' && writes) sent.set(cmd, { cmd, writes, guards: guards ?? [] });
 }
+const answered = new Set(past.filter(({ op }) => op === 'ok' || op === 'fail').map(({ cmd }) => cmd));
+const open = [...sent.values()].filter(({ cmd }) => !answered.has(cmd));
+let toMake = commands - sent.size;
 
-const IN_FLIGHT = 16;
+const names = Array.from({ length: streams }, (_, index) => `default/registry/run/${index}`);
+const workload = new Workload(prng(seed + past.length), names, isExact ?? false);
+const settings = { upcasters: {}, appendDeadlineMs: options.appendDeadlineMs ?? 60_000 };
+const lanes = Array.from({ length: isTwice ? 2 : 1 }, (_, lane) => ({
+  store: createEventStore({ connectionString: url }, settings),
+  history: new HistoryFile(path, isTwice ? `${proc}/${lane}` : proc),
+}));
 
-const [url = '', file = ''] = process.argv.slice(2);
-const store = createEventStore({ connectionString: url }, { upcasters: {}, appendDeadlineMs: 60_000 });
-const waiting = JSON.parse(readFileSync(file, 'utf8')) as WrittenCommand[];
-
-const send = async ({ commandId, streams, eventIds }: WrittenCommand): Promise<void> => {
-  const result = await store.append({
-    commandId,
-    requestHash: new Uint8Array(32),
-    actor: 'ada',
-    writes: streams.map((stream, index) => ({
-      stream,
-      expected: 'any',
-      events: (eventIds[index] ?? []).map((eventId) => ({
-        eventId,
-        type: 'Counted',
-        schemaVersion: 1,
-        data: { text: 'Grüße 模型 🙂' },
-        meta: { correlationId: commandId, actorKind: 'person' },
-      })),
-    })),
-  });
-  const { firstPosition, lastPosition } = 'firstPosition' in result ? result : {};
-  const answer: Answer = {
-    commandId,
-    outcome: result.outcome,
-    ...(firstPosition !== undefined && { firstPosition: `${firstPosition}` }),
-    ...(lastPosition !== undefined && { lastPosition: `${lastPosition}` }),
-  };
-  writeSync(1, `${JSON.stringify(answer)}\n`);
+const data = { text: 'Grüße 模型 🙂', big: 12345678901234567890n.toString() };
+const answerOf = async (command: Command): Promise<void> => {
+  for (let isOpen = true; isOpen;) {
+    const results = await Promise.all(lanes.map(({ store, history }) => send(store, history, command, data)));
+    const known = results.filter((result) => result !== undefined);
+    isOpen = known.length === 0;
+    for (const result of known) workload.learn(command, result);
+  }
+  writeSync(1, '.\n');
 };
-
 const caller = async (): Promise<void> => {
-  for (let command = waiting.shift(); command; command = waiting.shift()) await send(command);
+  for (;;) {
+    const command = open.shift() ?? (toMake-- > 0 ? workload.next() : undefined);
+    if (command === undefined) return;
+    await answerOf(command);
+  }
 };
-await Promise.all(Array.from({ length: IN_FLIGHT }, caller));
-await store.close();
+await Promise.all(Array.from({ length: inFlight }, caller));
+for (const { store, history } of lanes) {
+  await store.close();
+  history.close();
+}

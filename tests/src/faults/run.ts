@@ -1,0 +1,73 @@
+import { parseArgs } from 'node:util';
+import { play, SCENARIOS } from './scenarios.js';
+import { openServers, Skipped } from './stage.js';
+
+const USAGE = `usage: npm run faults [-- <test>...] [-- --seed <n>]
+
+Breaks the servers and processes on purpose, and has an independent checker look for what was lost, doubled or torn.
+  <test>      of ${SCENARIOS.map(({ name }) => name).join(', ')}; default: all
+  --seed <n>  repeats the chances of an earlier run`;
+
+const seconds = (since: number): string => `${((performance.now() - since) / 1_000).toFixed(0)} s`;
+
+/** @returns the exit code: 0 all hold, 1 something does not, 2 wrong arguments */
+const main = async (): Promise<number> => {
+  let parsed;
+  try {
+    parsed = parseArgs({ allowPositionals: true, options: { seed: { type: 'string' }, help: { type: 'boolean', short: 'h' } } }); // prettier-ignore
+  } catch (error) {
+    console.error(`kontor: ${(error as Error).message}\n\n${USAGE}`);
+    return 2;
+  }
+  const { positionals, values } = parsed;
+  if (values.help) {
+    console.log(USAGE);
+    return 0;
+  }
+  const unknown = positionals.find((name) => !SCENARIOS.some((scenario) => scenario.name === name));
+  if (unknown !== undefined) {
+    console.error(`kontor: unknown fault test "${unknown}", allowed: ${SCENARIOS.map(({ name }) => name).join(', ')}`);
+    return 2;
+  }
+  if (values.seed !== undefined && !/^\d{1,9}$/.test(values.seed)) {
+    console.error(`kontor: --seed must be a whole number of at most 9 digits, not "${values.seed}"`);
+    return 2;
+  }
+  const seed = Number(values.seed ?? Date.now() % 1_000_000);
+  console.log(`seed ${seed} (--seed ${seed} repeats its chances)`);
+  const chosen = SCENARIOS.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
+  const failed: string[] = [];
+  const skipped: string[] = [];
+  const started = performance.now();
+  const servers = await openServers();
+  try {
+    for (const scenario of chosen) {
+      const since = performance.now();
+      const name = `${scenario.name} ${scenario.title}`;
+      try {
+        const { seen, violations } = await play(scenario, { servers, seed, isShort: false });
+        console.log(`${violations.length === 0 ? 'ok  ' : 'FAIL'} ${name}: ${seen} (${seconds(since)})`);
+        for (const violation of violations) console.log(`       ${violation}`);
+        if (violations.length > 0) failed.push(scenario.name);
+      } catch (error) {
+        if (error instanceof Skipped) {
+          console.log(`skip ${name}: ${error.message}`);
+          skipped.push(scenario.name);
+          continue;
+        }
+        console.log(`FAIL ${name} (${seconds(since)})`);
+        console.log(error);
+        failed.push(scenario.name);
+      }
+    }
+  } finally {
+    await servers.close();
+  }
+  const held = chosen.length - failed.length - skipped.length;
+  const left = skipped.length > 0 ? `, ${skipped.length} skipped (${skipped.join(', ')})` : '';
+  const broken = failed.length > 0 ? ` (${failed.join(', ')})` : '';
+  console.log(`${held} held, ${failed.length} failed${broken}${left}; seed ${seed}; ${seconds(started)}`);
+  return failed.length > 0 ? 1 : 0;
+};
+
+process.exitCode = await main();
