@@ -229,7 +229,7 @@ export const skewedClocks: Scenario = {
   run: async (stage) => {
     const hourMs = 3_600_000;
     const log = await stage.log();
-    const commands = stage.isShort ? 150 : 3_000;
+    const commands = stage.isShort ? 150 : 1_500;
     const optionsFor = (part: number): WriterOptions[] =>
       [-hourMs, 0, hourMs].map((skewMs, index) => optionsOf(stage, log, `w${part}-${index}`, { seed: stage.seed + index, isTwice: true, skewMs, commands })); // prettier-ignore
     const before = optionsFor(1);

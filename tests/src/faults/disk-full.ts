@@ -16,7 +16,7 @@ const LARGE = 'size=700m';
 const DATA_BYTES = 48 * 1024;
 const IN_FLIGHT = 8;
 /** So many unknown outcomes mean a full disk and not a slow one. */
-const UNKNOWN = 2 * IN_FLIGHT;
+const UNKNOWN = IN_FLIGHT;
 
 const mount = (...args: readonly string[]): string | undefined => {
   const { status, stderr, error } = spawnSync('mount', args, { encoding: 'utf8' });
