@@ -34,7 +34,7 @@ const newKey = () => {
 const seal = async (log: Log, signer: Signer): Promise<string> => {
   const stop = new AbortController();
   const pool = log.pool('kontor_registry');
-  const running = runSealer({ pool, signer, signal: stop.signal });
+  const running = runSealer({ pool, signers: [signer], signal: stop.signal });
   const head = await headOf(log);
   const note = await Promise.race([
     eventually(

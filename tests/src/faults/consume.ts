@@ -2,7 +2,6 @@ import type { DomainEvent, Position, Projection, RecordedEvent } from '@kontor/e
 import {
   advanceCheckpoint,
   claimCheckpoint,
-  ensureCheckpoints,
   ensureReadModels,
   inTransaction,
   lockCheckpoint,
@@ -24,8 +23,7 @@ export const readModel: ReadModel = { projection: counts, columns: {}, indexes: 
 
 /** Makes what the consumers write into, as the role that owns it. */
 export const prepareConsumers = async (pool: pg.Pool): Promise<void> => {
-  await ensureCheckpoints(pool, SCHEMA);
-  await ensureReadModels(pool, SCHEMA, [readModel]);
+  await ensureReadModels({ pool, schema: SCHEMA, upcasters: {} }, [readModel]);
   await pool.query(
     `CREATE TABLE IF NOT EXISTS ${SCHEMA}.applied (ord bigint GENERATED ALWAYS AS IDENTITY, pos bigint, event_id uuid, owner text)`,
   );
