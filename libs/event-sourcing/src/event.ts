@@ -25,6 +25,8 @@ export interface EventMeta {
   /** When it happened in the world, RFC 3339, if that is not the moment of recording. */
   readonly occurredAt?: string | undefined;
   readonly actorKind: 'person' | 'service' | 'local';
+  /** JSON Pointers of the values of `data` that are personal and stored encrypted; absent if there are none. */
+  readonly encrypted?: readonly string[] | undefined;
   /** W3C trace context of the request. */
   readonly traceparent?: string | undefined;
 }

@@ -4,7 +4,7 @@ import type { RecordedEvent } from './event.js';
 import type { Accepted, AppendRequest, AppendResult, EventStore } from './event-store.js';
 import type { Position } from './position.js';
 import type { StreamId } from './stream-id.js';
-import { upcast, type Upcasters } from './upcast.js';
+import { readData, type Upcasters } from './upcast.js';
 
 interface InMemoryOptions {
   /** RFC 3339 with microseconds; called once per append. */
@@ -121,7 +121,7 @@ export class InMemoryEventStore implements EventStore {
 
   #lift(event: RecordedEvent): RecordedEvent {
     const { upcasters } = this.options;
-    return upcasters ? { ...event, data: upcast(upcasters, event.type, event.schemaVersion, event.data) } : event;
+    return upcasters ? { ...event, data: readData(upcasters, event, event.data) } : event;
   }
 }
 

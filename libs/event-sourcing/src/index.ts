@@ -18,8 +18,22 @@ export type {
 } from './event-store.js';
 export { InMemoryEventStore } from './in-memory-event-store.js';
 export { eventJsonSchema, eventSchemaId } from './json-schema.js';
+export {
+  countPersonal,
+  type Encrypted,
+  ERASED,
+  looksSealed,
+  personal,
+  PERSONAL_ANNOTATION,
+  personalFields,
+  replacedAt,
+  type SealedText,
+  sealedTextsIn,
+  valueAt,
+  withoutSealedTexts,
+} from './personal.js';
 export { BEGINNING, latest, parsePosition, type Position } from './position.js';
 export type { Projection } from './projection.js';
 export type { ReactionCommand, Reactions } from './reaction.js';
 export { parseStreamId, streamId, type StreamId, type StreamParts } from './stream-id.js';
-export { newestVersion, upcast, type Upcaster, type Upcasters } from './upcast.js';
+export { newestVersion, readData, upcast, type Upcaster, type Upcasters } from './upcast.js';

@@ -1,3 +1,6 @@
+import type { EventMeta } from './event.js';
+import { withSealedTexts } from './personal.js';
+
 /** Lifts the data of one event from schema version n to n + 1. */
 export type Upcaster = (data: unknown) => unknown;
 
@@ -19,3 +22,15 @@ export const upcast = (upcasters: Upcasters, type: string, schemaVersion: number
   }
   return (upcasters[type] ?? []).slice(schemaVersion - 1).reduce((lifted, step) => step(lifted), data);
 };
+
+/**
+ * The data of a stored event as readers see it: personal values as sealed texts, lifted to the newest schema version.
+ *
+ * @throws Error if the event was written by a newer program than this one.
+ */
+export const readData = (
+  upcasters: Upcasters,
+  event: { readonly eventId: string; readonly type: string; readonly schemaVersion: number; readonly meta: EventMeta },
+  data: unknown,
+): unknown =>
+  upcast(upcasters, event.type, event.schemaVersion, event.meta.encrypted ? withSealedTexts(event, data) : data);

@@ -17,6 +17,19 @@ export class StoreUnavailable extends EventStoreError {
   }
 }
 
+/** The key store does not answer: personal data can be neither encrypted nor read. Nothing was written. */
+export class KeysUnavailable extends EventStoreError {
+  readonly retryable = true;
+  constructor(cause: unknown) {
+    super('the key store does not answer; send the same again', { cause });
+  }
+}
+
+/** A key that the log names is unknown, or was wrapped by another key-encryption key: store, log and key file do not belong together. */
+export class KeyUnusable extends EventStoreError {
+  readonly retryable = false;
+}
+
 /** A read model did not reach the wanted position in time. */
 export class ConsistencyTimeout extends EventStoreError {
   readonly retryable = true;

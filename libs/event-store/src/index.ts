@@ -30,6 +30,8 @@ export {
   DatabaseRefused,
   GapInBatch,
   isTransient,
+  KeysUnavailable,
+  KeyUnusable,
   LogForked,
   LogRewound,
   MigrationRefused,
@@ -40,6 +42,8 @@ export {
 } from './errors.js';
 export type { Parity } from './compare-builds.js';
 export { createEventStore, createPool, type EventStoreOptions, type PostgresEventStore } from './event-store.js';
+export { KEY_LIFETIME_MS, PersonalData, type PersonalDataOptions } from './erasure/personal-data.js';
+export { keyStoreUrl } from './erasure/prepare-key-store.js';
 export { type LogAlarm, readLogAlarms } from './log-alarms.js';
 export { tailLog, type TailOptions } from './log-tail.js';
 export { migrate } from './migrate.js';

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { DatabaseRefused } from './errors.js';
+import { keyDatabaseOf, prepareKeyStore } from './erasure/prepare-key-store.js';
 import { migrate } from './migrate.js';
 
 /** The contexts that append. Each is a schema, and a role that may append events of this context only. */
@@ -34,7 +35,7 @@ export interface PreparedDatabase {
 }
 
 /**
- * Makes database, roles, schemas and grants, and runs the migrations. Idempotent, and safe when several run at once.
+ * Makes database, key store, roles, schemas and grants, and runs the migrations. Idempotent, and safe when several run at once.
  *
  * @throws DatabaseRefused if fsync, full_page_writes or synchronous_commit is off, or if the log has another origin.
  * @throws MigrationRefused if the database is newer than this program or a migration was edited.
@@ -45,10 +46,15 @@ export const prepareDatabase = async (options: PrepareOptions): Promise<Prepared
     await refuseUnsafeSettings(admin);
     await admin.query(`SELECT pg_advisory_lock(hashtext('kontor.prepare'))`);
     await createRoles(admin, passwords);
-    const { rowCount } = await admin.query('SELECT FROM pg_database WHERE datname = $1', [database]);
-    if (rowCount === 0) {
-      await admin.query(`CREATE DATABASE ${pg.escapeIdentifier(database)} ENCODING 'UTF8' TEMPLATE template0`);
+    for (const name of [database, keyDatabaseOf(database)]) {
+      const { rowCount } = await admin.query('SELECT FROM pg_database WHERE datname = $1', [name]);
+      if (rowCount === 0)
+        await admin.query(`CREATE DATABASE ${pg.escapeIdentifier(name)} ENCODING 'UTF8' TEMPLATE template0`);
     }
+  });
+  await withClient(withDatabase(adminUrl, keyDatabaseOf(database)), async (admin) => {
+    await admin.query(`SELECT pg_advisory_lock(hashtext('kontor.prepare'))`);
+    await prepareKeyStore(admin);
   });
   let origin = options.origin;
   await withClient(withDatabase(adminUrl, database), async (admin) => {

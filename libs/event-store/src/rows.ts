@@ -1,4 +1,4 @@
-import { type RecordedEvent, upcast, type Upcasters } from '@kontor/event-sourcing';
+import { readData, type RecordedEvent, type Upcasters } from '@kontor/event-sourcing';
 
 const INSTANT = `'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'`;
 
@@ -63,11 +63,10 @@ const common = (row: CommonRow) => ({
 });
 
 /** @throws Error if the event was written by a newer program than this one. */
-export const toRecordedEvent = (row: EventRow, upcasters: Upcasters): RecordedEvent => ({
-  ...common(row),
-  data: upcast(upcasters, row.type, row.schema_ver, row.data),
-  meta: row.meta,
-});
+export const toRecordedEvent = (row: EventRow, upcasters: Upcasters): RecordedEvent => {
+  const event = { ...common(row), meta: row.meta };
+  return { ...event, data: readData(upcasters, event, row.data) };
+};
 
 export const toRawEvent = (row: RawRow): RawEvent => ({
   ...common(row),
@@ -105,12 +104,8 @@ const commonFromCopy = (columns: readonly string[]) => ({
 
 /** From the columns of {@link COPY_COLUMNS}. @throws Error if the event was written by a newer program than this one. */
 export const recordedFromCopy = (columns: readonly string[], upcasters: Upcasters): RecordedEvent => {
-  const common = commonFromCopy(columns);
-  return {
-    ...common,
-    data: upcast(upcasters, common.type, common.schemaVersion, JSON.parse(columns[10] ?? '')),
-    meta: JSON.parse(columns[11] ?? '') as RecordedEvent['meta'],
-  };
+  const event = { ...commonFromCopy(columns), meta: JSON.parse(columns[11] ?? '') as RecordedEvent['meta'] };
+  return { ...event, data: readData(upcasters, event, JSON.parse(columns[10] ?? '')) };
 };
 
 /** From the columns of {@link COPY_COLUMNS} and the leaf, which PostgreSQL writes as `\\x` and hexadecimal digits. */

@@ -1,4 +1,4 @@
-import { eventSchemaId, type RecordedEvent, upcast, type Upcasters } from '@kontor/event-sourcing';
+import { eventSchemaId, readData, type RecordedEvent, type Upcasters } from '@kontor/event-sourcing';
 import { headers, type MsgHdrs } from '@nats-io/transport-node';
 import { BadMessage } from './errors.js';
 
@@ -79,8 +79,7 @@ export const fromMessage = (message: { headers?: MsgHdrs | undefined; data: Uint
  *
  * @throws Error if a newer program wrote it.
  */
-export const toRecorded = (stored: StoredEvent, upcasters: Upcasters): RecordedEvent => ({
-  ...stored,
-  data: upcast(upcasters, stored.type, stored.schemaVersion, JSON.parse(stored.data)),
-  meta: JSON.parse(stored.meta) as RecordedEvent['meta'],
-});
+export const toRecorded = (stored: StoredEvent, upcasters: Upcasters): RecordedEvent => {
+  const event = { ...stored, meta: JSON.parse(stored.meta) as RecordedEvent['meta'] };
+  return { ...event, data: readData(upcasters, event, JSON.parse(stored.data)) };
+};

@@ -23,7 +23,8 @@ export const testDatabase = async (): Promise<TestDatabase> => {
     const client = new pg.Client({ connectionString: server });
     await client.connect();
     try {
-      await client.query(`DROP DATABASE ${client.escapeIdentifier(name)} WITH (FORCE)`);
+      for (const database of [name, `${name}_keys`])
+        await client.query(`DROP DATABASE IF EXISTS ${client.escapeIdentifier(database)} WITH (FORCE)`);
     } finally {
       await client.end();
     }

@@ -1,0 +1,10 @@
+import type { Command } from '../command.js';
+
+/** Stands where a dispatcher asks for personal data to be encrypted and opened, and leaves all of it as it is. */
+export const plainData = () => ({
+  onForget: undefined as (() => void) | undefined,
+  blind: (_: unknown, hash: Uint8Array): Promise<Uint8Array> => Promise.resolve(hash),
+  encrypt: ({ data }: Pick<Command, 'data'>): Promise<{ data: unknown; encrypted: readonly string[] }> =>
+    Promise.resolve({ data, encrypted: [] }),
+  open: <Value>(_: string, value: Value): Promise<Value> => Promise.resolve(value),
+});
