@@ -1,13 +1,15 @@
+import { erasureGround } from '@kontor/domain/governance';
 import { DEFAULT_WORKSPACE, LOCAL_ACTOR_ID } from '@kontor/service/process';
 import { Command, Option, type OutputConfiguration } from 'commander';
 import { archive } from './commands/archive.js';
 import { demo } from './commands/demo.js';
 import { down } from './commands/down.js';
+import { erase, writeReceipt } from './commands/erase.js';
 import { events } from './commands/events.js';
 import { checkpoint, exportBundle } from './commands/export.js';
-import { GOVERNANCE } from './commands/govern.js';
+import { asGovernance } from './commands/govern.js';
 import { addHold, listHolds, removeHold } from './commands/hold.js';
-import { ownerUrl, readerUrl, roleUrl, withLog } from './commands/log-database.js';
+import { ownerUrl, readerUrl, withLog } from './commands/log-database.js';
 import { newEpoch } from './commands/new-epoch.js';
 import { rebuild, replay } from './commands/replay.js';
 import { beginRotation, finishRotation } from './commands/rotate-key.js';
@@ -54,6 +56,9 @@ const HOT_WINDOW_DAYS = 396;
 /** The tokens that a command signs for itself live for one request. */
 const OWN_TTL_MS = 60_000;
 
+/** Whoever holds the keys of the installation may erase; who it was is named. */
+const ERASING_ROLE = 'data-protection-officer';
+const ERASURE_REASONS = erasureGround.options.map((ground) => ground.toLowerCase().replaceAll('_', '-'));
 interface ExportOptions {
   readonly model?: string;
   readonly endpoint?: string;
@@ -276,9 +281,40 @@ export const program = (output: OutputConfiguration = {}): { parse(argv: readonl
       ) => {
         const config = readConfig();
         const run = await running(config.dataDir);
-        const governanceUrl = await roleUrl(config, run, GOVERNANCE);
+        const governance = await asGovernance(config, run);
         await withLog(await ownerUrl(config, run), (pool) =>
-          archive(pool, governanceUrl, { partition, hotWindowDays: hotWindow, ...options }),
+          archive(pool, governance, { partition, hotWindowDays: hotWindow, ...options }),
+        );
+      },
+    );
+
+  kontor
+    .command('erase')
+    .description("destroy the keys of a person's data, for ever, and write a receipt that kontor-verify checks")
+    .argument('<person>', 'the actor id of the person', parseActor)
+    .addOption(new Option('--reason <ground>', 'GDPR, Article 17(1)').choices(ERASURE_REASONS).makeOptionMandatory())
+    .requiredOption('--actor <name>', 'who erases; stands in the log', parseActor)
+    .requiredOption('--receipt <file>', 'must not exist yet')
+    .option('--workspace <name>', 'where', parseWorkspace, DEFAULT_WORKSPACE)
+    .action(
+      async (subjectId: string, options: { reason: string; actor: string; receipt: string; workspace: string }) => {
+        const config = readConfig();
+        const run = await running(config.dataDir);
+        const { actor, workspace, receipt } = options;
+        const person = { actor, roles: [ERASING_ROLE], workspace, ttlMs: OWN_TTL_MS };
+        await erase({
+          url: `${run.addresses.gateway}/graphql`,
+          token: await signPersonToken(config.keysDir, person, Date.now()),
+          workspace,
+          subjectId,
+          ground: options.reason.toUpperCase().replaceAll('-', '_'),
+        });
+        await withLog(await readerUrl(config, run), (pool) =>
+          writeReceipt(
+            pool,
+            { workspace, subjectId },
+            { path: receipt, keysDir: config.keysDir, witness: config.witness?.verifier },
+          ),
         );
       },
     );
@@ -292,7 +328,7 @@ export const program = (output: OutputConfiguration = {}): { parse(argv: readonl
     .option('--actor <name>', 'who does it', parseActor)
     .action(async (options: { workspace: string; reason: string; actor?: string }) => {
       const config = readConfig();
-      print(await addHold(await roleUrl(config, await running(config.dataDir), GOVERNANCE), options));
+      print(await addHold(await asGovernance(config, await running(config.dataDir)), options));
     });
   hold
     .command('list')
@@ -312,7 +348,7 @@ export const program = (output: OutputConfiguration = {}): { parse(argv: readonl
     .option('--actor <name>', 'who does it', parseActor)
     .action(async (id: string, options: { workspace: string; reason: string; actor?: string }) => {
       const config = readConfig();
-      await removeHold(await roleUrl(config, await running(config.dataDir), GOVERNANCE), id, options);
+      await removeHold(await asGovernance(config, await running(config.dataDir)), id, options);
     });
   const subscriber = kontor.command('subscriber').description('who reads the events from outside, through NATS');
   const inScope = async (body: (scope: SubscriberScope) => Promise<void>): Promise<void> => {

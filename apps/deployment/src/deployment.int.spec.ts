@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { upcasters } from '@kontor/domain/contexts';
 import {
   deployment,
   type DeploymentCommand,
@@ -225,8 +226,8 @@ beforeAll(async () => {
   const options = { adminUrl: database.url, database: name, passwords: PASSWORDS, origin: 'kontor.example/log/0' };
   const { urlFor } = await prepareDatabase(options);
   pool = createPool({ connectionString: urlFor('kontor_deployment') });
-  store = createEventStore(pool, { upcasters: {} });
-  governance = createEventStore({ connectionString: urlFor('kontor_governance') }, { upcasters: {} });
+  store = createEventStore(pool, { upcasters });
+  governance = createEventStore({ connectionString: urlFor('kontor_governance') }, { upcasters });
   const address = new URL(server.url);
   nats = await connect({ servers: address.host, user: address.username, pass: decodeURIComponent(address.password) });
   await ensureStreams(nats, { origin: 'kontor.example/log/0', base: 0n });

@@ -7,6 +7,8 @@ import {
   createEventStore,
   createPool,
   ensureReadModels,
+  keyStoreUrl,
+  PersonalData,
   runProjections,
   tailLog,
 } from '@kontor/event-store';
@@ -14,6 +16,7 @@ import { connectNats } from '@kontor/messaging';
 import {
   Authenticator,
   createLog,
+  ensureKeyEncryptionKey,
   ensureKeyPair,
   loadPrivateKey,
   type Principal,
@@ -36,6 +39,8 @@ import type { SocketControl } from './subscriptions/socket-door.js';
 export const SCHEMA = 'gateway';
 /** Reads of one operation run side by side; more sessions than this only queue inside PostgreSQL. */
 const POOL_SESSIONS = 12;
+/** Keys are kept for seconds, so few reads ask for one. */
+const KEY_SESSIONS = 2;
 /** A query that takes longer is cancelled. */
 const STATEMENT_TIMEOUT_MS = 10_000;
 /** A batch takes milliseconds; whoever waits for the end of the process waits for this at most. */
@@ -57,6 +62,7 @@ export interface Gateway {
   readonly authenticator: Authenticator;
   readonly commands: CommandClient;
   readonly log: LogReader;
+  readonly personal: PersonalData;
   /** Readers of one request. Their cache must not outlive it. */
   rows(): Rows;
   /** @throws CONSISTENCY_TOKEN_INVALID, CONSISTENCY_TIMEOUT */
@@ -81,6 +87,14 @@ export const openGateway = async (config: GatewayConfig): Promise<Gateway> => {
   const { connectionString, application_name } = pool.options;
   // The projector's batches may take longer than a reader is allowed to.
   const projectorPool = createPool({ connectionString, application_name: `${application_name}-projections`, max: 3 });
+  const personal = new PersonalData({
+    pool: createPool({
+      connectionString: keyStoreUrl(config.pgUrl),
+      application_name: 'kontor-gateway',
+      max: KEY_SESSIONS,
+    }),
+    kek: await ensureKeyEncryptionKey(config.keysDir),
+  });
   await ensureReadModels({ pool: projectorPool, schema: SCHEMA, upcasters }, entities);
   const nats = await connectNats(config.natsUrl, 'kontor-gateway');
   const identity = await readLogIdentity(pool);
@@ -99,10 +113,10 @@ export const openGateway = async (config: GatewayConfig): Promise<Gateway> => {
 
   const stop = new AbortController();
   let problem: string | undefined;
-  const running = project(projectorPool, live, stop.signal, (reason) => (problem = reason));
+  const running = project(projectorPool, live, personal, stop.signal, (reason) => (problem = reason));
   await ensureKeyPair(config.keysDir, ISSUER);
   const commands = new CommandClient(nats, await loadPrivateKey(config.keysDir, ISSUER));
-  const rows = (): Rows => new Rows(pool, SCHEMA);
+  const rows = (): Rows => new Rows(pool, SCHEMA, personal);
   return {
     config,
     pool,
@@ -110,6 +124,7 @@ export const openGateway = async (config: GatewayConfig): Promise<Gateway> => {
     authenticator: new Authenticator({ mode: config.auth, keysDir: config.keysDir, issuers: [TOKEN_ISSUER] }),
     commands,
     log,
+    personal,
     rows,
     contextFor: async (principal, { token, waitMs } = {}, socket) => {
       const maxWaitMs = waitMsOf(waitMs);
@@ -121,6 +136,7 @@ export const openGateway = async (config: GatewayConfig): Promise<Gateway> => {
         correlationId: randomUUID(),
         rows: rows(),
         log,
+        personal,
         commands,
         moment: { position },
         lagMs,
@@ -137,6 +153,7 @@ export const openGateway = async (config: GatewayConfig): Promise<Gateway> => {
       await Promise.race([Promise.allSettled([running]), delay(CLOSE_GRACE_MS, undefined, { ref: false })]);
       await applied.close();
       await store.close();
+      await personal.close();
       await nats.close();
       await projectorPool.end();
       await pool.end();
@@ -144,10 +161,11 @@ export const openGateway = async (config: GatewayConfig): Promise<Gateway> => {
   };
 };
 
-/** Applies the log until the signal aborts, and hands each applied batch to the subscribers. */
+/** Applies the log until the signal aborts, hands each applied batch to the subscribers, and forgets the keys of who is erased. */
 const project = (
   pool: pg.Pool,
   live: LiveLog,
+  personal: PersonalData,
   signal: AbortSignal,
   onProblem: (problem: string | undefined) => void,
 ): Promise<void> => {
@@ -172,6 +190,7 @@ const project = (
     },
     onApplied: (position) => {
       onProblem(undefined);
+      if (applying.some(({ type }) => type === 'SubjectErased')) personal.forget();
       live.publish(applying.filter((event) => event.position <= position));
     },
   });

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { upcasters } from '@kontor/domain/contexts';
 import { deploymentEvents } from '@kontor/domain/deployment';
 import { defaultPolicies, type GovernanceEvent, subjectStream, useCaseStream } from '@kontor/domain/governance';
 import { monitoringEvents } from '@kontor/domain/monitoring';
@@ -180,7 +181,7 @@ beforeAll(async () => {
   });
   await ensureKeyPair(keysDir, 'gateway');
   const open = (context: keyof typeof schemas): PostgresEventStore =>
-    createEventStore({ connectionString: prepared.urlFor(`kontor_${context}`) }, { upcasters: {} });
+    createEventStore({ connectionString: prepared.urlFor(`kontor_${context}`) }, { upcasters });
   stores = { registry: open('registry'), monitoring: open('monitoring'), deployment: open('deployment') };
   pool = createPool({ connectionString: prepared.urlFor('kontor_governance') });
   service = await start();

@@ -3,6 +3,7 @@ import { governance } from '@kontor/domain/governance';
 import { type ServiceOptions, startService } from '@kontor/service';
 import type { Running } from '@kontor/service/process';
 import { activateDefaultPolicies } from './default-policies.js';
+import { destroyKeys } from './erasure.js';
 import { withGateContext } from './facts.js';
 
 /** The governance context as a server: decides with facts from the log, and never without gate tables. */
@@ -13,6 +14,7 @@ export const startGovernance = ({ config, log }: Pick<ServiceOptions, 'config' |
     config,
     log,
     enrich: ({ store }) => withGateContext(store),
+    beforeAppend: ({ personal }) => destroyKeys(personal),
     workers: async (parts) => {
       await activateDefaultPolicies(parts);
       return [];

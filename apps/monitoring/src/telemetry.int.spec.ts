@@ -137,7 +137,7 @@ beforeAll(async () => {
     origin: 'kontor.example/log/0',
   });
   pool = createPool({ connectionString: urlFor('kontor_monitoring') });
-  store = createEventStore(pool, { upcasters: {} });
+  store = createEventStore(pool, { upcasters });
   connection = await connectNats(nats.url, 'spec');
   await ensureStreams(connection, LOG);
 
@@ -556,3 +556,4 @@ it('does not close the present because one clock is ahead', async () => {
   const { rows } = await pool.query(closed, [Math.floor(eventTimeMs / DAY_MS) * DAY_MS]);
   expect(rows).toEqual([{ closed: false }]);
 });
+import { upcasters } from '@kontor/domain/contexts';

@@ -24,6 +24,7 @@ const COMMANDS: Readonly<Record<string, string>> = {
   recheck: 'RecheckGates',
   incident: 'OpenIncident',
   'legal-hold': 'PlaceLegalHold',
+  person: 'EraseSubject',
   'log-archive': 'RecordLogArchived',
 };
 

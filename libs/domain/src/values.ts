@@ -1,4 +1,8 @@
+import type { Upcaster } from '@kontor/event-sourcing';
 import { z } from 'zod';
+
+/** The upcaster of a version that stores the same data in another way. */
+export const sameData: Upcaster = (data) => data;
 
 // Values that several contexts share. Limits stand here once; every schema of a command or an event uses them.
 

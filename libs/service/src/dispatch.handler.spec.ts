@@ -1,4 +1,5 @@
 import { type Context, InMemoryEventStore } from '@kontor/event-sourcing';
+import { plainData } from '@kontor/event-sourcing/testing';
 import { beforeEach, expect, it } from 'vitest';
 import { counterContext } from './counter.fixture.js';
 import { Dispatch, type DispatchRequest } from './dispatch.js';
@@ -27,7 +28,7 @@ beforeEach(() => {
   store = new InMemoryEventStore({ now: () => NOW });
 });
 
-const handlerOf = (context: Context) => new DispatchHandler(context, store, silent);
+const handlerOf = (context: Context) => new DispatchHandler(context, { store, personal: plainData(), log: silent });
 const counting = counterContext(() => false);
 
 /** A context where a counter is counted once: after that it is refused, or nothing. */

@@ -21,7 +21,7 @@ import { Dispatch, type DispatchRequest } from './dispatch.js';
 import { type Log } from './log.js';
 import { requestHash } from './canonical.js';
 import { findUnstorable } from './storable.js';
-import { StreamStates, unavailable } from './stream-states.js';
+import { type Personal, StreamStates, unavailable } from './stream-states.js';
 import { Turns } from './turns.js';
 
 /** Another process came first: a conflict is decided again this often, with growing pauses; then the caller is told. */
@@ -43,19 +43,36 @@ const rejected = (code: string, message: string, details: Readonly<Record<string
   details: { ...details },
 });
 
-/** Validates, folds, decides, appends: the way of every command of every context. */
+/** What must have happened outside of the log before these events may say that it has. Repeated when a command is sent again. */
+export type BeforeAppend = (events: readonly DomainEvent[], metadata: CommandMetadata) => Promise<void>;
+
+/** What a dispatcher works with. */
+export interface DispatchParts {
+  readonly store: EventStore;
+  readonly personal: Personal;
+  readonly log: Log;
+  readonly beforeAppend?: BeforeAppend | undefined;
+  readonly machine?: Machine;
+}
+
+/** Validates, folds, decides, encrypts, appends: the way of every command of every context. */
 @CommandHandler(Dispatch)
 export class DispatchHandler implements ICommandHandler<Dispatch> {
   readonly #states: StreamStates;
   readonly #turns = new Turns();
 
+  readonly #store: EventStore;
+  readonly #machine: Machine;
+
   constructor(
     private readonly context: Context,
-    private readonly store: EventStore,
-    private readonly log: Log,
-    private readonly machine = MACHINE,
+    private readonly parts: DispatchParts,
   ) {
-    this.#states = new StreamStates(store);
+    const { store, personal, machine = MACHINE } = parts;
+    this.#store = store;
+    this.#machine = machine;
+    this.#states = new StreamStates(store, personal);
+    personal.onForget = () => this.#states.forgetPersonal();
   }
 
   /** Never rejects: what can go wrong is a reply. A bug is logged with the command's correlation id, which the reply names. */
@@ -65,7 +82,8 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
       return await this.#dispatch(request);
     } catch (error) {
       if (error instanceof EventStoreError) {
-        if (error.retryable) this.log.error('a command could not be stored', error.cause ?? error, { correlationId });
+        if (error.retryable)
+          this.parts.log.error('a command could not be stored', error.cause ?? error, { correlationId });
         const retryAfterMs =
           'retryAfterMs' in error && typeof error.retryAfterMs === 'number' ? error.retryAfterMs : 1_000;
         return error.retryable
@@ -73,7 +91,7 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
           : { outcome: 'failed', code: 'INVALID', message: error.message, correlationId };
       }
       const { type } = request;
-      this.log.error('a command failed', error, { type, correlationId, commandId: request.metadata.commandId });
+      this.parts.log.error('a command failed', error, { type, correlationId, commandId: request.metadata.commandId });
       return {
         outcome: 'failed',
         code: 'INTERNAL',
@@ -106,7 +124,9 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
       const [issue] = parsed.error.issues;
       return invalid(issue?.path.join('.') ?? '', issue?.message ?? '');
     }
-    const hash = requestHash({ workspace, type, data: asked ?? data });
+    const { id: actor } = metadata.actor;
+    const plainHash = requestHash({ workspace, type, data: asked ?? data });
+    const hash = await this.parts.personal.blind({ workspace, actor, schema, data: parsed.data }, plainHash);
     const known = await this.#known(commandId, hash);
     if (known) return known;
     const command = { type, data: parsed.data, metadata };
@@ -131,8 +151,11 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
       if (decision.length === 0) {
         return { outcome: 'accepted', position: String(position), version: String(version), eventIds: [] };
       }
-      const events = (decision as readonly DomainEvent[]).map((event) => this.#toNewEvent(event, metadata));
-      const result = await this.store.append({
+      await this.parts.beforeAppend?.(decision as readonly DomainEvent[], metadata);
+      const events = await Promise.all(
+        (decision as readonly DomainEvent[]).map((event) => this.#toNewEvent(event, metadata)),
+      );
+      const result = await this.#store.append({
         commandId: metadata.commandId,
         requestHash: hash,
         actor: metadata.actor.id,
@@ -147,23 +170,28 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
           events.map(({ eventId }) => eventId),
         );
       }
-      if (pauseMs !== undefined) await this.machine.pause(pauseMs);
+      if (pauseMs !== undefined) await this.#machine.pause(pauseMs);
     }
     return rejected('CONFLICT', 'Others changed the same thing at the same time; try again.', { stream });
   }
 
   /** The schema holds what a decider may say: an event that breaks it is a bug, and nothing is written. */
-  #toNewEvent({ type, data }: DomainEvent, { correlationId, causationId, actor, traceparent }: CommandMetadata) {
+  async #toNewEvent({ type, data }: DomainEvent, metadata: CommandMetadata) {
+    const { correlationId, causationId, actor, traceparent, workspace } = metadata;
     const schema = this.context.events[type];
     if (!schema) throw new Error(`${this.context.name} has no event ${type}`);
+    const eventId = this.#machine.newId();
+    const checked = schema.parse(data);
+    const stored = await this.parts.personal.encrypt({ workspace, actor: actor.id, eventId, schema, data: checked });
     const meta: EventMeta = {
       correlationId,
       actorKind: actor.kind,
       ...(causationId !== undefined && { causationId }),
       ...(traceparent !== undefined && { traceparent }),
+      ...(stored.encrypted.length > 0 && { encrypted: stored.encrypted }),
     };
     const schemaVersion = newestVersion(this.context.upcasters, type);
-    return { eventId: this.machine.newId(), type, schemaVersion, data: schema.parse(data), meta };
+    return { eventId, type, schemaVersion, data: stored.data, meta };
   }
 
   async #toReply(
@@ -194,7 +222,7 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
 
   /** The answer to a command id that was accepted before; undefined if there is none. */
   async #known(commandId: string, hash: Uint8Array): Promise<CommandReply | undefined> {
-    const known = await this.store.findCommand(commandId).catch((error: unknown) => {
+    const known = await this.#store.findCommand(commandId).catch((error: unknown) => {
       throw unavailable(error);
     });
     if (!known) return undefined;
@@ -204,7 +232,7 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
   /** The first answer again: the same positions and event ids, however often it is asked. */
   async #repeat({ firstPosition, lastPosition, versions }: Accepted): Promise<CommandReply> {
     const eventIds: string[] = [];
-    for await (const { eventId } of this.store.readAll(firstPosition - 1n, { upTo: lastPosition }))
+    for await (const { eventId } of this.#store.readAll(firstPosition - 1n, { upTo: lastPosition }))
       eventIds.push(eventId);
     return { outcome: 'accepted', position: String(lastPosition), version: String(versions[0]), eventIds };
   }

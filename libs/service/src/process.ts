@@ -6,7 +6,16 @@ export { type Cause, derivedId } from './derived-id.js';
 export { type DoorConfig, doorVariables, isLoopback, refuseOpenDoor, toDoorConfig } from './door.js';
 export { type Problems, startHealthServer } from './health-server.js';
 export { keepRunning, type KeepRunningOptions, pause } from './keep-running.js';
-export { ensureKeyPair, loadLogKeys, loadPrivateKey, loadPublicKey, LOG_KEY, NEXT_LOG_KEY } from './keys.js';
+export {
+  ensureKeyEncryptionKey,
+  ensureKeyPair,
+  KEY_ENCRYPTION_KEY,
+  loadLogKeys,
+  loadPrivateKey,
+  loadPublicKey,
+  LOG_KEY,
+  NEXT_LOG_KEY,
+} from './keys.js';
 export { type Running, runProcess } from './lifecycle.js';
 export { refuseForeign } from './local-host.js';
 export { createLog, type Log, type LogFields } from './log.js';

@@ -2,7 +2,9 @@ import type { Context, Upcasters } from '@kontor/event-sourcing';
 import {
   createEventStore,
   createPool,
+  keyStoreUrl,
   openAnchors,
+  PersonalData,
   type PostgresEventStore,
   refuseRewound,
   runCosigner,
@@ -23,8 +25,8 @@ import { CommandBus, CqrsModule } from '@nestjs/cqrs';
 import type pg from 'pg';
 import { CommandController } from './command.controller.js';
 import { Dispatcher } from './dispatcher.js';
-import { DispatchHandler } from './dispatch.handler.js';
-import { ensureKeyPair, loadLogKeys, LOG_KEY } from './keys.js';
+import { type BeforeAppend, DispatchHandler } from './dispatch.handler.js';
+import { ensureKeyEncryptionKey, ensureKeyPair, loadLogKeys, LOG_KEY } from './keys.js';
 import { type Log } from './log.js';
 import { type Enrich, ReactionsConsumer } from './reactions.consumer.js';
 import { askWitness } from './witness-client.js';
@@ -49,6 +51,7 @@ export interface ServiceParts {
   readonly connection: NatsConnection;
   readonly identity: LogIdentity;
   readonly store: PostgresEventStore;
+  readonly personal: PersonalData;
   readonly dispatcher: Dispatcher;
   readonly log: Log;
 }
@@ -68,9 +71,14 @@ export interface ServiceOptions<Config extends ServiceConfig = ServiceConfig> {
   readonly log: Log;
   /** Facts for commands of reactions, by command type. */
   readonly enrich?: (parts: ServiceParts, config: Config) => Readonly<Record<string, Enrich>>;
+  /** See {@link BeforeAppend}. */
+  readonly beforeAppend?: (parts: ServiceParts) => BeforeAppend;
   /** Started after commands and reactions. */
   readonly workers?: (parts: ServiceParts, config: Config) => Promise<readonly Worker[]>;
 }
+
+/** Keys are kept for seconds, so few commands ask for one. */
+const KEY_SESSIONS = 2;
 
 const PARTS = Symbol('ServiceParts');
 const START = Symbol('Start');
@@ -104,7 +112,8 @@ export class ServiceModule implements OnApplicationBootstrap, OnApplicationShutd
         {
           provide: DispatchHandler,
           inject: [PARTS],
-          useFactory: ({ store, log }: ServiceParts) => new DispatchHandler(options.context, store, log),
+          useFactory: (parts: ServiceParts) =>
+            new DispatchHandler(options.context, { ...parts, beforeAppend: options.beforeAppend?.(parts) }),
         },
         {
           provide: START,
@@ -144,6 +153,7 @@ export class ServiceModule implements OnApplicationBootstrap, OnApplicationShutd
       await Promise.all(duties.map(({ ended }) => ended));
     }
     await this.parts.store.close();
+    await this.parts.personal.close();
     await this.parts.connection.drain();
     await this.parts.pool.end();
   }
@@ -154,13 +164,18 @@ const openParts = async (
   bus: CommandBus,
 ): Promise<ServiceParts> => {
   const { config, context, upcasters, log } = options;
-  const pool = createPool({ connectionString: config.pgUrl, application_name: `kontor-${context.name}` });
+  const application_name = `kontor-${context.name}`;
+  const pool = createPool({ connectionString: config.pgUrl, application_name });
+  const personal = new PersonalData({
+    pool: createPool({ connectionString: keyStoreUrl(config.pgUrl), application_name, max: KEY_SESSIONS }),
+    kek: await ensureKeyEncryptionKey(config.keysDir),
+  });
   const connection = await connectNats(config.natsUrl, `kontor-${context.name}`);
   const identity = await readIdentity(pool);
   if (config.anchorDir !== undefined) await refuseRewound(pool, openAnchors(config.anchorDir, identity.origin));
   await ensureStreams(connection, identity);
   const store = createEventStore(pool, { upcasters });
-  return { pool, connection, identity, store, dispatcher: new Dispatcher(bus, context.name), log };
+  return { pool, connection, identity, store, personal, dispatcher: new Dispatcher(bus, context.name), log };
 };
 
 const startParts = async <Config extends ServiceConfig>(

@@ -1,3 +1,5 @@
+import { looksSealed } from '@kontor/event-sourcing';
+
 /** Deeper than any command of ours; a recursive reader anywhere behind us survives it. */
 const MAX_DEPTH = 64;
 
@@ -17,7 +19,11 @@ export interface Unstorable {
  */
 export const findUnstorable = (value: unknown, path: readonly string[] = []): Unstorable | undefined => {
   const at = (problem: string): Unstorable => ({ path: path.join('.'), problem });
-  if (typeof value === 'string') return isStorable(value) ? undefined : at(TEXT);
+  if (typeof value === 'string') {
+    // Readers would take it for personal data that this program has encrypted.
+    if (looksSealed(value)) return at('must not begin as an encrypted text does');
+    return isStorable(value) ? undefined : at(TEXT);
+  }
   if (typeof value === 'number' && !Number.isFinite(value)) return at('must be a number between -1.8e308 and 1.8e308');
   if (typeof value !== 'object' || value === null) return undefined;
   if (path.length === MAX_DEPTH) return { path: '', problem: `must be nested at most ${MAX_DEPTH} deep` };

@@ -1,4 +1,5 @@
 import { type AnyDecider, type EventStore, InMemoryEventStore, type StreamId } from '@kontor/event-sourcing';
+import { plainData } from '@kontor/event-sourcing/testing';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { v7 as uuidv7 } from 'uuid';
 import { StreamStates } from './stream-states.js';
@@ -48,7 +49,7 @@ describe('the states of streams', () => {
   });
 
   it('are folded once: a further command on a stream of 5,000 events reads only what is new', async () => {
-    const states = new StreamStates(counting);
+    const states = new StreamStates(counting, plainData());
     expect(await states.read(STREAM, counter)).toMatchObject({ state: EVENTS, version: BigInt(EVENTS) });
     expect(read).toBe(EVENTS);
     read = 0;
@@ -61,9 +62,9 @@ describe('the states of streams', () => {
   });
 
   it('are folded from the beginning by whoever has not kept them', async () => {
-    await new StreamStates(counting).read(STREAM, counter);
+    await new StreamStates(counting, plainData()).read(STREAM, counter);
     read = 0;
-    await new StreamStates(counting).read(STREAM, counter);
+    await new StreamStates(counting, plainData()).read(STREAM, counter);
     expect(read).toBe(EVENTS);
   });
 });

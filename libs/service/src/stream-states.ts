@@ -6,7 +6,12 @@ import {
   type RecordedEvent,
   type StreamId,
 } from '@kontor/event-sourcing';
-import { isTransient, StoreUnavailable } from '@kontor/event-store';
+import { isTransient, type PersonalData, StoreUnavailable } from '@kontor/event-store';
+
+/** What the dispatcher asks of {@link PersonalData}. */
+export interface Personal extends Pick<PersonalData, 'blind' | 'encrypt' | 'open'> {
+  onForget: (() => void) | undefined;
+}
 
 /** A folded stream, and where it stands. */
 export interface StreamState {
@@ -15,6 +20,8 @@ export interface StreamState {
   readonly version: bigint;
   /** Of its last event; 0 for a stream without events. */
   readonly position: Position;
+  /** Whether it was folded from personal data. */
+  readonly isPersonal: boolean;
 }
 
 /** States of about this many streams are some tens of megabytes. */
@@ -28,21 +35,32 @@ export const unavailable = (error: unknown): unknown =>
 export class StreamStates {
   readonly #states = new Map<StreamId, StreamState>();
 
-  constructor(private readonly store: EventStore) {}
+  constructor(
+    private readonly store: EventStore,
+    private readonly personal: Pick<Personal, 'open'>,
+  ) {}
+
+  /** Drops the states that hold personal data: what is erased must not live on here. */
+  forgetPersonal(): void {
+    for (const [stream, { isPersonal }] of this.#states) if (isPersonal) this.#states.delete(stream);
+  }
 
   /** The present state: the kept one and every event after it. */
   async read(stream: StreamId, { initialState, evolve }: AnyDecider): Promise<StreamState> {
-    let { state, version, position } = this.#states.get(stream) ?? {
+    let { state, version, position, isPersonal } = this.#states.get(stream) ?? {
       state: initialState as unknown,
       version: 0n,
       position: 0n,
+      isPersonal: false,
     };
-    for await (const event of this.#eventsAfter(stream, version)) {
+    for await (const { type, data, meta, workspace, ...event } of this.#eventsAfter(stream, version)) {
+      const opened = meta.encrypted ? await this.personal.open(workspace, data) : data;
+      isPersonal ||= meta.encrypted !== undefined;
       // The log holds what this context's schemas allowed.
-      state = evolve(state, { type: event.type, data: event.data } as DomainEvent);
+      state = evolve(state, { type, data: opened } as DomainEvent);
       ({ version, position } = event);
     }
-    const read = { state, version, position };
+    const read = { state, version, position, isPersonal };
     this.#keep(stream, read);
     return read;
   }

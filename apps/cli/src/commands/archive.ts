@@ -9,7 +9,7 @@ import {
 import type pg from 'pg';
 import { print } from '../print.js';
 import { UsageError } from '../usage-error.js';
-import { govern } from './govern.js';
+import { govern, type Governance } from './govern.js';
 
 export interface ArchiveCommand {
   /** One partition by its number, or all whose newest event is older than a time. */
@@ -40,7 +40,7 @@ const summary = ({ firstPosition, lastPosition, manifestDigest }: LogArchive): s
  * @param pool of the owner of the log
  * @throws UsageError, ArchiveRefused, ArchiveDamaged, ArchiveMissing
  */
-export const archive = async (pool: pg.Pool, governanceUrl: string, options: ArchiveCommand): Promise<void> => {
+export const archive = async (pool: pg.Pool, governance: Governance, options: ArchiveCommand): Promise<void> => {
   const { partition, before, to, hotWindowDays, drop, actor } = options;
   if ((partition === undefined) === (before === undefined))
     throw new UsageError('name one partition by its number, or --before a time, and not both');
@@ -54,7 +54,7 @@ export const archive = async (pool: pg.Pool, governanceUrl: string, options: Arc
       partition: partition ?? 0,
       onProgress: progress,
       record: ({ firstPosition, lastPosition }) =>
-        govern(governanceUrl, {
+        govern(governance, {
           type: 'RecordArchivedLogDropped',
           data: { firstPosition: String(firstPosition), lastPosition: String(lastPosition) },
           actor,
@@ -72,7 +72,7 @@ export const archive = async (pool: pg.Pool, governanceUrl: string, options: Arc
       hotWindowMs: hotWindowDays * DAY_MS,
       onProgress: progress,
       record: ({ firstPosition, lastPosition, ...rest }) =>
-        govern(governanceUrl, {
+        govern(governance, {
           type: 'RecordLogArchived',
           data: { ...rest, firstPosition: String(firstPosition), lastPosition: String(lastPosition) },
           actor,

@@ -3,7 +3,7 @@ import { createEventStore, holdsOn } from '@kontor/event-store';
 import type pg from 'pg';
 import { v7 as uuidv7 } from 'uuid';
 import { print } from '../print.js';
-import { govern } from './govern.js';
+import { govern, type Governance } from './govern.js';
 
 interface HoldOptions {
   readonly workspace: string;
@@ -12,18 +12,18 @@ interface HoldOptions {
 }
 
 /** `kontor hold add`: nothing that may be evidence of the workspace is removed from now on. @returns the id of the hold */
-export const addHold = async (governanceUrl: string, { workspace, reason, actor }: HoldOptions): Promise<string> => {
+export const addHold = async (governance: Governance, { workspace, reason, actor }: HoldOptions): Promise<string> => {
   const holdId = uuidv7();
-  await govern(governanceUrl, { type: 'PlaceLegalHold', data: { holdId, reason }, workspace, actor });
+  await govern(governance, { type: 'PlaceLegalHold', data: { holdId, reason }, workspace, actor });
   return holdId;
 };
 
 /** `kontor hold remove <id>` @throws CommandFailed if the workspace has no such hold */
 export const removeHold = (
-  governanceUrl: string,
+  governance: Governance,
   holdId: string,
   { workspace, reason, actor }: HoldOptions,
-): Promise<void> => govern(governanceUrl, { type: 'ReleaseLegalHold', data: { holdId, reason }, workspace, actor });
+): Promise<void> => govern(governance, { type: 'ReleaseLegalHold', data: { holdId, reason }, workspace, actor });
 
 /** `kontor hold list`: the holds that are placed, with who placed them, when and why. */
 export const listHolds = async (

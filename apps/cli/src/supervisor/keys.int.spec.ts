@@ -24,7 +24,7 @@ describe('the keys directory', () => {
     await prepareKeys(directory);
     expect(await read('token.pem')).toBe(before);
     const files = await readdir(directory);
-    expect(files).toHaveLength(16);
+    expect(files).toHaveLength(17);
     for (const file of files.filter((name) => !name.endsWith('.pub.pem')))
       expect((await stat(join(directory, file))).mode & 0o777).toBe(0o600);
   });
@@ -39,8 +39,8 @@ describe('the keys directory', () => {
 
   it.each([
     ['serving', ['serving.pem']],
-    ['gateway', ['gateway.pem']],
-    ['deployment', ['deployment.pem', 'log.pem']],
+    ['gateway', ['gateway.pem', 'personal-data.kek']],
+    ['deployment', ['deployment.pem', 'log.pem', 'personal-data.kek']],
   ] as const)('gives %s its own private key, public halves, and no other secret', async (app, secret) => {
     await Promise.all([prepareKeys(directory), rolePasswords(directory)]);
     const folder = join(directory, '..', 'app-keys', app);

@@ -1,4 +1,5 @@
 import { entity } from '../graphql/entity.js';
+import { erasures } from './erasures.projection.js';
 import { gateDecisions } from './gate-decisions.projection.js';
 import { incidents } from './incidents.projection.js';
 import { policies } from './policies.projection.js';
@@ -21,6 +22,7 @@ export const subjectEntity = entity('Subject', subjects, {
   columns: { manifestDigest: 'text' },
   indexes: [['workspace', 'manifestDigest', 'key']],
   order: { column: 'manifestDigest', descending: false },
+  personal: ['approvals'],
 });
 
 export const gateDecisionEntity = entity('GateDecision', gateDecisions, {
@@ -33,4 +35,10 @@ export const incidentEntity = entity('Incident', incidents, {
   columns: { openedAt: 'text', useCaseId: 'text' },
   indexes: [['workspace', 'openedAt', 'key']],
   order: { column: 'openedAt', descending: true },
+});
+
+export const erasureEntity = entity('Erasure', erasures, {
+  columns: { erasedAt: 'text', subjectId: 'text' },
+  indexes: [['workspace', 'erasedAt', 'key']],
+  order: { column: 'erasedAt', descending: true },
 });

@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import type {
   ActivatePolicyInput,
   ClassifyUseCaseInput,
+  EraseSubjectInput,
   GiveApprovalInput,
   RecordEvidenceInput,
   RegisterUseCaseInput,
@@ -12,7 +13,7 @@ import type {
   SuspendUseCaseInput,
 } from '../graphql/generated/types.js';
 import { InputProblem, mutation, withoutCommandId } from '../graphql/mutate.js';
-import { policyEntity, subjectEntity, useCaseEntity } from './governance.entities.js';
+import { erasureEntity, policyEntity, subjectEntity, useCaseEntity } from './governance.entities.js';
 
 type Data<Type extends keyof typeof governanceCommands> = z.input<(typeof governanceCommands)[Type]>;
 
@@ -127,6 +128,19 @@ export const governanceMutations: Pick<Resolvers, 'Mutation'> = {
           sourceEventId: null,
         };
       },
+    }),
+    eraseSubject: mutation({
+      name: 'EraseSubject',
+      context: 'governance',
+      type: 'EraseSubject',
+      data: async (input: EraseSubjectInput, _id, { personal, log, workspace }): Promise<Data<'EraseSubject'>> => {
+        const { subjectId, ground } = input;
+        const standing = await personal.standing(workspace, subjectId);
+        return { subjectId, ground, ...standing, legalHolds: [...(await log.legalHolds(workspace))] };
+      },
+      field: 'erasure',
+      entity: erasureEntity,
+      row: ({ subjectId }) => [subjectId],
     }),
   },
 };

@@ -1,6 +1,7 @@
 import type { GovernanceEvent } from '@kontor/domain/governance';
 import { projectionSpec, recorded } from '@kontor/event-sourcing/testing';
 import { describe, it } from 'vitest';
+import { erasures } from './erasures.projection.js';
 import { gateDecisions } from './gate-decisions.projection.js';
 import { incidents } from './incidents.projection.js';
 import { policies } from './policies.projection.js';
@@ -222,5 +223,21 @@ describe('incidents', () => {
         ]),
       )
       .thenRows({ [`default/${id(7)}`]: { ...incident, openedAt: time(0) } });
+  });
+});
+
+describe('erasures', () => {
+  it('show of each person the last one', () => {
+    const erased = { subjectId: 'p/1', keyVersion: 1, ground: 'OBJECTION' as const, by: 'dora' };
+    const again = { ...erased, keyVersion: 2, ground: 'UNLAWFUL_PROCESSING' as const };
+    const stream = 'default/governance/person/p%2F1';
+    projectionSpec(erasures)
+      .given(
+        recorded<GovernanceEvent>([
+          { stream, type: 'SubjectErased', data: erased },
+          { stream, type: 'SubjectErased', data: again },
+        ]),
+      )
+      .thenRows({ 'default/p%2F1': { ...again, erasedAt: time(1) } });
   });
 });

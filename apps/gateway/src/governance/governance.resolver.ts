@@ -3,6 +3,7 @@ import type { Resolvers } from '../graphql/generated/types.js';
 import { nodeId, readOne, readPage, within } from '../graphql/read.js';
 import { alertEntity } from '../monitoring/monitoring.entities.js';
 import {
+  erasureEntity,
   gateDecisionEntity,
   incidentEntity,
   policyEntity,
@@ -10,9 +11,10 @@ import {
   useCaseEntity,
 } from './governance.entities.js';
 
-type Types = 'Query' | 'GateDecision' | 'GateRule' | 'Incident' | 'Policy' | 'RuleResult' | 'Subject' | 'UseCase';
+type Types =
+  'Query' | 'Erasure' | 'GateDecision' | 'GateRule' | 'Incident' | 'Policy' | 'RuleResult' | 'Subject' | 'UseCase';
 
-/** Use cases, policies, subjects, gate decisions and incidents as people read them. */
+/** Use cases, policies, subjects, gate decisions, incidents and erasures as people read them. */
 export const governanceQueries: Pick<Resolvers, Types> = {
   Query: {
     useCase: (parent, { useCaseId }, context) => readOne(useCaseEntity, [useCaseId], parent, context),
@@ -28,7 +30,10 @@ export const governanceQueries: Pick<Resolvers, Types> = {
     incident: (parent, { incidentId }, context) => readOne(incidentEntity, [incidentId], parent, context),
     incidents: (parent, { useCaseId, ...page }, context) =>
       readPage(incidentEntity, page, { useCaseId }, parent, context),
+    erasure: (parent, { subjectId }, context) => readOne(erasureEntity, [subjectId], parent, context),
+    erasures: (parent, page, context) => readPage(erasureEntity, page, {}, parent, context),
   },
+  Erasure: { id: nodeId(erasureEntity) },
   GateDecision: {
     id: nodeId(gateDecisionEntity),
     endpointName: ({ endpoint }) => endpoint,

@@ -1,3 +1,4 @@
+import type { PersonalData } from '@kontor/event-store';
 import type { Principal } from '@kontor/service/process';
 import type { CommandClient } from '../commands/command-client.js';
 import type { LogReader } from '../log/log-reader.js';
@@ -12,6 +13,7 @@ export interface GraphContext {
   readonly correlationId: string;
   readonly rows: Rows;
   readonly log: LogReader;
+  readonly personal: PersonalData;
   readonly commands: CommandClient;
   /** The position of the operation, chosen once before the first resolver. */
   readonly moment: Moment;

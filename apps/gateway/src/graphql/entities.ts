@@ -1,5 +1,6 @@
 import { endpointEntity, rolloutEntity } from '../deployment/deployment.entities.js';
 import {
+  erasureEntity,
   gateDecisionEntity,
   incidentEntity,
   policyEntity,
@@ -49,4 +50,5 @@ export const entities: readonly Entity<object>[] = [
   subjectEntity,
   gateDecisionEntity,
   incidentEntity,
+  erasureEntity,
 ];

@@ -6,6 +6,8 @@ export interface Entity<Row extends object> extends ReadModel {
   readonly type: string;
   /** A column of the read model; the key breaks ties. */
   readonly order: { readonly column: string; readonly descending: boolean };
+  /** Properties of a row that may hold personal data. It stands there encrypted, and is opened for each answer. */
+  readonly personal: readonly string[];
   /** Never present at run time: carries the row type to the functions that read. */
   readonly row?: Row;
 }
@@ -14,8 +16,13 @@ export interface Entity<Row extends object> extends ReadModel {
 export const entity = <Row extends object, E extends DomainEvent>(
   type: string,
   projection: Projection<Row, E>,
-  { columns, indexes, order }: Pick<Entity<Row>, 'columns' | 'indexes' | 'order'>,
-): Entity<Row> => ({ type, projection, columns, indexes, order });
+  {
+    columns,
+    indexes,
+    order,
+    personal = [],
+  }: Pick<Entity<Row>, 'columns' | 'indexes' | 'order'> & { readonly personal?: readonly (keyof Row & string)[] },
+): Entity<Row> => ({ type, projection, columns, indexes, order, personal });
 
 /** The one position at which everything below a root field is read. Travels through parent values. */
 export interface Moment {

@@ -37,6 +37,7 @@ const MAPPERS: Readonly<Record<string, string>> = {
       ['Policy', 'governance/policies.projection', 'PolicyRow'],
       ['Subject', 'governance/subjects.projection', 'SubjectRow'],
       ['GateDecision', 'governance/gate-decisions.projection', 'GateDecisionRow'],
+      ['Erasure', 'governance/erasures.projection', 'ErasureRow'],
       ['Incident', 'governance/incidents.projection', 'IncidentRow'],
     ].flatMap(([type = '', file = '', row = '']) => [
       [type, `Seen<import('../../${file}.js').${row}>`],

@@ -1,8 +1,10 @@
 import type { Position } from '@kontor/event-sourcing';
+import type { PersonalData } from '@kontor/event-store';
 import DataLoader from 'dataloader';
 import pg from 'pg';
 import type { Entity, Moment, Seen } from './entity.js';
 import { asOf } from './as-of.js';
+import { openRows } from './open-rows.js';
 
 /** A filter: equality with columns of an entity. A column without a value does not filter. */
 export type Where = Readonly<Record<string, string | number | boolean | null | undefined>>;
@@ -42,6 +44,7 @@ export class Rows {
   constructor(
     private readonly pool: pg.Pool,
     private readonly schema: string,
+    private readonly personal: PersonalData,
   ) {}
 
   /** The row of a key at a moment, or undefined if there was none. */
@@ -107,7 +110,7 @@ export class Rows {
          WHERE v.key = k.key AND ${asOf('k.pos', 'v')}) r`,
       [keys.map(({ key }) => key), keys.map(({ position }) => position)],
     );
-    const found = new Map(rows.map((row) => [Number(row.ord), row]));
+    const found = new Map((await this.#open(entity, rows)).map((row) => [Number(row.ord), row]));
     return keys.map((_, index) => found.get(index + 1));
   }
 
@@ -133,8 +136,25 @@ export class Rows {
       values,
     );
     const pages = lists.map((): StoredRow[] => []);
-    for (const row of rows) pages[Number(row.ord) - 1]?.push(row);
+    for (const row of await this.#open(entity, rows)) pages[Number(row.ord) - 1]?.push(row);
     return pages;
+  }
+
+  /** The rows of all workspaces in one statement's answer, opened. */
+  async #open<Stored extends StoredRow>(entity: Entity<object>, rows: readonly Stored[]): Promise<readonly Stored[]> {
+    const byWorkspace = Map.groupBy(rows, ({ key }) => key.slice(0, key.indexOf('/')));
+    const opened = await Promise.all(
+      [...byWorkspace].map(async ([workspace, own]) => {
+        const bodies = await openRows(
+          this.personal,
+          entity,
+          workspace,
+          own.map(({ body }) => body),
+        );
+        return own.map((row, index) => ({ ...row, body: bodies[index] ?? row.body }));
+      }),
+    );
+    return opened.flat();
   }
 
   async #counts(

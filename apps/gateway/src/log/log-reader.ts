@@ -2,6 +2,7 @@ import type { Position, RecordedEvent } from '@kontor/event-sourcing';
 import {
   type AppliedPosition,
   type ConsumerId,
+  holdsOn,
   type PostgresEventStore,
   positionAtTime,
   readCheckpoints,
@@ -114,6 +115,11 @@ export class LogReader {
       if (events.length === limit) break;
     }
     return events;
+  }
+
+  /** The ids of the legal holds that are placed on a workspace. */
+  async legalHolds(workspace: string): Promise<readonly string[]> {
+    return (await holdsOn(this.options.pool, workspace)).map(({ holdId }) => holdId);
   }
 
   async freshness(): Promise<readonly FreshnessOf[]> {

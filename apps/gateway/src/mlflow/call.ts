@@ -1,5 +1,5 @@
 import type { Position } from '@kontor/event-sourcing';
-import { ConsistencyTimeout } from '@kontor/event-store';
+import { ConsistencyTimeout, type PersonalData } from '@kontor/event-store';
 import type pg from 'pg';
 import type { Principal } from '@kontor/service/process';
 import type { ArtifactStore } from '../artifacts/artifact-store.js';
@@ -13,6 +13,7 @@ import { RowQuery } from './row-query.js';
 export interface FaceParts {
   readonly pool: pg.Pool;
   readonly schema: string;
+  readonly personal: PersonalData;
   readonly commands: CommandClient;
   readonly log: LogReader;
   readonly artifacts: ArtifactStore;
@@ -73,7 +74,8 @@ export class MlflowCall {
   }
 
   rowsAt(position: Position): RowQuery {
-    return new RowQuery(this.parts.pool, this.parts.schema, this.workspace, position);
+    const { pool, schema, personal } = this.parts;
+    return new RowQuery(pool, schema, personal, this.workspace, position);
   }
 
   /**

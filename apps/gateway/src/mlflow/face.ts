@@ -42,10 +42,11 @@ export const mountMlflow = (
   gateway: Gateway,
   log: (message: string, error: unknown) => void,
 ): void => {
-  const { pool, commands, config } = gateway;
+  const { pool, personal, commands, config } = gateway;
   const parts: FaceParts = {
     pool,
     schema: SCHEMA,
+    personal,
     commands,
     log: gateway.log,
     artifacts: new ArtifactStore(config.artifactsDir),

@@ -1,8 +1,10 @@
 import type { Position } from '@kontor/event-sourcing';
+import type { PersonalData } from '@kontor/event-store';
 import pg from 'pg';
 import type { Entity } from '../graphql/entity.js';
 import { rowKey } from '../graphql/row-key.js';
 import { asOf } from '../graphql/as-of.js';
+import { openRows } from '../graphql/open-rows.js';
 
 /** SQL conditions with their bound values. Every value of a caller goes through {@link Conditions.bind}. */
 export class Conditions {
@@ -40,6 +42,7 @@ export class RowQuery {
   constructor(
     private readonly pool: pg.Pool,
     private readonly schema: string,
+    private readonly personal: PersonalData,
     readonly workspace: string,
     readonly position: Position,
   ) {}
@@ -102,6 +105,11 @@ export class RowQuery {
        ORDER BY ${orderBy} ${page}`,
       conditions.values,
     );
-    return rows.map(({ body }) => body);
+    return openRows(
+      this.personal,
+      entity,
+      this.workspace,
+      rows.map(({ body }) => body),
+    );
   }
 }

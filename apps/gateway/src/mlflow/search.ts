@@ -1,3 +1,4 @@
+import { PERSONAL_TAGS } from '@kontor/domain/registry';
 import { invalid, MlflowError } from './errors.js';
 import type { Comparison } from './filter.js';
 import type { Conditions } from './row-query.js';
@@ -25,6 +26,15 @@ const comparison = (left: string, { comparator, value }: Comparison, conditions:
   return `${left} ${comparator} ${conditions.bind(value)}${typeof value === 'number' ? '::double precision' : ''}`;
 };
 
+/** @throws MlflowError for a key whose values are encrypted: SQL cannot compare them, and no match would be a wrong answer. */
+const refusePersonal = (entity: string, key: string): void => {
+  const isPersonal = entity === 'attribute' ? key === 'user_id' : entity === 'tag' && PERSONAL_TAGS.includes(key);
+  if (isPersonal)
+    throw invalid(
+      `Invalid ${entity} key '${key}' specified. It holds personal data, which is stored encrypted: filter and order by other keys.`,
+    );
+};
+
 /** One term of a filter as a condition over the row. What lacks the key matches no comparison on it, not even `!=`. */
 const toSql = (
   { attributes, latestPoint = ownPoint }: SearchColumns,
@@ -32,6 +42,7 @@ const toSql = (
   conditions: Conditions,
 ): string => {
   const { entity, key, comparator } = term;
+  if (comparator !== 'IS NULL' && comparator !== 'IS NOT NULL') refusePersonal(entity, key);
   switch (entity) {
     case 'attribute': {
       const left = attributes[key];
@@ -117,6 +128,7 @@ export const orderBySql = (
       });
     }
     seen.add(name);
+    refusePersonal(kind.startsWith('attr') || kind === 'run' ? 'attribute' : kind, aliases[key] ?? key);
     return orderTerm(entity.toLowerCase(), aliases[key] ?? key, direction.toUpperCase(), attributes, conditions);
   });
   return [...sql, ties].join(', ');

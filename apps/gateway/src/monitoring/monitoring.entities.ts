@@ -35,6 +35,7 @@ export const alertEntity = entity('Alert', alerts, {
   columns: { raisedAt: 'text', monitorId: 'text', endpoint: 'text', state: 'text' },
   indexes: [['workspace', 'raisedAt', 'key']],
   order: { column: 'raisedAt', descending: true },
+  personal: ['acknowledgement'],
 });
 
 export const dataSourceEntity = entity('DataSource', dataSources, {

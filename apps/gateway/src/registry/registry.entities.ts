@@ -14,12 +14,14 @@ export const experimentEntity = entity('Experiment', experiments, {
     ['workspace', 'name'],
   ],
   order: { column: 'createdAt', descending: true },
+  personal: ['tags'],
 });
 
 export const runEntity = entity('Run', runs, {
   columns: { createdAt: 'text', experimentId: 'text', deleted: 'boolean', startTimeMs: 'bigint', status: 'text' },
   indexes: [['workspace', 'experimentId', 'createdAt', 'key']],
   order: { column: 'createdAt', descending: true },
+  personal: ['userId', 'tags'],
 });
 
 export const metricBatchEntity = entity('MetricBatch', metricHistory, {
@@ -35,12 +37,14 @@ export const loggedModelEntity = entity('LoggedModel', loggedModels, {
   columns: { createdAt: 'text', experimentId: 'text', sourceRunId: 'text', deleted: 'boolean' },
   indexes: [['workspace', 'experimentId', 'createdAt', 'key']],
   order: { column: 'createdAt', descending: true },
+  personal: ['tags'],
 });
 
 export const registeredModelEntity = entity('RegisteredModel', registeredModels, {
   columns: { name: 'text', modelId: 'text', deleted: 'boolean', isPrompt: 'boolean' },
   indexes: [['workspace', 'name', 'key']],
   order: { column: 'name', descending: false },
+  personal: ['tags'],
 });
 
 export const modelVersionEntity = entity('ModelVersion', modelVersions, {
@@ -57,6 +61,7 @@ export const modelVersionEntity = entity('ModelVersion', modelVersions, {
     ['workspace', 'manifestDigest'],
   ],
   order: { column: 'createdAt', descending: true },
+  personal: ['tags'],
 });
 
 export const artifactEntity = entity('Artifact', artifacts, {

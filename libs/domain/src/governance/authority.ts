@@ -15,5 +15,12 @@ export const isOwnService = ({ actor }: CommandMetadata): boolean =>
 export const mayGovern = ({ kind, roles }: Actor): boolean =>
   kind === 'local' || (kind === 'person' && GOVERNING_ROLES.some((role) => roles.includes(role)));
 
+/** Who may erase a person. */
+export const ERASING_ROLES = ['data-protection-officer', 'admin'] as const;
+
+/** Whether the actor may erase a person; the local user of an installation without sign-in may. */
+export const mayErase = ({ kind, roles }: Actor): boolean =>
+  kind === 'local' || (kind === 'person' && ERASING_ROLES.some((role) => roles.includes(role)));
+
 /** Details of ROLE_REQUIRED. */
 export const rolesRequired = ({ id }: Actor) => ({ actor: id, anyOf: [...GOVERNING_ROLES] });

@@ -1,7 +1,15 @@
-import type { CommandOf } from '@kontor/event-sourcing';
+import { type CommandOf, personal } from '@kontor/event-sourcing';
 import { z } from 'zod';
 import { actorId, instant, modelName, modelVersionRef, reason, slug, text } from '../values.js';
-import { evidenceType, gateRule, governanceEvents, logRange, policyActivated, riskTier } from './events.js';
+import {
+  erasureGround,
+  evidenceType,
+  gateRule,
+  governanceEvents,
+  logRange,
+  policyActivated,
+  riskTier,
+} from './events.js';
 import { scorecardAnswers } from './scorecard.js';
 
 /** Where a decision of the gate counts. */
@@ -61,10 +69,10 @@ export const governanceCommands = {
     environment,
     role: z.string().min(1).max(100),
     meaning: z.enum(['APPROVED', 'REJECTED']),
-    comment: text,
+    comment: personal(text),
     expiresAt: instant.nullable(),
   }),
-  RevokeApproval: z.strictObject({ approvalId: z.uuid(), subject: modelVersionRef, reason }),
+  RevokeApproval: z.strictObject({ approvalId: z.uuid(), subject: modelVersionRef, reason: personal(reason) }),
   /** From a requested rollout. `context` is null until the governance service has read it. */
   EvaluateGate: z.strictObject({
     rolloutId: z.uuid(),
@@ -94,6 +102,17 @@ export const governanceCommands = {
     causeId: z.uuid(),
     moved: z.string(),
     subjects: z.array(modelVersionRef).nullable(),
+  }),
+  /**
+   * Takes a person's data out of everything. As the edge read them: the version of the person's newest key (0 for none), whether
+   * any key is left, and the legal holds of the workspace.
+   */
+  EraseSubject: z.strictObject({
+    subjectId: actorId,
+    ground: erasureGround,
+    keyVersion: z.int().min(0),
+    keyLeft: z.boolean(),
+    legalHolds: z.array(z.string()).max(1000),
   }),
   OpenIncident: z.strictObject({
     incidentId: z.uuid(),

@@ -4,6 +4,8 @@ import { type GovernanceEvent, governanceEvents, riskTier } from './events.js';
 import { incident, type IncidentCommand, type IncidentState } from './incident.js';
 import { legalHold, type LegalHoldCommand, type LegalHoldState } from './legal-hold.js';
 import { logArchive, type LogArchiveCommand, type LogArchiveState } from './log-archive.js';
+import { sameData } from '../values.js';
+import { person, type PersonCommand, type PersonState } from './person.js';
 import { policy, type PolicyCommand, type PolicyState } from './policy.js';
 import { governanceReactions } from './reactions.js';
 import { recheck, type RecheckCommand, type RecheckState } from './recheck.js';
@@ -25,6 +27,10 @@ export const policyStream = (workspace: string, policyId: string): StreamId =>
 /** The stream of an artifact: `<workspace>/governance/subject/<64 hex digits of its manifest digest>`. */
 export const subjectStream = (workspace: string, manifestDigest: string): StreamId =>
   inGovernance(workspace, 'subject', manifestDigest.slice('sha256:'.length));
+
+/** The stream of a person's erasures: `<workspace>/governance/person/<id>`. */
+export const personStream = (workspace: string, subjectId: string): StreamId =>
+  inGovernance(workspace, 'person', subjectId);
 
 const ofUseCase = {
   stream: (c: Command<string, { readonly useCaseId: string }>) => useCaseStream(c.metadata.workspace, c.data.useCaseId),
@@ -110,6 +116,9 @@ export const governance: Context = {
         stream: ({ metadata, data }) => inGovernance(metadata.workspace, 'recheck', data.causeId),
       },
     }),
+    ...route<PersonState, GovernanceEvent, GovernanceRejection, PersonCommand['type']>(person, {
+      EraseSubject: { stream: ({ metadata, data }) => personStream(metadata.workspace, data.subjectId) },
+    }),
     ...route<IncidentState, GovernanceEvent, GovernanceRejection, IncidentCommand['type']>(incident, {
       OpenIncident: {
         stream: ({ metadata, data }) => inGovernance(metadata.workspace, 'incident', data.incidentId),
@@ -124,7 +133,8 @@ export const governance: Context = {
       RecordArchivedLogDropped: ofLogRange,
     }),
   },
-  upcasters: {},
+  // Version 2 stores personal values encrypted. Readers see a text in both.
+  upcasters: { ApprovalGiven: [sameData], ApprovalRevoked: [sameData] },
   reactions: governanceReactions,
   rejections: governanceRejections,
 };

@@ -1,4 +1,4 @@
-import type { EventOf } from '@kontor/event-sourcing';
+import { type EventOf, personal } from '@kontor/event-sourcing';
 import { z } from 'zod';
 import { actorId, digest, instant, modelVersionRef, slug, text } from '../values.js';
 
@@ -38,6 +38,14 @@ export const evidenceType = z.enum(['evaluation', 'fairness', 'baseline-comparis
 const logPosition = z.string().regex(/^[1-9]\d{0,18}$/, 'must be a position of the log');
 /** Positions of the log, both included. */
 export const logRange = z.strictObject({ firstPosition: logPosition, lastPosition: logPosition });
+/** Why a person is erased; words of one's own could be personal data again. @source GDPR, Article 17(1), (a) to (e) */
+export const erasureGround = z.enum([
+  'NO_LONGER_NEEDED',
+  'CONSENT_WITHDRAWN',
+  'OBJECTION',
+  'UNLAWFUL_PROCESSING',
+  'LEGAL_OBLIGATION',
+]);
 
 /**
  * Evidence, approvals and gate decisions about one artifact stand on one stream, named by its manifest digest. So a
@@ -85,7 +93,7 @@ export const governanceEvents = {
     by: actorId,
     role: z.string(),
     meaning: z.enum(['APPROVED', 'REJECTED']),
-    comment: text,
+    comment: personal(text, { subject: '/by' }),
     expiresAt: instant,
   }),
   /** Someone who may not approve these bytes tried to. */
@@ -96,7 +104,12 @@ export const governanceEvents = {
     reason: z.enum(['SELF_APPROVAL', 'NOT_A_PERSON', 'ROLE_MISSING']),
     sentence: text,
   }),
-  ApprovalRevoked: z.strictObject({ approvalId: z.uuid(), subject: modelVersionRef, by: actorId, reason: text }),
+  ApprovalRevoked: z.strictObject({
+    approvalId: z.uuid(),
+    subject: modelVersionRef,
+    by: actorId,
+    reason: personal(text, { subject: '/by' }),
+  }),
   /** The decision, with all that is needed to recompute it. */
   GateEvaluated: z.strictObject({
     gateId: z.uuid(),
@@ -123,6 +136,8 @@ export const governanceEvents = {
     moved: z.string(),
     subjects: z.array(modelVersionRef),
   }),
+  /** The keys of a person's data, up to this version, are destroyed. Nothing here tells who the person was. */
+  SubjectErased: z.strictObject({ subjectId: actorId, keyVersion: z.int().min(1), ground: erasureGround, by: actorId }),
   IncidentOpened: z.strictObject({
     incidentId: z.uuid(),
     /** Null where no use case covers the endpoint. */

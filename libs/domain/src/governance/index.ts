@@ -1,7 +1,8 @@
 export { gateContext, type GateContext, type GovernanceCommand, governanceCommands } from './commands.js';
-export { governance, legalHoldStream, policyStream, subjectStream, useCaseStream } from './context.js';
+export { governance, legalHoldStream, personStream, policyStream, subjectStream, useCaseStream } from './context.js';
 export { defaultPolicies } from './default-policies.js';
 export {
+  erasureGround,
   evidenceType,
   gateRule,
   type GateRule,

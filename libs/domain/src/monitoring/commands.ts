@@ -1,4 +1,4 @@
-import type { CommandOf } from '@kontor/event-sourcing';
+import { type CommandOf, personal } from '@kontor/event-sourcing';
 import { z } from 'zod';
 import { digest, slug, text } from '../values.js';
 import { baselineRequest, evaluationRequest, featureDrift, monitoringEvents } from './events.js';
@@ -90,7 +90,7 @@ export const monitoringCommands = {
   }),
   /** From the window worker: late rows or labels of a closed window. Sending it again changes nothing. */
   ReviseWindow: WindowRevised.omit({ endpoint: true, revision: true }).extend(alerting.shape),
-  AcknowledgeAlert: z.strictObject({ monitorId: slug, alertId: z.uuid(), comment: text }),
+  AcknowledgeAlert: z.strictObject({ monitorId: slug, alertId: z.uuid(), comment: personal(text) }),
   ReceiveGroundTruth: GroundTruthReceived,
 } as const;
 

@@ -6,6 +6,7 @@ import { evaluation, type EvaluationState } from './evaluation.js';
 import { type MonitoringEvent, monitoringEvents } from './events.js';
 import { groundTruth, type GroundTruthState } from './ground-truth.js';
 import { monitor, type MonitorState } from './monitor.js';
+import { sameData } from '../values.js';
 import { type MonitoringRejection, monitoringRejections } from './rejections.js';
 
 type Schemas = typeof monitoringCommands;
@@ -87,7 +88,8 @@ export const monitoring: Context = {
       },
     }),
   },
-  upcasters: {},
+  // Version 2 stores personal values encrypted. Readers see a text in both.
+  upcasters: { AlertAcknowledged: [sameData] },
   // What follows from monitoring's events is work with rows and models, so it is the workers', not a pure reaction.
   reactions: { canHandle: [], react: () => [] },
   rejections: monitoringRejections,

@@ -1,4 +1,4 @@
-import type { EventOf } from '@kontor/event-sourcing';
+import { type EventOf, personal } from '@kontor/event-sourcing';
 import { z } from 'zod';
 import { actorId, digest, instant, measure, modelVersionRef, slug, text } from '../values.js';
 
@@ -236,7 +236,12 @@ export const monitoringEvents = {
     notify: z.array(z.strictObject({ role: z.enum(['businessOwner', 'dataOwner', 'modelOwner']), actor: actorId })),
     sentence: text,
   }),
-  AlertAcknowledged: z.strictObject({ alertId: z.uuid(), monitorId: slug, by: actorId, comment: text }),
+  AlertAcknowledged: z.strictObject({
+    alertId: z.uuid(),
+    monitorId: slug,
+    by: actorId,
+    comment: personal(text, { subject: '/by' }),
+  }),
   AlertResolved: z.strictObject({
     alertId: z.uuid(),
     monitorId: slug,

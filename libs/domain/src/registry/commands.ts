@@ -1,7 +1,17 @@
-import type { CommandOf } from '@kontor/event-sourcing';
+import { type CommandOf, personal } from '@kontor/event-sourcing';
 import { z } from 'zod';
 import { actorId, digest, modelName, slug, versionNumber } from '../values.js';
-import { experimentId, loggedModelId, metricPoint, modelId, runDataset, runId, runOutput, stage } from './events.js';
+import {
+  experimentId,
+  loggedModelId,
+  metricPoint,
+  modelId,
+  runDataset,
+  runId,
+  runOutput,
+  stage,
+  tagValue,
+} from './events.js';
 import { versionArtifacts } from '../version-artifacts.js';
 
 /** Lengths count code points, as MLflow's do. */
@@ -16,10 +26,10 @@ const key = upTo(250).min(1);
 const experimentName = upTo(500).min(1);
 const description = upTo(100_000);
 const location = upTo(2048);
-const registryTagValue = upTo(100_000);
+const registryTagValue = tagValue(upTo(100_000));
 const param = z.strictObject({ key, value: upTo(6000) });
-const runTag = z.strictObject({ key, value: upTo(8000) });
-const experimentTag = z.strictObject({ key, value: upTo(20_000) });
+const runTag = z.strictObject({ key, value: tagValue(upTo(8000)) });
+const experimentTag = z.strictObject({ key, value: tagValue(upTo(20_000)) });
 const registryTag = z.strictObject({ key, value: registryTagValue });
 const alias = upTo(255).regex(/^[\p{L}\p{N}_-]+$/u, 'must be letters, digits, _ and -');
 const path = upTo(4096).min(1);
@@ -63,7 +73,7 @@ export const registryCommands = {
     runId,
     experimentId,
     name: upTo(250),
-    userId: upTo(256),
+    userId: personal(upTo(256)),
     startTimeMs: z.int(),
     artifactUri: location,
     tags: z.array(runTag).max(INITIAL_ITEMS),

@@ -9,6 +9,7 @@ import { modelVersion, type ModelVersionCommand, type ModelVersionState } from '
 import { registryReactions } from './reactions.js';
 import { registeredModel, type RegisteredModelCommand, type RegisteredModelState } from './registered-model.js';
 import { type RegistryRejection, registryRejections } from './rejections.js';
+import { sameData } from '../values.js';
 import { run, type RunCommand, type RunState } from './run.js';
 
 const inRegistry = ({ metadata }: Command, aggregate: string, id: string): StreamId =>
@@ -129,7 +130,16 @@ export const registry: Context = {
       RemoveFolderArtifacts: ofFolder,
     }),
   },
-  upcasters: {},
+  // Version 2 stores personal values encrypted. Readers see a text in both.
+  upcasters: {
+    ExperimentCreated: [sameData],
+    RunStarted: [sameData],
+    RunDataLogged: [sameData],
+    LoggedModelCreated: [sameData],
+    RegisteredModelCreated: [sameData],
+    ModelVersionRegistered: [sameData],
+    TagSet: [sameData],
+  },
   reactions: registryReactions,
   rejections: registryRejections,
 };

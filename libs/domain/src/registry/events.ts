@@ -1,4 +1,4 @@
-import type { EventOf } from '@kontor/event-sourcing';
+import { type EventOf, personal } from '@kontor/event-sourcing';
 import { z } from 'zod';
 import { actorId, digest, versionNumber } from '../values.js';
 import { versionArtifacts } from '../version-artifacts.js';
@@ -15,6 +15,20 @@ export const modelId = z.string().regex(/^[0-9a-f-]{32,36}$/, 'must be a UUID or
 
 export const keyValue = z.strictObject({ key: z.string(), value: z.string() });
 export type KeyValue = z.output<typeof keyValue>;
+
+/**
+ * Tags in which MLflow's client tells who ran the program: the user of the operating system, and the path of the program,
+ * which begins with a home directory.
+ *
+ * @source MLflow 3.18, `mlflow/tracking/context/default_context.py`
+ */
+export const PERSONAL_TAGS: readonly string[] = ['mlflow.user', 'mlflow.source.name'];
+
+/** The value of a tag, beside its `key`: personal where the key says so. */
+export const tagValue = <Value extends z.ZodType>(value: Value): Value =>
+  personal(value, { subject: 'actor', when: { key: PERSONAL_TAGS } });
+
+const tag = z.strictObject({ key: z.string(), value: tagValue(z.string()) });
 
 export const stage = z.enum(['None', 'Staging', 'Production', 'Archived']);
 export type Stage = z.output<typeof stage>;
@@ -65,6 +79,9 @@ export const artifactOwner = z.discriminatedUnion('aggregate', [
 ]);
 export type ArtifactOwner = z.output<typeof artifactOwner>;
 
+/** Null also where it is personal: it stays in the event that set it, under the key of who wrote it, and nowhere else. */
+const previousValue = z.string().nullable();
+
 const model = { modelId, name: z.string() };
 const version = { ...model, version: versionNumber };
 
@@ -74,7 +91,7 @@ export const registryEvents = {
     experimentId,
     name: z.string(),
     artifactLocation: z.string(),
-    tags: z.array(keyValue),
+    tags: z.array(tag),
   }),
   ExperimentRenamed: z.strictObject({ experimentId, name: z.string(), previousName: z.string() }),
   /** Its runs are deleted with it: no event of theirs. */
@@ -86,10 +103,10 @@ export const registryEvents = {
     runId,
     experimentId,
     name: z.string(),
-    userId: z.string(),
+    userId: personal(z.string()),
     startTimeMs: z.int(),
     artifactUri: z.string(),
-    tags: z.array(keyValue),
+    tags: z.array(tag),
   }),
   RunFinished: z.strictObject({
     runId,
@@ -104,7 +121,7 @@ export const registryEvents = {
     runId,
     metrics: z.array(metricPoint),
     params: z.array(keyValue),
-    tags: z.array(z.strictObject({ key: z.string(), value: z.string(), previousValue: z.string().nullable() })),
+    tags: z.array(tag.extend({ previousValue })),
   }),
   RunInputsLogged: z.strictObject({
     runId,
@@ -123,7 +140,7 @@ export const registryEvents = {
     sourceRunId: z.string().nullable(),
     artifactUri: z.string(),
     params: z.array(keyValue),
-    tags: z.array(keyValue),
+    tags: z.array(tag),
   }),
   LoggedModelFinalized: z.strictObject({
     loggedModelId,
@@ -137,7 +154,7 @@ export const registryEvents = {
   RegisteredModelCreated: z.strictObject({
     ...model,
     description: z.string().nullable(),
-    tags: z.array(keyValue),
+    tags: z.array(tag),
     isPrompt: z.boolean(),
     /** 1, or one above the highest number ever given under this name: numbers are never given twice. */
     firstVersion: versionNumber,
@@ -161,7 +178,7 @@ export const registryEvents = {
     loggedModelId: loggedModelId.nullable(),
     runLink: z.string(),
     description: z.string(),
-    tags: z.array(keyValue),
+    tags: z.array(tag),
     /** Null where the files lie outside the platform and were not read. */
     artifacts: versionArtifacts.nullable(),
     registeredBy: actorId,
@@ -178,12 +195,8 @@ export const registryEvents = {
     previousDescription: z.string(),
   }),
 
-  TagSet: z.strictObject({
-    target: tagTarget,
-    key: z.string(),
-    value: z.string(),
-    previousValue: z.string().nullable(),
-  }),
+  TagSet: tag.extend({ target: tagTarget, previousValue }),
+  /** `previousValue` is empty where it is personal. */
   TagRemoved: z.strictObject({ target: tagTarget, key: z.string(), previousValue: z.string() }),
 
   /** A path became a name for these bytes. The bytes themselves are stored under their digest. */

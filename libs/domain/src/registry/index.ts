@@ -3,6 +3,7 @@ export { registry } from './context.js';
 export {
   type ArtifactOwner,
   type KeyValue,
+  PERSONAL_TAGS,
   type MetricPoint,
   type RegistryEvent,
   registryEvents,

@@ -3,7 +3,7 @@ import type { registryCommands } from './commands.js';
 import type { MetricPoint, RegistryEvent } from './events.js';
 import { hasPoint, type PointSet } from './point-set.js';
 import type { RegistryRejection } from './rejections.js';
-import { type Tags, tagsOf } from './tags.js';
+import { previousValueOf, type Tags, tagsOf } from './tags.js';
 
 type Batch = CommandOf<typeof registryCommands, 'LogRunData'>['data'];
 type Logged = Extract<RegistryEvent, { type: 'RunDataLogged' }>['data'];
@@ -59,7 +59,7 @@ export const logRunData = (batch: Batch, run: Known): Decision<RegistryEvent, Re
   const events: RegistryEvent[] = inEvents(runId, {
     metrics: [...fresh.values()],
     params: params.map(([key, value]) => ({ key, value })),
-    tags: tags.map(([key, value]) => ({ key, value, previousValue: run.tags[key] ?? null })),
+    tags: tags.map(([key, value]) => ({ key, value, previousValue: previousValueOf(run.tags, key) })),
   });
   const name = batchTags[RUN_NAME_TAG];
   if (name !== undefined && name !== run.name) {

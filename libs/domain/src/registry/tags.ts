@@ -1,5 +1,5 @@
 import { type Decision, reject } from '@kontor/event-sourcing';
-import type { KeyValue, RegistryEvent, TagTarget } from './events.js';
+import { type KeyValue, PERSONAL_TAGS, type RegistryEvent, type TagTarget } from './events.js';
 import type { RegistryRejection } from './rejections.js';
 
 export type Tags = Readonly<Record<string, string>>;
@@ -24,15 +24,22 @@ export const evolveTags = (tags: Tags, event: RegistryEvent): Tags => {
   return tags;
 };
 
+/** What an event may repeat of a tag's value before it; null if there was none, or it is somebody's personal data. */
+export const previousValueOf = (tags: Tags, key: string): string | null =>
+  PERSONAL_TAGS.includes(key) ? null : (tags[key] ?? null);
+
 /** One `TagSet` per tag whose value changes. */
 export const setTags = (target: TagTarget, tags: Tags, pairs: readonly KeyValue[]): readonly RegistryEvent[] =>
   Object.entries(tagsOf(pairs))
     .filter(([key, value]) => tags[key] !== value)
-    .map(([key, value]) => ({ type: 'TagSet', data: { target, key, value, previousValue: tags[key] ?? null } }));
+    .map(([key, value]) => ({
+      type: 'TagSet',
+      data: { target, key, value, previousValue: previousValueOf(tags, key) },
+    }));
 
 /** `TagRemoved`, or TAG_UNKNOWN with what MLflow's text names. */
 export const removeTag = (target: TagTarget, tags: Tags, key: string): Decision<RegistryEvent, RegistryRejection> => {
-  const previousValue = tags[key];
-  if (previousValue === undefined) return reject('TAG_UNKNOWN', { ...target, key });
+  if (tags[key] === undefined) return reject('TAG_UNKNOWN', { ...target, key });
+  const previousValue = previousValueOf(tags, key) ?? '';
   return [{ type: 'TagRemoved', data: { target, key, previousValue } }];
 };

@@ -519,6 +519,65 @@ export type EndpointEdge = {
 /** Values may be added. */
 export type Environment = 'production' | 'staging';
 
+/** Needs the role data-protection-officer or admin. Cannot be undone. */
+export type EraseSubjectInput = {
+  readonly clientMutationId?: InputMaybe<Scalars['ID']['input']>;
+  readonly ground: ErasureGround;
+  /** The actor id of the person. 1 to 200 characters. */
+  readonly subjectId: Scalars['ID']['input'];
+};
+
+/** EraseSubject was accepted; the entity is shown as it is at `position`. */
+export type EraseSubjectPayload = {
+  readonly __typename?: 'EraseSubjectPayload';
+  readonly clientMutationId?: Maybe<Scalars['ID']['output']>;
+  readonly erasure?: Maybe<Erasure>;
+  /** None if the command changed nothing. */
+  readonly eventIds: ReadonlyArray<Scalars['ID']['output']>;
+  /** The position up to which the command's events reach. */
+  readonly position: Scalars['LogPosition']['output'];
+};
+
+export type EraseSubjectResult =
+  EraseSubjectPayload | ForbiddenError | Rejection | ServiceUnavailableError | ValidationError;
+
+/** A person's data was erased: the keys were destroyed, and whatever they had encrypted reads `[erased]`, at any moment. */
+export type Erasure = Node & {
+  readonly __typename?: 'Erasure';
+  readonly by: Scalars['String']['output'];
+  readonly erasedAt: Scalars['DateTime']['output'];
+  readonly ground: ErasureGround;
+  readonly id: Scalars['ID']['output'];
+  /** Of the newest key that was destroyed. */
+  readonly keyVersion: Scalars['Int']['output'];
+  /** Opaque, as in `actor`: it tells nothing of the person. */
+  readonly subjectId: Scalars['ID']['output'];
+};
+
+/** A page of erasures, newest first. */
+export type ErasureConnection = {
+  readonly __typename?: 'ErasureConnection';
+  readonly edges: ReadonlyArray<ErasureEdge>;
+  readonly nodes: ReadonlyArray<Erasure>;
+  readonly pageInfo: PageInfo;
+  /** The position at which this page was read; the next page reads it too. */
+  readonly position: Scalars['LogPosition']['output'];
+  /** Costs a count of its own; ends at 10,000. */
+  readonly totalCount: Scalars['Int']['output'];
+  /** False if there are more than were counted. */
+  readonly totalCountExact: Scalars['Boolean']['output'];
+};
+
+export type ErasureEdge = {
+  readonly __typename?: 'ErasureEdge';
+  readonly cursor: Scalars['String']['output'];
+  readonly node: Erasure;
+};
+
+/** GDPR, Article 17(1), (a) to (e). */
+export type ErasureGround =
+  'CONSENT_WITHDRAWN' | 'LEGAL_OBLIGATION' | 'NO_LONGER_NEEDED' | 'OBJECTION' | 'UNLAWFUL_PROCESSING';
+
 /** A version measured through its endpoint on a pinned dataset. */
 export type Evaluation = Node & {
   readonly __typename?: 'Evaluation';
@@ -1130,6 +1189,7 @@ export type Mutation = {
   readonly classifyUseCase?: Maybe<ClassifyUseCaseResult>;
   readonly createEndpoint?: Maybe<CreateEndpointResult>;
   readonly defineMonitor?: Maybe<DefineMonitorResult>;
+  readonly eraseSubject?: Maybe<EraseSubjectResult>;
   readonly giveApproval?: Maybe<GiveApprovalResult>;
   readonly recordEvidence?: Maybe<RecordEvidenceResult>;
   readonly registerDataSource?: Maybe<RegisterDataSourceResult>;
@@ -1182,6 +1242,11 @@ export type MutationCreateEndpointArgs = {
 /** Verbs of the domain. Each takes one `input` and answers with a payload or a problem; null only beside an error. */
 export type MutationDefineMonitorArgs = {
   input: DefineMonitorInput;
+};
+
+/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem; null only beside an error. */
+export type MutationEraseSubjectArgs = {
+  input: EraseSubjectInput;
 };
 
 /** Verbs of the domain. Each takes one `input` and answers with a payload or a problem; null only beside an error. */
@@ -1406,6 +1471,8 @@ export type Query = {
   readonly drifts?: Maybe<DriftConnection>;
   readonly endpoint?: Maybe<Endpoint>;
   readonly endpoints?: Maybe<EndpointConnection>;
+  readonly erasure?: Maybe<Erasure>;
+  readonly erasures?: Maybe<ErasureConnection>;
   readonly evaluation?: Maybe<Evaluation>;
   readonly evaluations?: Maybe<EvaluationConnection>;
   /** Events after a position, oldest first. Default 20, at most 100. `types` keeps the named ones; an unknown one is refused. */
@@ -1521,6 +1588,17 @@ export type QueryEndpointArgs = {
 export type QueryEndpointsArgs = {
   after?: InputMaybe<Scalars['String']['input']>;
   environment?: InputMaybe<Environment>;
+  first?: InputMaybe<Scalars['Int']['input']>;
+};
+
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
+export type QueryErasureArgs = {
+  subjectId: Scalars['ID']['input'];
+};
+
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
+export type QueryErasuresArgs = {
+  after?: InputMaybe<Scalars['String']['input']>;
   first?: InputMaybe<Scalars['Int']['input']>;
 };
 
@@ -2703,6 +2781,14 @@ export type ResolversUnionTypes<_RefType extends Record<string, unknown>> = {
     | (Rejection & { __typename: 'Rejection' })
     | (ServiceUnavailableError & { __typename: 'ServiceUnavailableError' })
     | (ValidationError & { __typename: 'ValidationError' });
+  EraseSubjectResult:
+    | (Omit<EraseSubjectPayload, 'erasure'> & { erasure?: Maybe<_RefType['Erasure']> } & {
+        __typename: 'EraseSubjectPayload';
+      })
+    | (ForbiddenError & { __typename: 'ForbiddenError' })
+    | (Rejection & { __typename: 'Rejection' })
+    | (ServiceUnavailableError & { __typename: 'ServiceUnavailableError' })
+    | (ValidationError & { __typename: 'ValidationError' });
   EventMessage:
     (Event & { __typename: 'Event' }) | (Heartbeat & { __typename: 'Heartbeat' }) | (Lagged & { __typename: 'Lagged' });
   GiveApprovalResult:
@@ -2844,6 +2930,7 @@ export type ResolversInterfaceTypes<_RefType extends Record<string, unknown>> = 
     | Seen<import('../../monitoring/data-sources.projection.js').DataSourceRow>
     | Seen<import('../../monitoring/drift.projection.js').DriftRow>
     | Seen<import('../../deployment/endpoints.projection.js').EndpointRow>
+    | Seen<import('../../governance/erasures.projection.js').ErasureRow>
     | Seen<import('../../monitoring/evaluations.projection.js').EvaluationRow>
     | Event
     | Seen<import('../../registry/experiments.projection.js').ExperimentRow>
@@ -2943,6 +3030,15 @@ export type ResolversTypes = {
   EndpointConnection: ResolverTypeWrapper<Connection<import('../../deployment/endpoints.projection.js').EndpointRow>>;
   EndpointEdge: ResolverTypeWrapper<Omit<EndpointEdge, 'node'> & { node: ResolversTypes['Endpoint'] }>;
   Environment: ResolverTypeWrapper<Environment>;
+  EraseSubjectInput: EraseSubjectInput;
+  EraseSubjectPayload: ResolverTypeWrapper<
+    Omit<EraseSubjectPayload, 'erasure'> & { erasure?: Maybe<ResolversTypes['Erasure']> }
+  >;
+  EraseSubjectResult: ResolverTypeWrapper<ResolversUnionTypes<ResolversTypes>['EraseSubjectResult']>;
+  Erasure: ResolverTypeWrapper<Seen<import('../../governance/erasures.projection.js').ErasureRow>>;
+  ErasureConnection: ResolverTypeWrapper<Connection<import('../../governance/erasures.projection.js').ErasureRow>>;
+  ErasureEdge: ResolverTypeWrapper<Omit<ErasureEdge, 'node'> & { node: ResolversTypes['Erasure'] }>;
+  ErasureGround: ErasureGround;
   Evaluation: ResolverTypeWrapper<Seen<import('../../monitoring/evaluations.projection.js').EvaluationRow>>;
   EvaluationComparison: ResolverTypeWrapper<import('../mapped.js').ComparisonParent>;
   EvaluationConnection: ResolverTypeWrapper<
@@ -3243,6 +3339,12 @@ export type ResolversParentTypes = {
   Endpoint: Seen<import('../../deployment/endpoints.projection.js').EndpointRow>;
   EndpointConnection: Connection<import('../../deployment/endpoints.projection.js').EndpointRow>;
   EndpointEdge: Omit<EndpointEdge, 'node'> & { node: ResolversParentTypes['Endpoint'] };
+  EraseSubjectInput: EraseSubjectInput;
+  EraseSubjectPayload: Omit<EraseSubjectPayload, 'erasure'> & { erasure?: Maybe<ResolversParentTypes['Erasure']> };
+  EraseSubjectResult: ResolversUnionTypes<ResolversParentTypes>['EraseSubjectResult'];
+  Erasure: Seen<import('../../governance/erasures.projection.js').ErasureRow>;
+  ErasureConnection: Connection<import('../../governance/erasures.projection.js').ErasureRow>;
+  ErasureEdge: Omit<ErasureEdge, 'node'> & { node: ResolversParentTypes['Erasure'] };
   Evaluation: Seen<import('../../monitoring/evaluations.projection.js').EvaluationRow>;
   EvaluationComparison: import('../mapped.js').ComparisonParent;
   EvaluationConnection: Connection<import('../../monitoring/evaluations.projection.js').EvaluationRow>;
@@ -3895,6 +3997,61 @@ export type EndpointEdgeResolvers<
 };
 
 export type EnvironmentResolvers = { PRODUCTION: 'production'; STAGING: 'staging' };
+
+export type EraseSubjectPayloadResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['EraseSubjectPayload'] = ResolversParentTypes['EraseSubjectPayload'],
+> = {
+  clientMutationId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  erasure?: Resolver<Maybe<ResolversTypes['Erasure']>, ParentType, ContextType>;
+  eventIds?: Resolver<ReadonlyArray<ResolversTypes['ID']>, ParentType, ContextType>;
+  position?: Resolver<ResolversTypes['LogPosition'], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type EraseSubjectResultResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['EraseSubjectResult'] = ResolversParentTypes['EraseSubjectResult'],
+> = {
+  __resolveType: TypeResolveFn<
+    'EraseSubjectPayload' | 'ForbiddenError' | 'Rejection' | 'ServiceUnavailableError' | 'ValidationError',
+    ParentType,
+    ContextType
+  >;
+};
+
+export type ErasureResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['Erasure'] = ResolversParentTypes['Erasure'],
+> = {
+  by?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  erasedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  ground?: Resolver<ResolversTypes['ErasureGround'], ParentType, ContextType>;
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  keyVersion?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  subjectId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type ErasureConnectionResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['ErasureConnection'] = ResolversParentTypes['ErasureConnection'],
+> = {
+  edges?: Resolver<ReadonlyArray<ResolversTypes['ErasureEdge']>, ParentType, ContextType>;
+  nodes?: Resolver<ReadonlyArray<ResolversTypes['Erasure']>, ParentType, ContextType>;
+  pageInfo?: Resolver<ResolversTypes['PageInfo'], ParentType, ContextType>;
+  position?: Resolver<ResolversTypes['LogPosition'], ParentType, ContextType>;
+  totalCount?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  totalCountExact?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+};
+
+export type ErasureEdgeResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['ErasureEdge'] = ResolversParentTypes['ErasureEdge'],
+> = {
+  cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  node?: Resolver<ResolversTypes['Erasure'], ParentType, ContextType>;
+};
 
 export type EvaluationResolvers<
   ContextType = GraphContext,
@@ -4564,6 +4721,12 @@ export type MutationResolvers<
     ContextType,
     RequireFields<MutationDefineMonitorArgs, 'input'>
   >;
+  eraseSubject?: Resolver<
+    Maybe<ResolversTypes['EraseSubjectResult']>,
+    ParentType,
+    ContextType,
+    RequireFields<MutationEraseSubjectArgs, 'input'>
+  >;
   giveApproval?: Resolver<
     Maybe<ResolversTypes['GiveApprovalResult']>,
     ParentType,
@@ -4673,6 +4836,7 @@ export type NodeResolvers<
     | 'DataSource'
     | 'Drift'
     | 'Endpoint'
+    | 'Erasure'
     | 'Evaluation'
     | 'Event'
     | 'Experiment'
@@ -4874,6 +5038,13 @@ export type QueryResolvers<
     ContextType,
     Partial<QueryEndpointsArgs>
   >;
+  erasure?: Resolver<
+    Maybe<ResolversTypes['Erasure']>,
+    ParentType,
+    ContextType,
+    RequireFields<QueryErasureArgs, 'subjectId'>
+  >;
+  erasures?: Resolver<Maybe<ResolversTypes['ErasureConnection']>, ParentType, ContextType, Partial<QueryErasuresArgs>>;
   evaluation?: Resolver<
     Maybe<ResolversTypes['Evaluation']>,
     ParentType,
@@ -5879,6 +6050,11 @@ export type Resolvers<ContextType = GraphContext> = {
   EndpointConnection?: EndpointConnectionResolvers<ContextType>;
   EndpointEdge?: EndpointEdgeResolvers<ContextType>;
   Environment?: EnvironmentResolvers;
+  EraseSubjectPayload?: EraseSubjectPayloadResolvers<ContextType>;
+  EraseSubjectResult?: EraseSubjectResultResolvers<ContextType>;
+  Erasure?: ErasureResolvers<ContextType>;
+  ErasureConnection?: ErasureConnectionResolvers<ContextType>;
+  ErasureEdge?: ErasureEdgeResolvers<ContextType>;
   Evaluation?: EvaluationResolvers<ContextType>;
   EvaluationComparison?: EvaluationComparisonResolvers<ContextType>;
   EvaluationConnection?: EvaluationConnectionResolvers<ContextType>;
