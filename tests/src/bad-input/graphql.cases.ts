@@ -224,4 +224,24 @@ export const graphqlCases: readonly GraphqlCase[] = [
     'rules.0.ruleId',
   ),
   problem('a suspension of nothing', 'suspendEndpoint', { endpoint: 'nope', reason: 'x' }, 'ENDPOINT_UNKNOWN', 'nope'),
+  problem(
+    'the erasure of a person of whom nothing is stored',
+    'eraseSubject',
+    { subjectId: 'nobody', ground: 'OBJECTION' },
+    'SUBJECT_UNKNOWN',
+    'No personal data of this person was ever stored here.',
+  ),
+  wrongVariable(
+    'an erasure without a lawful ground',
+    'eraseSubject',
+    { subjectId: 'ada', ground: 'WHY_NOT' },
+    'ErasureGround',
+  ),
+  problem(
+    'a text that looks like an encrypted one',
+    'suspendUseCase',
+    { useCaseId: 'any', reason: '{"$enc":{"k":"ada/1"}}' },
+    'INVALID',
+    'must not begin as an encrypted text does',
+  ),
 ];

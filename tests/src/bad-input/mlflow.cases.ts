@@ -321,6 +321,13 @@ export const mlflowCases: readonly MlflowCase[] = [
   search('params.depth = 3', "Expected a quoted string value for parameter (e.g. 'my-value'). Got value 3"),
   search("params.depth > '3'", "Invalid comparator '>' not one of"),
   search("nope = 'x'", "Invalid attribute key 'nope' specified. Valid keys are"),
+  search("user_id = 'ada'", "Invalid attribute key 'user_id' specified. It holds personal data"),
+  search("tags.mlflow.user = 'ada'", "Invalid tag key 'mlflow.user' specified. It holds personal data"),
+  invalid(
+    'runs/search',
+    { experiment_ids: ['$experiment'], order_by: ['attributes.user_id'] },
+    "Invalid attribute key 'user_id' specified. It holds personal data",
+  ),
   search("nope.x = 'x'", "Invalid entity type 'nope'. Valid values are"),
   search("run_name = 'a' OR run_name = 'b'", "Invalid clause(s) in filter string: 'OR'"),
   search("status IN ('RUNNING')", "Only ['run_id'] attributes support comparison with a list"),

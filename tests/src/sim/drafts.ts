@@ -485,5 +485,9 @@ export const governanceDrafts: Drafts<typeof governanceCommands> = {
     ...{ firstPosition: '1', lastPosition: k.of('64', '128'), root: Buffer.alloc(32).toString('base64') },
     ...{ firstRecordedAt: k.world.now, lastRecordedAt: k.world.now, manifestDigest: digestOf(k.of(1, 2)) },
   }),
+  EraseSubject: (k) => ({
+    ...{ subjectId: k.of(...PERSONS), ground: 'OBJECTION', legalHolds: k.maybe(0.2) ? [k.world.newId()] : [] },
+    ...{ keyVersion: k.of(0, 1, 2), keyLeft: k.maybe(0.1) },
+  }),
   RecordArchivedLogDropped: (k) => ({ firstPosition: '1', lastPosition: k.of('64', '128') }),
 };

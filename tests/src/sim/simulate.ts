@@ -6,6 +6,7 @@ import {
   InMemoryEventStore,
   type RecordedEvent,
 } from '@kontor/event-sourcing';
+import { plainData } from '@kontor/event-sourcing/testing';
 import { withGateContext } from '@kontor/governance/facts';
 import type { CommandReply } from '@kontor/messaging';
 import { Dispatch, DispatchHandler, type DispatchRequest } from '@kontor/service';
@@ -64,7 +65,10 @@ const dispatcher = (process: Process, context: Context, store: Connection, { onA
     if (!isPassing) onBug(`${name}: ${message}: ${error instanceof Error ? error.stack : String(error)}`);
   };
   const machine = { pause: (ms: number) => process.pause(ms), newId: world.newId };
-  const handler = new DispatchHandler(context, store, { info: () => undefined, error: onError }, machine);
+  const handler = new DispatchHandler(context, {
+    ...{ store, machine, personal: plainData() },
+    log: { info: () => undefined, error: onError },
+  });
   return async (request: DispatchRequest): Promise<CommandReply> => {
     const reply = await handler.execute(new Dispatch(request));
     onAnswer(request, reply);
