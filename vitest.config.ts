@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import swc from 'unplugin-swc';
 import { defaultServerConditions } from 'vite';
@@ -32,6 +33,9 @@ export default defineConfig({
           include: ['{libs,apps,tests}/**/*.int.spec.ts'],
           exclude,
           globalSetup: ['libs/testing/src/global-setup.ts'],
+          // Each file has a database and a nats-server of its own and mostly waits for them: on two cores, where Vitest takes one
+          // worker, two need half of the time.
+          maxWorkers: Math.max(2, availableParallelism() - 1),
           testTimeout: 180_000,
           hookTimeout: 120_000,
         },
