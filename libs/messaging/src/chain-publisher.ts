@@ -55,7 +55,7 @@ export const chainPublisher = (nc: NatsConnection, identity: LogIdentity): Chain
     if (last === undefined) return;
     for (const event of events) {
       const { headers, data } = toMessage(event, origin);
-      headers.set(EXPECTED_LAST, `${event.position - base - 1n}`);
+      headers.append(EXPECTED_LAST, `${event.position - base - 1n}`);
       const subject = eventSubject(event.streamId, event.type);
       if (event !== last) {
         nc.publish(subject, data, { headers });

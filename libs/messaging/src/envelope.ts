@@ -1,5 +1,5 @@
 import { eventSchemaId, readData, type RecordedEvent, type Upcasters } from '@kontor/event-sourcing';
-import { headers, type MsgHdrs } from '@nats-io/transport-node';
+import { type MsgHdrs, MsgHdrsImpl } from '@nats-io/transport-node';
 import { BadMessage } from './errors.js';
 
 /** An event as it is stored: `data` and `meta` are exact JSON text. */
@@ -8,11 +8,13 @@ export interface StoredEvent extends Omit<RecordedEvent, 'data' | 'meta'> {
   readonly meta: string;
 }
 
-/** All but the printable characters of ASCII without blank, quotation mark and percent sign. */
-const TO_ENCODE = /[^!#$&-~]+/g;
+const UTF8 = new TextEncoder();
+
+/** All but the printable characters of ASCII without blank and percent sign. */
+const TO_ENCODE = /[^!-$&-~]+/g;
 
 /** For values that may hold such characters. Ids, numbers, times and workspaces cannot. */
-const encode = (value: string): string => value.replace(TO_ENCODE, encodeURIComponent);
+const encode = (value: string): string => value.replace(TO_ENCODE, encodeURIComponent).replaceAll('"', '%22');
 
 /**
  * An event as a CloudEvents 1.0 message in binary mode: attributes as `ce-` headers, percent-encoded where they must be;
@@ -24,28 +26,29 @@ const encode = (value: string): string => value.replace(TO_ENCODE, encodeURIComp
  * rounds integers.
  */
 export const toMessage = (event: StoredEvent, source: string): { headers: MsgHdrs; data: Uint8Array } => {
-  const head = headers();
-  const set = (name: string, value: string): void => head.set(`ce-${name}`, value);
   const subject = encode(event.streamId);
   const context = event.streamId.split('/', 2)[1] ?? '';
-  set('specversion', '1.0');
-  set('id', event.eventId);
-  set('source', encode(source));
-  set('type', encode(event.type));
-  set('subject', subject);
-  set('time', event.recordedAt);
-  set('datacontenttype', 'application/json');
-  set('dataschema', encode(eventSchemaId(context, event.type, event.schemaVersion)));
-  set('partitionkey', subject);
-  set('workspace', event.workspace);
-  set('pos', `${event.position}`);
-  set('streamversion', `${event.version}`);
-  set('actor', encode(event.actor));
-  set('commandid', event.commandId);
-  set('meta', encode(event.meta));
   const { traceparent } = JSON.parse(event.meta) as { traceparent?: string };
-  if (traceparent !== undefined) head.set('traceparent', traceparent);
-  return { headers: head, data: new TextEncoder().encode(event.data) };
+  // Not `set` for each: it searches all headers twice and checks every character of the name, 7 us for these.
+  const headers = MsgHdrsImpl.fromRecord({
+    'ce-specversion': ['1.0'],
+    'ce-id': [event.eventId],
+    'ce-source': [encode(source)],
+    'ce-type': [encode(event.type)],
+    'ce-subject': [subject],
+    'ce-time': [event.recordedAt],
+    'ce-datacontenttype': ['application/json'],
+    'ce-dataschema': [encode(eventSchemaId(context, event.type, event.schemaVersion))],
+    'ce-partitionkey': [subject],
+    'ce-workspace': [event.workspace],
+    'ce-pos': [`${event.position}`],
+    'ce-streamversion': [`${event.version}`],
+    'ce-actor': [encode(event.actor)],
+    'ce-commandid': [event.commandId],
+    'ce-meta': [encode(event.meta)],
+    ...(traceparent !== undefined && { traceparent: [encode(traceparent)] }),
+  });
+  return { headers, data: UTF8.encode(event.data) };
 };
 
 /** The inverse of {@link toMessage}. @throws BadMessage if a header is missing. */
