@@ -8,7 +8,7 @@ import { copyEvents } from './read-copy.js';
 export const HEAD_POLL_MS = 200;
 
 /** Farther behind the log is read by COPY: batches are then as large as the reader is slow, up to about 1 MiB. */
-const FAR_BEHIND_EVENTS = 5_000n;
+export const FAR_BEHIND_EVENTS = 5_000n;
 
 export interface TailOptions {
   readonly pool: pg.Pool;

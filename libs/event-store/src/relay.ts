@@ -3,12 +3,16 @@ import type pg from 'pg';
 import { LogForked } from './errors.js';
 import { leadUntilAborted } from './leader.js';
 import { Listener } from './listener.js';
-import { HEAD_POLL_MS } from './log-tail.js';
-import { PAGE_EVENTS, readRawPage } from './read-all.js';
+import { FAR_BEHIND_EVENTS, HEAD_POLL_MS } from './log-tail.js';
+import { PAGE_EVENTS, readHead, readRawPage } from './read-all.js';
+import { copyRawEvents } from './read-copy.js';
 import type { RawEvent } from './rows.js';
 
 /** JetStream's default for one message; here it bounds what a broken chain has to send again. */
 const MAX_PUBLISH_BYTES = 1024 * 1024;
+
+/** Publishes whose answer is out. The target works on one while the next is made; more only have more to send again. */
+const MAX_UNDERWAY = 4;
 
 // A report is a commit of its own. With one a page, catching up flushed as often as it published.
 const REPORT_INTERVAL_MS = 1_000;
@@ -21,7 +25,8 @@ export interface RelayTarget {
    */
   tail(): Promise<{ readonly position: Position; readonly eventId: string | undefined } | undefined>;
   /**
-   * Publishes events that follow each other and the tail. Resolves when all of them are held.
+   * Publishes events that follow each other and those of the call before, which may still be under way. Resolves when
+   * all of them, and so all before them, are held.
    *
    * Rejects if the chain broke or the connection failed; the target then holds a prefix of them.
    */
@@ -68,37 +73,69 @@ const publishFromTail = async (
   onProgress: () => void,
 ): Promise<void> => {
   if (signal.aborted) return;
+  const failed = new AbortController();
+  const stopping = AbortSignal.any([signal, failed.signal]);
+  const fail = (error: unknown): void => failed.abort(error);
+  const begin = await resume(pool, name, target);
+  let acked: RawEvent | undefined;
+  let reported = begin;
+  let reporting = Promise.resolve();
+  const reportAcked = (): Promise<void> => {
+    if (acked === undefined || acked.position === reported) return Promise.resolve();
+    reported = acked.position;
+    return report(pool, name, acked);
+  };
+  let reportedAtMs = 0;
+  const underway: Promise<void>[] = [];
+  const send = (events: readonly RawEvent[]): Promise<void> =>
+    target.publish(events).then(() => {
+      acked = events.at(-1);
+      onProgress();
+    }, fail);
+  try {
+    for await (const page of pages(pool, begin, stopping)) {
+      for (const piece of pieces(page)) {
+        if (underway.length === MAX_UNDERWAY) await underway.shift();
+        if (stopping.aborted) break;
+        underway.push(send(piece));
+      }
+      if (Date.now() - reportedAtMs < REPORT_INTERVAL_MS) continue;
+      await reporting;
+      reportedAtMs = Date.now();
+      reporting = reportAcked().catch(fail);
+    }
+  } finally {
+    await Promise.all([...underway, reporting]);
+  }
+  failed.signal.throwIfAborted();
+  await reportAcked();
+};
+
+/** The log after a position, in order, until the signal aborts: an empty page is the head and comes at every poll. */
+async function* pages(pool: pg.Pool, after: Position, signal: AbortSignal): AsyncGenerator<readonly RawEvent[], void> {
   const listener = new Listener(pool.options, 'es_head');
   try {
-    let position = await resume(pool, name, target);
-    let sent: RawEvent | undefined; // its publishing may still be under way
-    let publishing = Promise.resolve();
-    let reported = position;
-    let reportedAtMs = 0;
-    while (!signal.aborted) {
+    for (let position = after; !signal.aborted;) {
       const seen = listener.seen;
-      // The log reads the next page while the target takes the one before.
-      const [page] = await Promise.all([readRawPage(pool, { after: position, limit: PAGE_EVENTS }), publishing]);
-      if (sent !== undefined) onProgress();
-      if (sent !== undefined && sent.position > reported && Date.now() - reportedAtMs >= REPORT_INTERVAL_MS) {
-        await report(pool, name, sent);
-        reported = sent.position;
-        reportedAtMs = Date.now();
+      const page = await readRawPage(pool, { after: position, limit: PAGE_EVENTS });
+      yield page;
+      position = page.at(-1)?.position ?? position;
+      if (page.length < PAGE_EVENTS) {
+        await listener.wait(seen, HEAD_POLL_MS, signal);
+        continue;
       }
-      const last = page.at(-1);
-      if (last !== undefined) {
-        publishing = publishAll(target, page);
-        sent = last;
-        position = last.position;
+      const head = await readHead(pool);
+      if (head - position <= FAR_BEHIND_EVENTS) continue;
+      for await (const batch of copyRawEvents(pool, { after: position, upTo: head })) {
+        yield batch;
+        position = batch.at(-1)?.position ?? position;
+        if (signal.aborted) return;
       }
-      if (page.length < PAGE_EVENTS) await Promise.all([publishing, listener.wait(seen, HEAD_POLL_MS, signal)]);
     }
-    await publishing;
-    if (sent !== undefined) await report(pool, name, sent);
   } finally {
     await listener.close();
   }
-};
+}
 
 /**
  * The position to go on from. Where the target dropped its last event, our own report of it stands in.
@@ -119,10 +156,6 @@ const resume = async (pool: pg.Pool, name: string, target: RelayTarget): Promise
   // The report may lag behind by a second. Once the target has dropped this event, nothing else would vouch for it.
   await report(pool, name, logged);
   return position;
-};
-
-const publishAll = async (target: RelayTarget, page: readonly RawEvent[]): Promise<void> => {
-  for (const events of pieces(page)) await target.publish(events);
 };
 
 /** Cuts a page into pieces of at most 1 MiB, each of at least one event. */
