@@ -150,12 +150,7 @@ const open = async ({ nc, base }: EventFeedOptions, after: Position): Promise<Li
         // The next `open` says why.
         () => 'ended' as const,
       );
-      const timer = new AbortController();
-      const outcome = await Promise.race([
-        pending,
-        idle(AbortSignal.any([signal, timer.signal])).then(() => 'idle' as const),
-      ]);
-      timer.abort();
+      const outcome = await orIdle(pending, signal);
       if (outcome !== 'idle') pending = undefined;
       return outcome;
     },
@@ -167,14 +162,19 @@ const open = async ({ nc, base }: EventFeedOptions, after: Position): Promise<Li
   };
 };
 
-const idle = (signal: AbortSignal): Promise<void> =>
+const idle = (signal: AbortSignal): Promise<'idle'> => orIdle(new Promise<never>(() => undefined), signal);
+
+/** What the work, which never rejects, comes to; `idle` after a silent second or when the signal aborts. */
+const orIdle = <Outcome>(work: Promise<Outcome>, signal: AbortSignal): Promise<Outcome | 'idle'> =>
   new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const done = (): void => {
+    if (signal.aborted) return resolve('idle');
+    const settle = (outcome: Outcome | 'idle'): void => {
       clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
+      signal.removeEventListener('abort', giveUp);
+      resolve(outcome);
     };
-    const timer = setTimeout(done, IDLE_MS);
-    signal.addEventListener('abort', done);
+    const giveUp = (): void => settle('idle');
+    const timer = setTimeout(giveUp, IDLE_MS);
+    signal.addEventListener('abort', giveUp);
+    void work.then(settle);
   });
