@@ -37,20 +37,70 @@ describe('a released schema', () => {
     ['lose an optional field', without('note'), ['note: was removed']],
     ['require what was optional', { ...base, note: z.string() }, ['note: became required']],
     ['make optional what was required', { ...base, name: base.name.optional() }, ['name: is no longer required']],
-    ['change a type', { ...base, name: z.number() }, ['name: type was "string" and is "number"', 'name: maxLength was 200 and is not there']], // prettier-ignore
-    ['take null away', { ...base, owner: z.string() }, ['owner: type was ["string","null"] and is "string"']], // prettier-ignore
-    ['allow null', { ...base, name: base.name.nullable() }, ['name: type was "string" and is not there', 'name: maxLength was 200 and is not there', 'name: anyOf was not there and is [{"type":"string","maxLength":200},{"type":"null"}]']], // prettier-ignore
+    [
+      'change a type',
+      { ...base, name: z.number() },
+      ['name: type was "string" and is "number"', 'name: maxLength was 200 and is not there'],
+    ],
+    ['take null away', { ...base, owner: z.string() }, ['owner: type was ["string","null"] and is "string"']],
+    [
+      'allow null',
+      { ...base, name: base.name.nullable() },
+      [
+        'name: type was "string" and is not there',
+        'name: maxLength was 200 and is not there',
+        'name: anyOf was not there and is [{"type":"string","maxLength":200},{"type":"null"}]',
+      ],
+    ],
     ['take a value out of an enumeration', { ...base, stage: z.enum(['NONE']) }, ['stage: no longer allows "STAGING"']],
-    ['add a value to one', { ...base, stage: z.enum(['NONE', 'STAGING', 'PRODUCTION']) }, ['stage: newly allows "PRODUCTION"']], // prettier-ignore
+    [
+      'add a value to one',
+      { ...base, stage: z.enum(['NONE', 'STAGING', 'PRODUCTION']) },
+      ['stage: newly allows "PRODUCTION"'],
+    ],
     ['narrow a limit', { ...base, name: z.string().max(100) }, ['name: maxLength was 200 and is 100']],
     ['widen a limit', { ...base, name: z.string() }, ['name: maxLength was 200 and is not there']],
     ['gain a pattern', { ...base, name: z.string().max(200).regex(/^a/) }, ['name: pattern was not there and is "^a"']],
-    ['change what is inside a list', { ...base, scores: z.array(z.object({ ...score, value: z.number().min(1) })) }, ['scores[].value: minimum was 0 and is 1']], // prettier-ignore
-    ['require more inside a list', { ...base, scores: z.array(z.object({ ...score, unit: z.string() })) }, ['scores[].unit: was added as required']], // prettier-ignore
-    ['change an alternative', { ...base, by: z.discriminatedUnion('kind', [base.by.options[0], z.object({ kind: z.literal('robot'), service: z.string() })]) }, ['by.kind: const was "service" and is "robot"']], // prettier-ignore
-    ['take an alternative away', { ...base, by: z.discriminatedUnion('kind', [base.by.options[0]]) }, ['by: oneOf had 2 members and has 1']], // prettier-ignore
-    ['change what a record holds', { ...base, labels: z.record(z.string(), z.number()) }, ['labels: type was "string" and is "number"']], // prettier-ignore
-    ['lengthen a tuple', { ...base, range: z.tuple([z.int(), z.int(), z.int()]) }, ['range: prefixItems had 2 members and has 3', 'range: minItems was 2 and is 3', 'range: maxItems was 2 and is 3']], // prettier-ignore
+    [
+      'change what is inside a list',
+      { ...base, scores: z.array(z.object({ ...score, value: z.number().min(1) })) },
+      ['scores[].value: minimum was 0 and is 1'],
+    ],
+    [
+      'require more inside a list',
+      { ...base, scores: z.array(z.object({ ...score, unit: z.string() })) },
+      ['scores[].unit: was added as required'],
+    ],
+    [
+      'change an alternative',
+      {
+        ...base,
+        by: z.discriminatedUnion('kind', [
+          base.by.options[0],
+          z.object({ kind: z.literal('robot'), service: z.string() }),
+        ]),
+      },
+      ['by.kind: const was "service" and is "robot"'],
+    ],
+    [
+      'take an alternative away',
+      { ...base, by: z.discriminatedUnion('kind', [base.by.options[0]]) },
+      ['by: oneOf had 2 members and has 1'],
+    ],
+    [
+      'change what a record holds',
+      { ...base, labels: z.record(z.string(), z.number()) },
+      ['labels: type was "string" and is "number"'],
+    ],
+    [
+      'lengthen a tuple',
+      { ...base, range: z.tuple([z.int(), z.int(), z.int()]) },
+      [
+        'range: prefixItems had 2 members and has 3',
+        'range: minItems was 2 and is 3',
+        'range: maxItems was 2 and is 3',
+      ],
+    ],
   ])('may not %s', (_, shape, expected) => {
     expect(changes(shape)).toEqual(expected);
   });

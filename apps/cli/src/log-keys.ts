@@ -52,5 +52,7 @@ export const nextKey = async (keysDir: string, origin: string): Promise<string |
 export const publicKeys = async (keysDir: string, firstOrigin: string): Promise<string> => {
   const lines = await listedKeys(keysDir, firstOrigin);
   const next = await nextKey(keysDir, keyInUse(lines).origin);
-  return [...lines, ...(next === undefined || lines.some((line) => line.startsWith(next)) ? [] : [next])].map((line) => `${line}\n`).join(''); // prettier-ignore
+  return [...lines, ...(next === undefined || lines.some((line) => line.startsWith(next)) ? [] : [next])]
+    .map((line) => `${line}\n`)
+    .join('');
 };

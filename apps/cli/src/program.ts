@@ -244,7 +244,13 @@ export const program = (output: OutputConfiguration = {}): { parse(argv: readonl
     .action(async (path: string, options: ExportOptions) => {
       const given = chosen.filter((name) => (name === 'events' ? !options.events : options[name] !== undefined));
       if (given.length > 1) throw new UsageError(`choose one of ${given.map((name) => FLAGS[name]).join(' and ')}`);
-      const dossierOf = ([['model', options.model], ['endpoint', options.endpoint], ['use-case', options.useCase]] as const).find(([, name]) => name !== undefined); // prettier-ignore
+      const dossierOf = (
+        [
+          ['model', options.model],
+          ['endpoint', options.endpoint],
+          ['use-case', options.useCase],
+        ] as const
+      ).find(([, name]) => name !== undefined);
       const config = readConfig();
       await withLog(await readerUrl(config, await running(config.dataDir)), (pool) =>
         exportBundle(pool, {
@@ -365,7 +371,9 @@ export const program = (output: OutputConfiguration = {}): { parse(argv: readonl
     .option('--context <name>', 'only events of this one; repeat for each', collectContext)
     .option('--type <event>', 'only these; repeat for each', collectType)
     .addOption(
-      new Option('--from <where>', 'the first event: beginning, now, a position, a time').argParser(parseFrom).default('beginning'), // prettier-ignore
+      new Option('--from <where>', 'the first event: beginning, now, a position, a time')
+        .argParser(parseFrom)
+        .default('beginning'),
     )
     .option('--json', 'as JSON', false)
     .action(

@@ -100,7 +100,12 @@ describe('the metrics', () => {
     await ask(0);
     await ask(0);
     await ask('no number');
-    await inference.answer({ endpoint: 'made-up', version: undefined, routingKey: undefined, body: () => Promise.resolve(new Uint8Array()) }); // prettier-ignore
+    await inference.answer({
+      endpoint: 'made-up',
+      version: undefined,
+      routingKey: undefined,
+      body: () => Promise.resolve(new Uint8Array()),
+    });
     const lines = metricsText().split('\n');
     expect(lines.filter((line) => line.startsWith('kontor_inference_requests_total'))).toEqual([
       'kontor_inference_requests_total{endpoint="employment",revision="rev-trees",code="200"} 2',
@@ -121,7 +126,10 @@ describe('a request that nobody waits for any more', () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     let isFirst = true;
     const { run, ...rest } = answering(1);
-    const runner = new Batcher({ ...rest, run: (inputs) => (isFirst ? ((isFirst = false), promise.then(() => run(inputs))) : run(inputs)) }, false); // prettier-ignore
+    const runner = new Batcher(
+      { ...rest, run: (inputs) => (isFirst ? ((isFirst = false), promise.then(() => run(inputs))) : run(inputs)) },
+      false,
+    );
     return { runner, finish: resolve };
   };
 

@@ -36,7 +36,13 @@ export class Metrics {
     const key = `${endpoint}/${revision}`;
     let series = this.#series.get(key);
     if (!series) {
-      series = { endpoint, revision, codes: new Map(), buckets: Array.from({ length: BUCKETS_S.length + 1 }, () => 0), sumS: 0 }; // prettier-ignore
+      series = {
+        endpoint,
+        revision,
+        codes: new Map(),
+        buckets: Array.from({ length: BUCKETS_S.length + 1 }, () => 0),
+        sumS: 0,
+      };
       this.#series.set(key, series);
     }
     const latencyS = latencyMs / MS_PER_S;

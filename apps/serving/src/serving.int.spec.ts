@@ -44,7 +44,10 @@ describe('the data plane', () => {
   let directory: string;
   let golden: Golden;
   const log = createLog('serving');
-  const reports: { data: { revisionId: string; state: string; goldenRows?: number; goldenMaxDifference?: number; reason?: string }; metadata: { commandId: string } }[] = []; // prettier-ignore
+  const reports: {
+    data: { revisionId: string; state: string; goldenRows?: number; goldenMaxDifference?: number; reason?: string };
+    metadata: { commandId: string };
+  }[] = [];
   const digests: Record<string, string> = {};
 
   const store = async (bytes: Uint8Array, digest = digestOf(bytes)): Promise<string> => {
@@ -132,7 +135,13 @@ describe('the data plane', () => {
     digests['corrupt'] = await store(Buffer.from('this is no model'));
 
     const url = new URL(nats.url);
-    nc = await connect({ servers: url.host, user: url.username, pass: decodeURIComponent(url.password), maxReconnectAttempts: -1, reconnectTimeWait: 50 }); // prettier-ignore
+    nc = await connect({
+      servers: url.host,
+      user: url.username,
+      pass: decodeURIComponent(url.password),
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: 50,
+    });
     await (await jetstreamManager(nc)).streams.add({ name: 'INFER', subjects: ['kontor.infer.>', 'kontor.label.>'] });
     bucket = await new Kvm(nc).create('KONTOR_ROUTES');
     nc.subscribe('kontor.cmd.deployment.ReportRevisionState', {
@@ -242,7 +251,9 @@ describe('the data plane', () => {
     await eventually(() => reports.some(({ data }) => data.revisionId === 'r2'));
     await put(1, []);
     const chosen = await Promise.all(
-      Array.from({ length: 40 }, async (_, key) => (await infer(row(0), 'employment', { 'x-kontor-routing-key': `${key}` })).headers.get('x-kontor-revision')), // prettier-ignore
+      Array.from({ length: 40 }, async (_, key) =>
+        (await infer(row(0), 'employment', { 'x-kontor-routing-key': `${key}` })).headers.get('x-kontor-revision'),
+      ),
     );
     expect(new Set(chosen)).toEqual(new Set(['r1', 'r2']));
     await put(4, [revision('r1', 1, 10_000, 'one', 'golden')], { suspended: true });
@@ -269,7 +280,11 @@ describe('the data plane', () => {
     ['POST', '/v2/models/employment/infer', { 'content-type': 'application/json', big: 'yes' }, 413, 'BODY_TOO_LARGE'],
   ])('answers %s %s with %o by %i %s', async (method, path, headers, status, code) => {
     const body = 'big' in headers ? ' '.repeat(8 * 1024 * 1024 + 1) : '{}';
-    const response = await fetch(`${plane.url}${path}`, { method, headers: headers as Record<string, string>, ...(method === 'POST' && { body }) }); // prettier-ignore
+    const response = await fetch(`${plane.url}${path}`, {
+      method,
+      headers: headers as Record<string, string>,
+      ...(method === 'POST' && { body }),
+    });
     expect([response.status, response.headers.get('x-kontor-error-code')]).toEqual([status, code]);
     expect(await response.json()).toEqual({ error: expect.any(String) as string });
   });
@@ -326,7 +341,9 @@ describe('the data plane', () => {
 
   it('keeps serving when NATS is killed, also after a restart, and delivers the telemetry later', async () => {
     await nats.kill();
-    const ids = await Promise.all(Array.from({ length: 20 }, async (_, index) => (await infer(row(index))).body.parameters.prediction_id)); // prettier-ignore
+    const ids = await Promise.all(
+      Array.from({ length: 20 }, async (_, index) => (await infer(row(index))).body.parameters.prediction_id),
+    );
     expect(new Set(ids).size).toBe(20);
 
     const second = await startDataPlane(config, log);

@@ -1,4 +1,12 @@
-import { type BundleEvent, epochAt, eventLeaf, parseBundleLine, parseCheckpoint, parseHeader, parseNote } from '@kontor/transparency-log'; // prettier-ignore
+import {
+  type BundleEvent,
+  epochAt,
+  eventLeaf,
+  parseBundleLine,
+  parseCheckpoint,
+  parseHeader,
+  parseNote,
+} from '@kontor/transparency-log';
 import type { Problem } from './problems.js';
 import type { BundleSource } from './verify-bundle.js';
 
@@ -10,7 +18,9 @@ const SHOWN_CHARS = 60;
  * tells that an event is another one, not in what; an event with the sealed hash needs no other proof.
  */
 export const nameFields = async (problems: readonly Problem[], before: BundleSource): Promise<readonly Problem[]> => {
-  const wanted = new Map(problems.flatMap(({ sealed }) => (sealed ? [[sealed.event.position, sealed.leaf] as const] : []))); // prettier-ignore
+  const wanted = new Map(
+    problems.flatMap(({ sealed }) => (sealed ? [[sealed.event.position, sealed.leaf] as const] : [])),
+  );
   const originals = new Map<string, BundleEvent>();
   const header = await before.header();
   if (wanted.size === 0 || header === undefined) return problems;

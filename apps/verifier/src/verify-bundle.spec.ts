@@ -62,7 +62,8 @@ const sealed = (events: readonly BundleEvent[], survived = Infinity, next: Signe
     texts.set(tree.size, { signer, text });
   }
   for (const { tile, content } of tree.partialTiles()) contents.set(tilePath(tile), content);
-  const contentOf = (tile: Tile) => contents.get(tilePath(tile)) ?? contents.get(tilePath({ ...tile, width: 256 })) ?? new Uint8Array(); // prettier-ignore
+  const contentOf = (tile: Tile) =>
+    contents.get(tilePath(tile)) ?? contents.get(tilePath({ ...tile, width: 256 })) ?? new Uint8Array();
   const noteAt = (size: number): string => {
     const { signer = log, text = '' } = texts.get(size) ?? {};
     return formatNote(text, [signer.sign(text), witness.sign(text)]);
@@ -140,18 +141,35 @@ describe('a bundle of the whole log', () => {
     ['time', { recordedAt: '2026-06-01T12:00:00.000018Z' }],
   ])('names the position whose %s was changed', async (_, change) => {
     const { problems } = await verify(truth.whole(replaced(17, change)));
-    expect(problems[0]).toMatchObject({ where: 'position 17', what: expect.stringContaining('not the event that was sealed') }); // prettier-ignore
+    expect(problems[0]).toMatchObject({
+      where: 'position 17',
+      what: expect.stringContaining('not the event that was sealed'),
+    });
   });
 
   it('names missing, swapped and doubled positions', async () => {
     const without = (...gone: readonly string[]) => history.filter(({ position }) => !gone.includes(position));
-    expect((await verify(truth.whole(without('300')))).problems).toContainEqual({ where: 'position 300', what: 'missing' }); // prettier-ignore
-    expect((await verify(truth.whole(without('599', '600')))).problems).toEqual([{ where: 'positions 599 to 600', what: 'missing' }]); // prettier-ignore
+    expect((await verify(truth.whole(without('300')))).problems).toContainEqual({
+      where: 'position 300',
+      what: 'missing',
+    });
+    expect((await verify(truth.whole(without('599', '600')))).problems).toEqual([
+      { where: 'positions 599 to 600', what: 'missing' },
+    ]);
     const [first, second] = [eventAt(10), eventAt(11)];
-    const swapped = history.map((event) => (event.position === '10' ? { ...second, position: '10' } : event.position === '11' ? { ...first, position: '11' } : event)); // prettier-ignore
+    const swapped = history.map((event) =>
+      event.position === '10'
+        ? { ...second, position: '10' }
+        : event.position === '11'
+          ? { ...first, position: '11' }
+          : event,
+    );
     expect((await verify(truth.whole(swapped))).problems.map(({ where }) => where)).toContain('position 10');
     const doubled = history.flatMap((event) => (event.position === '5' ? [event, event] : [event]));
-    expect((await verify(truth.whole(doubled))).problems).toContainEqual({ where: 'position 5', what: 'comes after position 5, out of its place' }); // prettier-ignore
+    expect((await verify(truth.whole(doubled))).problems).toContainEqual({
+      where: 'position 5',
+      what: 'comes after position 5, out of its place',
+    });
   });
 
   it('names the checkpoint when the hashes were made anew as well', async () => {
@@ -228,14 +246,23 @@ describe.each([600, 768])('a bundle of a range, of %i events', (size) => {
     }
     const changed = await verify(longer.range(200, 300, replaced(210, { actor: 'eve' })));
     expect(changed.problems).toMatchObject([{ where: 'position 210' }]);
-    const forged = sealed(Array.from({ length: size }, (_, index) => ({ ...eventAt(index + 1), ...(index === 209 && { actor: 'eve' }) }))); // prettier-ignore
+    const forged = sealed(
+      Array.from({ length: size }, (_, index) => ({ ...eventAt(index + 1), ...(index === 209 && { actor: 'eve' }) })),
+    );
     const mixed = [longer.range(1, 1)[0]?.replace('[1,1]', '[200,300]') ?? '', ...forged.range(200, 300).slice(1)];
-    expect((await verify(mixed)).problems).toMatchObject([{ where: 'checkpoint', what: expect.stringContaining('not those that were signed') }]); // prettier-ignore
+    expect((await verify(mixed)).problems).toMatchObject([
+      { where: 'checkpoint', what: expect.stringContaining('not those that were signed') },
+    ]);
     // Only the tile of the range is another one: what is above it is the truth.
     const [, ...rest] = longer.range(200, 250, replaced(210, { actor: 'eve' }));
     const lie = forged.range(200, 250).find((line) => line.startsWith('{"tile":"tile/0/000"')) ?? '';
-    const inside = [longer.range(200, 250)[0] ?? '', ...rest.map((line) => (line.startsWith('{"tile":"tile/0/000"') ? lie : line))]; // prettier-ignore
-    expect((await verify(inside)).problems).toMatchObject([{ where: 'checkpoint', what: 'tile/0/000 is not a tile of the tree that was signed' }]); // prettier-ignore
+    const inside = [
+      longer.range(200, 250)[0] ?? '',
+      ...rest.map((line) => (line.startsWith('{"tile":"tile/0/000"') ? lie : line)),
+    ];
+    expect((await verify(inside)).problems).toMatchObject([
+      { where: 'checkpoint', what: 'tile/0/000 is not a tile of the tree that was signed' },
+    ]);
   });
 });
 
@@ -278,7 +305,10 @@ describe('keys that were changed', () => {
   it('each count for their sizes, so that an old bundle verifies and a stolen old key signs nothing new', async () => {
     expect((await verify(truth.whole(), { logKeys: keysAt(SIZE) })).problems).toEqual([]);
     expect((await verify(truth.whole(), { logKeys: keysAt(SIZE - 1) })).problems).toMatchObject([
-      { where: 'checkpoint', what: expect.stringMatching(/signed by key [0-9a-f]{8} of .* alone, which counts for the sizes 0 to 599/) }, // prettier-ignore
+      {
+        where: 'checkpoint',
+        what: expect.stringMatching(/signed by key [0-9a-f]{8} of .* alone, which counts for the sizes 0 to 599/),
+      },
     ]);
     const early = await verify(truth.whole(), { logKeys: keysAt(SIZE), earlier: kept(truth.noteAt(17)) });
     expect(early.problems).toEqual([]);
@@ -323,7 +353,10 @@ describe('a log that was restored', () => {
   it('names the positions of a checkpoint that was lost', async () => {
     const { problems } = await verify(bundle(link), { logKeys, earlier: kept(truth.noteAt(550)) });
     expect(problems).toMatchObject([
-      { where: 'earlier checkpoint of 550', what: expect.stringContaining('positions 501 to 550 were signed as kontor.example/log/0 and are gone') }, // prettier-ignore
+      {
+        where: 'earlier checkpoint of 550',
+        what: expect.stringContaining('positions 501 to 550 were signed as kontor.example/log/0 and are gone'),
+      },
     ]);
   });
 
@@ -335,7 +368,10 @@ describe('a log that was restored', () => {
     const forged = sealed(replaced(17, { actor: 'eve' }), SURVIVED, next);
     const [header = ''] = bundle(link);
     const signedAnew = (JSON.parse(forged.whole()[0] ?? '') as { checkpoint: string }).checkpoint;
-    const lines = [JSON.stringify({ ...(JSON.parse(header) as object), checkpoint: signedAnew }), ...forged.whole().slice(1)]; // prettier-ignore
+    const lines = [
+      JSON.stringify({ ...(JSON.parse(header) as object), checkpoint: signedAnew }),
+      ...forged.whole().slice(1),
+    ];
     expect((await verify(lines, { logKeys })).problems).toMatchObject([{ where: `link of epoch ${AFTER}` }]);
   });
 });

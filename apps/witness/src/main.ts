@@ -72,7 +72,9 @@ const main = async (): Promise<void> => {
   server.listen(Number(port), host);
   await once(server, 'listening');
   const { port: listening } = server.address() as AddressInfo;
-  process.stdout.write(`listens on http://${host.includes(':') ? `[${host}]` : host}:${listening}\nkey: ${witnessSigner(name, key, 0).verifierKey}\n`); // prettier-ignore
+  process.stdout.write(
+    `listens on http://${host.includes(':') ? `[${host}]` : host}:${listening}\nkey: ${witnessSigner(name, key, 0).verifierKey}\n`,
+  );
   const stop = (): void => {
     server.close(() => memory.close());
     server.closeAllConnections();

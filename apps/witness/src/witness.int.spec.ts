@@ -122,7 +122,15 @@ describe('a witness', () => {
     const asks = [history(300, 299), history(400, 299), history(200)];
     const [same, longer, shorter] = asks;
     const statusOf = async (oldSize: number, other: typeof same, from = oldSize) =>
-      (await ask(formatAddCheckpoint({ oldSize, proof: from === 0 ? [] : (other?.proofFrom(from) ?? []), checkpoint: other?.checkpoint() ?? '' }))).status; // prettier-ignore
+      (
+        await ask(
+          formatAddCheckpoint({
+            oldSize,
+            proof: from === 0 ? [] : (other?.proofFrom(from) ?? []),
+            checkpoint: other?.checkpoint() ?? '',
+          }),
+        )
+      ).status;
     expect(await statusOf(300, same, 0)).toBe(422);
     expect(await statusOf(300, longer)).toBe(422);
     expect(await statusOf(300, shorter, 0)).toBe(400);
@@ -144,7 +152,11 @@ describe('a witness', () => {
   const strange = formatCheckpoint({ origin: stranger.name, size: 1, root: leafHash(Buffer.from('x')) });
   it.each([
     ['a log that it does not know', 404, `old 0\n\n${formatNote(strange, [stranger.sign(strange)])}`],
-    ['a checkpoint that another key has signed under the name of the log', 403, `old 0\n\n${checkpoint(logSigner(ORIGIN, newKey()))}`], // prettier-ignore
+    [
+      'a checkpoint that another key has signed under the name of the log',
+      403,
+      `old 0\n\n${checkpoint(logSigner(ORIGIN, newKey()))}`,
+    ],
     ['a changed checkpoint', 403, `old 0\n\n${checkpoint().replace('\n4\n', '\n5\n')}`],
     ['a size that is no number', 400, `old x\n\n${checkpoint()}`],
     ['no size', 400, checkpoint()],
@@ -166,8 +178,12 @@ describe('a witness', () => {
     logKeys = parseLogKeys(`${log.verifierKey} 0..5\n${next.verifierKey} 6..\n`);
     await start();
     const six = history(6);
-    const body = (signer: Signer) => formatAddCheckpoint({ oldSize: 5, proof: six.proofFrom(5), checkpoint: six.checkpoint(signer) }); // prettier-ignore
-    expect(await ask(body(log))).toMatchObject({ status: 403, text: expect.stringContaining('counts for the sizes 0 to 5') as string }); // prettier-ignore
+    const body = (signer: Signer) =>
+      formatAddCheckpoint({ oldSize: 5, proof: six.proofFrom(5), checkpoint: six.checkpoint(signer) });
+    expect(await ask(body(log))).toMatchObject({
+      status: 403,
+      text: expect.stringContaining('counts for the sizes 0 to 5') as string,
+    });
     expect((await ask(body(next))).status).toBe(200);
     logKeys = parseLogKeys(log.verifierKey);
   });

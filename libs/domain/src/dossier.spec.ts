@@ -12,10 +12,26 @@ const log: readonly (readonly [string, unknown])[] = [
   ['logged-model/m-1', { loggedModelId: 'm-1', sourceRunId: 'r2' }],
   ['registered-model/credit-id', { modelId: 'credit-id', name: 'score' }],
   ['registered-model/credit-id', { modelId: 'credit-id', name: 'credit', previousName: 'score' }],
-  ['registered-model/credit-id', { modelId: 'credit-id', name: 'credit', version: 1, runId: 'r1', loggedModelId: 'm-1', artifacts: { manifestDigest: digest('a') } }], // prettier-ignore
+  [
+    'registered-model/credit-id',
+    {
+      modelId: 'credit-id',
+      name: 'credit',
+      version: 1,
+      runId: 'r1',
+      loggedModelId: 'm-1',
+      artifacts: { manifestDigest: digest('a') },
+    },
+  ],
   ['model-version/credit-id-1', { target: { aggregate: 'model-version', modelId: 'credit-id', version: 1 } }],
-  ['registered-model/rules-id', { modelId: 'rules-id', name: 'rules', version: 1, runId: null, artifacts: { manifestDigest: digest('b') } }], // prettier-ignore
-  ['registered-model/other-id', { modelId: 'other-id', name: 'other', version: 1, runId: 'r3', artifacts: { manifestDigest: digest('c') } }], // prettier-ignore
+  [
+    'registered-model/rules-id',
+    { modelId: 'rules-id', name: 'rules', version: 1, runId: null, artifacts: { manifestDigest: digest('b') } },
+  ],
+  [
+    'registered-model/other-id',
+    { modelId: 'other-id', name: 'other', version: 1, runId: 'r3', artifacts: { manifestDigest: digest('c') } },
+  ],
   ['endpoint/decide', { endpoint: 'decide', version: version('credit', 'a') }],
   ['endpoint/decide', { endpoint: 'decide', version: version('rules', 'b') }],
   ['endpoint/elsewhere', { endpoint: 'elsewhere', version: version('other', 'c') }],

@@ -79,7 +79,10 @@ export const openCheckpoint = (
     );
   }
   if (!isSigned) throw new Refused(`no known key of ${origin} has signed it`);
-  return { checkpoint, signatures: openNote(note, [...counting.map(({ verifier }) => verifier), ...witnesses]).signatures }; // prettier-ignore
+  return {
+    checkpoint,
+    signatures: openNote(note, [...counting.map(({ verifier }) => verifier), ...witnesses]).signatures,
+  };
 };
 
 /** Whether a key is among those that have signed. */

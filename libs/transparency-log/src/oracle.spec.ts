@@ -47,7 +47,9 @@ const contentOf = (tile: Tile): Uint8Array => {
 };
 
 beforeAll(() => {
-  const sizes = new Set([vectors.roots, vectors.tiles, vectors.inclusion, vectors.consistency].flat().map(({ size }) => size)); // prettier-ignore
+  const sizes = new Set(
+    [vectors.roots, vectors.tiles, vectors.inclusion, vectors.consistency].flat().map(({ size }) => size),
+  );
   for (const { of } of vectors.consistency) sizes.add(of);
   const tree = new TileTree();
   const keep = (): void => {
@@ -90,7 +92,11 @@ describe('the tree', () => {
 
   // The reference gives this shape in words.
   it('of 70,000 leaves has a partial tile on each of three levels', () => {
-    expect(tilesOf(70_000).filter(({ width }) => width < 256).map(tilePath)).toEqual(['tile/0/273.p/112', 'tile/1/001.p/17', 'tile/2/000.p/1']); // prettier-ignore
+    expect(
+      tilesOf(70_000)
+        .filter(({ width }) => width < 256)
+        .map(tilePath),
+    ).toEqual(['tile/0/273.p/112', 'tile/1/001.p/17', 'tile/2/000.p/1']);
     expect(tilesOf(70_000).filter(({ width }) => width === 256)).toHaveLength(273 + 1);
   });
 
@@ -109,7 +115,6 @@ describe('the tree', () => {
       'tile/entries/000',
       'tile/0/x001/x234/67',
     ])
-      // prettier-ignore
       expect(parseTilePath(wrong), wrong).toBeUndefined();
   });
 
@@ -119,8 +124,11 @@ describe('the tree', () => {
       const { above, leaves } = tilesForLeaves(0, size, size);
       const authentic = authenticTiles(checkpoint, only([...above, ...leaves]));
       for (const tile of tilesOf(size)) expect(() => authentic(tile), tilePath(tile)).not.toThrow();
-      const lie = (tile: Tile) => (tilePath(tile) === tilePath(tilesOf(size)[0] ?? tile) ? Buffer.alloc(tile.width * 32) : contentOf(tile)); // prettier-ignore
-      expect(() => authenticTiles(checkpoint, lie)(tilesOf(size)[0] ?? { level: 0, index: 0, width: 1 })).toThrow(/not a tile of|not those/); // prettier-ignore
+      const lie = (tile: Tile) =>
+        tilePath(tile) === tilePath(tilesOf(size)[0] ?? tile) ? Buffer.alloc(tile.width * 32) : contentOf(tile);
+      expect(() => authenticTiles(checkpoint, lie)(tilesOf(size)[0] ?? { level: 0, index: 0, width: 1 })).toThrow(
+        /not a tile of|not those/,
+      );
     }
   });
 
@@ -131,7 +139,9 @@ describe('the tree', () => {
       if (size === MAX_SIZE) continue;
       const fresh = TileTree.resume(size, contentOf);
       const full = fresh.append(leafOf(size));
-      expect(full.every(({ tile, content }) => sha256(content) === sha256(contents.get(tilePath(tile)) ?? content))).toBe(true); // prettier-ignore
+      expect(
+        full.every(({ tile, content }) => sha256(content) === sha256(contents.get(tilePath(tile)) ?? content)),
+      ).toBe(true);
       expect(toBase64(fresh.root())).toBe(toBase64(TileTree.resume(size + 1, keptTiles(fresh)).root()));
     }
   });

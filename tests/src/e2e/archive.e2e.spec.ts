@@ -29,7 +29,9 @@ const run = async (section: string, block = 0): Promise<{ exitCode: number | nul
 };
 
 const asSuperuser = async <Row extends pg.QueryResultRow>(sql: string): Promise<readonly Row[]> => {
-  const { addresses } = JSON.parse(readFileSync(join(platform.dataDir, 'run.json'), 'utf8')) as { addresses: { postgres: string } }; // prettier-ignore
+  const { addresses } = JSON.parse(readFileSync(join(platform.dataDir, 'run.json'), 'utf8')) as {
+    addresses: { postgres: string };
+  };
   const url = new URL(addresses.postgres);
   url.username = 'postgres';
   url.password = readFileSync(join(platform.dataDir, 'postgres', 'secret'), 'utf8').trim();

@@ -54,7 +54,9 @@ const graphql = async (query: string, variables: object = {}) => {
 
 /** A session of the superuser, who sees every row of every table. */
 const asSuperuser = async <T>(database: string, body: (client: pg.Client) => Promise<T>): Promise<T> => {
-  const { addresses } = JSON.parse(readFileSync(join(platform.dataDir, 'run.json'), 'utf8')) as { addresses: { postgres: string } }; // prettier-ignore
+  const { addresses } = JSON.parse(readFileSync(join(platform.dataDir, 'run.json'), 'utf8')) as {
+    addresses: { postgres: string };
+  };
   const url = new URL(addresses.postgres);
   url.username = 'postgres';
   url.password = readFileSync(join(platform.dataDir, 'postgres', 'secret'), 'utf8').trim();
@@ -184,7 +186,9 @@ it('takes a person out of everything, and every proof still holds', async () => 
   expect(filesWith(join(platform.dataDir, 'nats'), PERSON)).not.toEqual([]);
   expect(await cli('export', join(folder, 'before.jsonl'))).toMatchObject({ exitCode: 0 });
   const wrapped = await asSuperuser('kontor_keys', async (client) => {
-    const { rows } = await client.query<{ wrapped: Buffer }>('SELECT wrapped FROM keys.data_key WHERE subject = $1', [PERSON]); // prettier-ignore
+    const { rows } = await client.query<{ wrapped: Buffer }>('SELECT wrapped FROM keys.data_key WHERE subject = $1', [
+      PERSON,
+    ]);
     return rows[0]?.wrapped ?? Buffer.of();
   });
   const tables = join(platform.dataDir, 'postgres');

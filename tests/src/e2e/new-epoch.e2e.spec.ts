@@ -18,10 +18,14 @@ let child: ChildProcess | undefined;
 
 /** Starts the platform on the one data directory. @returns what it printed if it ended instead of coming up */
 const start = async (): Promise<string | undefined> => {
-  const started = spawn(process.execPath, [KONTOR, 'up'], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] }); // prettier-ignore
+  const started = spawn(process.execPath, [KONTOR, 'up'], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   child = started;
   let output = '';
-  for (const stream of [started.stdout, started.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString())); // prettier-ignore
+  for (const stream of [started.stdout, started.stderr])
+    stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
   const deadline = performance.now() + START_DEADLINE_MS;
   while (!existsSync(join(dataDir, 'run.json'))) {
     if (started.exitCode !== null) return output;
@@ -45,7 +49,9 @@ const run = async (...args: readonly string[]): Promise<string> => {
 
 /** Appends an event and keeps the checkpoint that covers it. */
 const createExperiment = async (name: string): Promise<void> => {
-  const { addresses } = JSON.parse(readFileSync(join(dataDir, 'run.json'), 'utf8')) as { addresses: { gateway: string } }; // prettier-ignore
+  const { addresses } = JSON.parse(readFileSync(join(dataDir, 'run.json'), 'utf8')) as {
+    addresses: { gateway: string };
+  };
   const response = await fetch(`${addresses.gateway}/api/2.0/mlflow/experiments/create`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
@@ -83,7 +89,10 @@ it('a log that was restored to before a checkpoint goes on only in a new epoch',
   copy(inFolder('backup'), join(dataDir, 'postgres'));
 
   const refusal = await start();
-  const logs = () => ['registry', 'deployment', 'monitoring', 'governance'].map((name) => readFileSync(join(dataDir, 'logs', `${name}.log`), 'utf8')).join('\n'); // prettier-ignore
+  const logs = () =>
+    ['registry', 'deployment', 'monitoring', 'governance']
+      .map((name) => readFileSync(join(dataDir, 'logs', `${name}.log`), 'utf8'))
+      .join('\n');
   expect(refusal).toBeDefined();
   expect(`${refusal}${logs()}`).toMatch(/a checkpoint of \d+ events was signed, but the log ends at position \d+/);
 

@@ -50,7 +50,9 @@ beforeAll(async () => {
   }
   const keys = await kontor(['checkpoint', '--key'], { KONTOR_DATA_DIR: platform.dataDir });
   writeFileSync(key, keys.output);
-  const { addresses } = JSON.parse(readFileSync(join(platform.dataDir, 'run.json'), 'utf8')) as { addresses: { postgres: string } }; // prettier-ignore
+  const { addresses } = JSON.parse(readFileSync(join(platform.dataDir, 'run.json'), 'utf8')) as {
+    addresses: { postgres: string };
+  };
   const url = new URL(addresses.postgres);
   url.username = 'postgres';
   url.password = readFileSync(join(platform.dataDir, 'postgres', 'secret'), 'utf8').trim();
@@ -75,14 +77,34 @@ describe('a superuser who changes history', () => {
   });
 
   it.each([
-    ['changes a byte', `UPDATE es.event SET data = replace(data::text, 'experiment 3', 'experiment X')::json WHERE data::text LIKE '%experiment 3"%'`, /position \d+: ExperimentCreated of \S+ is not the event that was sealed/], // prettier-ignore
+    [
+      'changes a byte',
+      `UPDATE es.event SET data = replace(data::text, 'experiment 3', 'experiment X')::json WHERE data::text LIKE '%experiment 3"%'`,
+      /position \d+: ExperimentCreated of \S+ is not the event that was sealed/,
+    ],
     ['deletes a row', 'DELETE FROM es.event WHERE pos = 3', /position 3: missing/],
-    ['swaps two rows', 'UPDATE es.event SET pos = 16000000 WHERE pos = 3; UPDATE es.event SET pos = 3 WHERE pos = 4; UPDATE es.event SET pos = 4 WHERE pos = 16000000', /position 3: \S+ of \S+ is not the event that was sealed/], // prettier-ignore
-    ['changes when it was recorded', `UPDATE es.event SET recorded_at = recorded_at + interval '1 microsecond' WHERE pos = 4`, /position 4: \S+ of \S+ is not the event that was sealed/], // prettier-ignore
-    ['makes the leaf anew as well', `UPDATE es.event SET actor = 'eve' WHERE pos = 2; UPDATE es.event SET leaf = ${REMADE_LEAF} WHERE pos = 2`, /position 2: \S+ of \S+ is not the event that was sealed/], // prettier-ignore
-    ['makes leaf and tile anew', `UPDATE es.event SET actor = 'eve' WHERE pos = 2; UPDATE es.event SET leaf = ${REMADE_LEAF} WHERE pos = 2;
+    [
+      'swaps two rows',
+      'UPDATE es.event SET pos = 16000000 WHERE pos = 3; UPDATE es.event SET pos = 3 WHERE pos = 4; UPDATE es.event SET pos = 4 WHERE pos = 16000000',
+      /position 3: \S+ of \S+ is not the event that was sealed/,
+    ],
+    [
+      'changes when it was recorded',
+      `UPDATE es.event SET recorded_at = recorded_at + interval '1 microsecond' WHERE pos = 4`,
+      /position 4: \S+ of \S+ is not the event that was sealed/,
+    ],
+    [
+      'makes the leaf anew as well',
+      `UPDATE es.event SET actor = 'eve' WHERE pos = 2; UPDATE es.event SET leaf = ${REMADE_LEAF} WHERE pos = 2`,
+      /position 2: \S+ of \S+ is not the event that was sealed/,
+    ],
+    [
+      'makes leaf and tile anew',
+      `UPDATE es.event SET actor = 'eve' WHERE pos = 2; UPDATE es.event SET leaf = ${REMADE_LEAF} WHERE pos = 2;
       CREATE TABLE public.tiles AS SELECT * FROM es.tile;
-      UPDATE es.tile SET content = overlay(content PLACING (SELECT leaf FROM es.event WHERE pos = 2) FROM 33) WHERE level = 0 AND index = 0 AND width >= 2`, /checkpoint: the hashes of the bundle are not those that were signed/], // prettier-ignore
+      UPDATE es.tile SET content = overlay(content PLACING (SELECT leaf FROM es.event WHERE pos = 2) FROM 33) WHERE level = 0 AND index = 0 AND width >= 2`,
+      /checkpoint: the hashes of the bundle are not those that were signed/,
+    ],
   ])('and %s is named', async (_, change, named) => {
     await admin.query(change);
     const { exitCode, output } = await audit();
@@ -101,7 +123,9 @@ describe('a superuser who changes history', () => {
       DELETE FROM es.event WHERE pos > (SELECT max(size) FROM es.seal);
       UPDATE es.log_head SET last_pos = (SELECT max(size) FROM es.seal)`);
     const { exitCode, output } = await audit();
-    expect(output).toMatch(/earlier checkpoint of \d+ \(.*\.checkpoint\): positions \d+ to \d+ were signed earlier and are gone/); // prettier-ignore
+    expect(output).toMatch(
+      /earlier checkpoint of \d+ \(.*\.checkpoint\): positions \d+ to \d+ were signed earlier and are gone/,
+    );
     expect(exitCode).toBe(1);
   });
 });

@@ -32,7 +32,9 @@ const shell = async (script: string): Promise<{ exitCode: number | null; output:
 
 /** The superuser that only the supervisor knows: whoever owns the machine owns the database. */
 const asSuperuser = async (sql: string): Promise<void> => {
-  const { addresses } = JSON.parse(readFileSync(join(platform.dataDir, 'run.json'), 'utf8')) as { addresses: { postgres: string } }; // prettier-ignore
+  const { addresses } = JSON.parse(readFileSync(join(platform.dataDir, 'run.json'), 'utf8')) as {
+    addresses: { postgres: string };
+  };
   const url = new URL(addresses.postgres);
   url.username = 'postgres';
   url.password = readFileSync(join(platform.dataDir, 'postgres', 'secret'), 'utf8').trim();
@@ -75,17 +77,29 @@ it('a part of the log is a bundle that verifies: a model, a range, a checkpoint'
   await post('runs/create', { experiment_id: '1', start_time: 1 });
   await post('registered-models/create', { name: 'credit' });
   await post('registered-models/create', { name: 'fraud' });
-  const model = await shell('npx kontor export m.jsonl --model credit --since early.txt; npx kontor-verify m.jsonl --key part.key --since early.txt'); // prettier-ignore
-  expect(model.output).toMatch(/all is well\n {2}shown: {6}1 event of 1 stream of model credit, each in the log and unchanged\n +default\/registry\/registered-model\/\S+: versions 1 to 1, none missing\n +the log still begins with/); // prettier-ignore
+  const model = await shell(
+    'npx kontor export m.jsonl --model credit --since early.txt; npx kontor-verify m.jsonl --key part.key --since early.txt',
+  );
+  expect(model.output).toMatch(
+    /all is well\n {2}shown: {6}1 event of 1 stream of model credit, each in the log and unchanged\n +default\/registry\/registered-model\/\S+: versions 1 to 1, none missing\n +the log still begins with/,
+  );
   expect(model.output).toContain('not shown:  that no later event of these streams follows');
   const typo = await shell('npx kontor export n.jsonl --model kredit');
-  expect(typo).toMatchObject({ exitCode: 1, output: expect.stringContaining('--model: the log has no model "kredit"; near are credit') as string }); // prettier-ignore
+  expect(typo).toMatchObject({
+    exitCode: 1,
+    output: expect.stringContaining('--model: the log has no model "kredit"; near are credit') as string,
+  });
   const range = await shell('npx kontor export r.jsonl --positions 2..4; npx kontor-verify r.jsonl --key part.key');
   expect(range.output).toMatch(/all is well\n {2}shown: {6}every event from position 2 to 4, in order, none changed/);
-  const none = await shell('npx kontor export c.jsonl --no-events --since early.txt; npx kontor-verify c.jsonl --key part.key --since early.txt'); // prettier-ignore
+  const none = await shell(
+    'npx kontor export c.jsonl --no-events --since early.txt; npx kontor-verify c.jsonl --key part.key --since early.txt',
+  );
   expect(none.output).toMatch(/all is well\n {2}shown: {6}that the checkpoint is signed\n +the log still begins with/);
   const both = await shell('npx kontor export x.jsonl --model credit --endpoint e');
-  expect(both).toMatchObject({ exitCode: 2, output: expect.stringContaining('choose one of --model and --endpoint') as string }); // prettier-ignore
+  expect(both).toMatchObject({
+    exitCode: 2,
+    output: expect.stringContaining('choose one of --model and --endpoint') as string,
+  });
 });
 
 it('the page on verifying history does what it says: an edit by a superuser is named', async () => {

@@ -56,7 +56,9 @@ const exportOf = ({ dataDir }: Platform, path: string) =>
   kontor(['export', path], { KONTOR_DATA_DIR: dataDir, ...settings() });
 
 const verify = async (path: string) => {
-  const child = spawn(process.execPath, [VERIFY, path, '--key', logKeyFile, '--witness', witness.key], { stdio: ['ignore', 'pipe', 'pipe'] }); // prettier-ignore
+  const child = spawn(process.execPath, [VERIFY, path, '--key', logKeyFile, '--witness', witness.key], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
   const [exitCode] = (await once(child, 'close')) as [number | null];

@@ -1,6 +1,22 @@
 // A subscriber outside of Kontor: what it may do, and that it gets the log once and in order whatever happens to NATS.
-import { addSubscriber, connectNats, EVENTS_STREAM, listSubscribers, removeSubscriber, SubscriberInvalid, subscriberUser } from '@kontor/messaging'; // prettier-ignore
-import { ConsumerGone, HistoryGone, LogChanged, subscribe, type SubscribedEvent, SubscriberRefused, type SubscribeOptions } from '@kontor/subscriber'; // prettier-ignore
+import {
+  addSubscriber,
+  connectNats,
+  EVENTS_STREAM,
+  listSubscribers,
+  removeSubscriber,
+  SubscriberInvalid,
+  subscriberUser,
+} from '@kontor/messaging';
+import {
+  ConsumerGone,
+  HistoryGone,
+  LogChanged,
+  subscribe,
+  type SubscribedEvent,
+  SubscriberRefused,
+  type SubscribeOptions,
+} from '@kontor/subscriber';
 import { eventually } from '@kontor/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openRelayedLog, type RelayedLog } from './log.fixture.js';
@@ -288,7 +304,6 @@ describe('the user of a subscriber', () => {
   it.each(['kontor.evt.>', 'kontor.cmd.>', '_INBOX.>', '_INBOX_subscriber-some.>', '$JS.>'])(
     'may not hear %s',
     async (subject) => {
-      // prettier-ignore
       const { connection } = log.reader('all');
       const nc = await connectNats(`nats://${connection.user}:${connection.pass}@${connection.servers}`, 'all');
       const refusal = new Promise<Error | null>((resolve) => nc.subscribe(subject, { callback: resolve }));

@@ -4,7 +4,14 @@ import { join } from 'node:path';
 import { createEventStore, createPool, LOGIN_ROLES, prepareDatabase, readSeal, runSealer } from '@kontor/event-store';
 import { ensureKeyPair, loadLogKeys, loadPrivateKey, LOG_KEY } from '@kontor/service/process';
 import { eventually, testDatabase, uuidv7 } from '@kontor/testing';
-import { formatCheckpoint, formatNote, leafHash, logSigner, openCheckpoint, parseLogKeys } from '@kontor/transparency-log'; // prettier-ignore
+import {
+  formatCheckpoint,
+  formatNote,
+  leafHash,
+  logSigner,
+  openCheckpoint,
+  parseLogKeys,
+} from '@kontor/transparency-log';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { publicKeys } from '../log-keys.js';
@@ -39,7 +46,13 @@ describe('the key of the log', () => {
   /** Appends one event, and has it sealed by a sealer that starts with the keys of now, as after a restart. */
   const appendAndSeal = async (): Promise<string> => {
     const store = createEventStore(pool, { upcasters: {} });
-    const event = { eventId: uuidv7(), type: 'A', schemaVersion: 1, data: {}, meta: { correlationId: uuidv7(), actorKind: 'person' as const } }; // prettier-ignore
+    const event = {
+      eventId: uuidv7(),
+      type: 'A',
+      schemaVersion: 1,
+      data: {},
+      meta: { correlationId: uuidv7(), actorKind: 'person' as const },
+    };
     const writes = [{ stream: 'default/registry/run/1', expected: 'any' as const, events: [event] }];
     const result = await store.append({ commandId: uuidv7(), requestHash: new Uint8Array(32), actor: 'ada', writes });
     if (result.outcome !== 'appended') throw new Error(result.outcome);

@@ -28,7 +28,11 @@ describe('the tiles of the log', () => {
     gateway = await startTestGateway({ auth: 'token' });
     expect((await get('checkpoint')).status).toBe(404);
     for (let number = 0; number < EVENTS; number++) {
-      await gateway.append(`default/deployment/endpoint/e${number}`, 'EndpointCreated', { endpoint: `e${number}`, environment: 'staging', description: '' }); // prettier-ignore
+      await gateway.append(`default/deployment/endpoint/e${number}`, 'EndpointCreated', {
+        endpoint: `e${number}`,
+        environment: 'staging',
+        description: '',
+      });
     }
     const url = new URL(gateway.pgUrl);
     url.username = 'kontor_registry';
@@ -48,7 +52,10 @@ describe('the tiles of the log', () => {
 
   it('and the checkpoint are served to everybody, and prove that an event is in the log', async () => {
     const answer = await get('checkpoint');
-    expect(Object.fromEntries(answer.headers)).toMatchObject({ 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'public, max-age=1' }); // prettier-ignore
+    expect(Object.fromEntries(answer.headers)).toMatchObject({
+      'content-type': 'text/plain; charset=utf-8',
+      'cache-control': 'public, max-age=1',
+    });
     const { checkpoint } = openCheckpoint(await answer.text(), parseLogKeys(signer.verifierKey));
     const { size, root } = checkpoint;
     const { rows } = await writer.query<{ leaf: Buffer }>('SELECT leaf FROM es.event ORDER BY pos');
@@ -56,7 +63,10 @@ describe('the tiles of the log', () => {
       const contents = new Map<string, Buffer>();
       for (const tile of tilesForInclusion(index, size)) {
         const response = await get(tilePath(tile));
-        expect(Object.fromEntries(response.headers)).toMatchObject({ 'content-type': 'application/octet-stream', 'cache-control': 'public, max-age=31536000, immutable' }); // prettier-ignore
+        expect(Object.fromEntries(response.headers)).toMatchObject({
+          'content-type': 'application/octet-stream',
+          'cache-control': 'public, max-age=31536000, immutable',
+        });
         contents.set(tilePath(tile), Buffer.from(await response.arrayBuffer()));
       }
       const contentOf = (tile: Tile) => contents.get(tilePath(tile)) ?? new Uint8Array();

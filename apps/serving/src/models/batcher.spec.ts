@@ -37,7 +37,9 @@ const summing = (threads = 1): ModelRunner & { readonly runs: number[][] } => {
       await turnEnds();
       const data = Array.from(input?.data as Float32Array);
       if (data.includes(POISON)) throw new Error('a poisonous row');
-      const sums = Array.from({ length: rows }, (_, row) => data.slice(row * width, (row + 1) * width).reduce((a, b) => a + b, 0)); // prettier-ignore
+      const sums = Array.from({ length: rows }, (_, row) =>
+        data.slice(row * width, (row + 1) * width).reduce((a, b) => a + b, 0),
+      );
       return [
         { name: 'sum', datatype: 'FP64', shape: [rows, 1], data: new Float64Array(sums) },
         { name: 'text', datatype: 'BYTES', shape: [rows], data: sums.map(String) },
@@ -85,14 +87,23 @@ describe('requests that come in one turn', () => {
       batcher.run([x([1, 2])]),
       batcher.run([x(...Array.from({ length: 50 }, () => [1]))]),
     ]);
-    expect(runner.runs).toEqual([[32, 1], [8, 1], [1, 2], [50, 1]]); // prettier-ignore
+    expect(runner.runs).toEqual([
+      [32, 1],
+      [8, 1],
+      [1, 2],
+      [50, 1],
+    ]);
   });
 
   it('run one by one where rows see each other', async () => {
     const runner = summing();
     const batcher = new Batcher(runner, false);
     await Promise.all([1, 2, 3].map((value) => batcher.run([x([value])])));
-    expect(runner.runs).toEqual([[1, 1], [1, 1], [1, 1]]); // prettier-ignore
+    expect(runner.runs).toEqual([
+      [1, 1],
+      [1, 1],
+      [1, 1],
+    ]);
   });
 
   it('wait for a thread and then share the next run', async () => {
@@ -102,7 +113,10 @@ describe('requests that come in one turn', () => {
     await turnEnds();
     const others = [1, 2, 3].map((value) => batcher.run([x([value])]));
     await Promise.all([first, ...others]);
-    expect(runner.runs).toEqual([[1, 1], [3, 1]]); // prettier-ignore
+    expect(runner.runs).toEqual([
+      [1, 1],
+      [3, 1],
+    ]);
   });
 
   it('fail alone where a row is poisonous, and their neighbours are answered', async () => {

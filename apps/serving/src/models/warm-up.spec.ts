@@ -22,7 +22,12 @@ const model = (answer: (x: number[]) => number[], firstDimension = -1): ModelRun
     outputs: [{ name: 'y', datatype: 'FP32', shape: [firstDimension, 1] }],
   },
   run: ([x]) => {
-    const y: Tensor = { name: 'y', datatype: 'FP32', shape: x?.shape ?? [], data: new Float32Array(answer([...(x?.data as Float32Array)])) }; // prettier-ignore
+    const y: Tensor = {
+      name: 'y',
+      datatype: 'FP32',
+      shape: x?.shape ?? [],
+      data: new Float32Array(answer([...(x?.data as Float32Array)])),
+    };
     return Promise.resolve([y]);
   },
   close: () => Promise.resolve(),

@@ -147,7 +147,14 @@ describe('an inference request', () => {
   });
 
   it('is read in the order of the signature, flat or nested', () => {
-    const nested = { ...x, shape: [2, 2], data: [[1, 2], [3, 4]] }; // prettier-ignore
+    const nested = {
+      ...x,
+      shape: [2, 2],
+      data: [
+        [1, 2],
+        [3, 4],
+      ],
+    };
     const two = [text, u, flag].map((input) => ({ ...input, shape: [2], data: [input.data[0], input.data[0]] }));
     const big = { ...n, shape: [2, 1], data: ['9007199254740993', -1] };
     const request = read(JSON.stringify({ id: 'a', inputs: [...two, big, nested], outputs: [{ name: 'label' }] }));

@@ -1,4 +1,14 @@
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, writeSync } from 'node:fs'; // prettier-ignore
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { parseNote } from '@kontor/transparency-log';
 import type pg from 'pg';
@@ -40,7 +50,10 @@ export const openAnchors = (directory: string, origin: string): Anchors => {
       syncFolder(folder);
     },
     newest: () => {
-      const name = readdirSync(folder).filter((one) => one.endsWith(SUFFIX)).sort().at(-1); // prettier-ignore
+      const name = readdirSync(folder)
+        .filter((one) => one.endsWith(SUFFIX))
+        .sort()
+        .at(-1);
       return name === undefined
         ? undefined
         : { size: Number(name.slice(0, -SUFFIX.length)), note: readFileSync(join(folder, name), 'utf8') };

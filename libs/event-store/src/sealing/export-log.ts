@@ -95,7 +95,10 @@ export async function* exportRange(
   yield* tileLines(pool, [...above, ...tilesSince(since, size).filter(({ level }) => level > 0)]);
   // Of level 0 a range holds its own tiles and those at the end of the earlier trees: each once.
   const own = new Set(leaves.map(({ index }) => index));
-  yield* tileLines(pool, tilesSince(since, size).filter(({ level, index }) => level === 0 && !own.has(index))); // prettier-ignore
+  yield* tileLines(
+    pool,
+    tilesSince(since, size).filter(({ level, index }) => level === 0 && !own.has(index)),
+  );
   for (const tile of leaves) {
     yield* tileLines(pool, [tile]);
     const after = Math.max(first - 1, tile.index * TILE_WIDTH);

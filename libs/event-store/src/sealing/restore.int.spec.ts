@@ -51,7 +51,12 @@ describe('a log that was restored to before a checkpoint which others hold', () 
   };
   const start = (origin = ORIGIN, kept = anchors) => {
     const stop = new AbortController();
-    const running = runSealer({ pool: log.pool('kontor_registry'), signers: [signerOf(origin)], anchors: kept, signal: stop.signal }); // prettier-ignore
+    const running = runSealer({
+      pool: log.pool('kontor_registry'),
+      signers: [signerOf(origin)],
+      anchors: kept,
+      signal: stop.signal,
+    });
     return { running, end: () => (stop.abort(), running) };
   };
   const sealUpTo = async (size: number, origin = ORIGIN, kept = anchors): Promise<Seal> => {
@@ -100,14 +105,18 @@ describe('a log that was restored to before a checkpoint which others hold', () 
   });
 
   const refusesAll = async (): Promise<void> => {
-    await expect(refuseRewound(log.admin, anchors)).rejects.toMatchObject({ retryable: false, sealedSize: 200 }); // prettier-ignore
+    await expect(refuseRewound(log.admin, anchors)).rejects.toMatchObject({ retryable: false, sealedSize: 200 });
     await expect(start().running).rejects.toThrow('a checkpoint of 200 events was signed, but');
     const signal = AbortSignal.timeout(30_000);
     const target = { tail: () => Promise.resolve(lostTail), publish: () => Promise.reject(new Error('published')) };
-    await expect(runRelay({ pool: log.pool('kontor_registry'), target, signal })).rejects.toThrow(`position 200 is event ${lostTail.eventId} at the target`); // prettier-ignore
+    await expect(runRelay({ pool: log.pool('kontor_registry'), target, signal })).rejects.toThrow(
+      `position 200 is event ${lostTail.eventId} at the target`,
+    );
     const witness = parseVerifier(signerOf('witness.example').verifierKey);
     const ask = () => Promise.resolve({ rememberedSize: 200 });
-    await expect(runCosigner({ pool: log.pool('kontor_registry'), ask, witness, signal })).rejects.toThrow('has co-signed 200 events, the log has sealed 100'); // prettier-ignore
+    await expect(runCosigner({ pool: log.pool('kontor_registry'), ask, witness, signal })).rejects.toThrow(
+      'has co-signed 200 events, the log has sealed 100',
+    );
   };
 
   it('is refused by the start, the sealer, the relay and the cosigner', refusesAll);
@@ -134,10 +143,20 @@ describe('a log that was restored to before a checkpoint which others hold', () 
     const lines: string[] = [];
     for await (const line of exportLog(log.admin, seal)) lines.push(line);
     const { epochs = [] } = parseHeader(lines[0] ?? '');
-    expect(epochs.map(({ origin, firstPosition }) => [origin, firstPosition])).toEqual([[ORIGIN, 1], [E2, 271]]); // prettier-ignore
-    const { text, signatures } = openNote(epochs[1]?.link ?? '', keys.map(({ verifier }) => verifier)); // prettier-ignore
+    expect(epochs.map(({ origin, firstPosition }) => [origin, firstPosition])).toEqual([
+      [ORIGIN, 1],
+      [E2, 271],
+    ]);
+    const { text, signatures } = openNote(
+      epochs[1]?.link ?? '',
+      keys.map(({ verifier }) => verifier),
+    );
     expect(signatures.map(({ name }) => name)).toEqual([ORIGIN, E2]);
-    expect(parseEpochLink(text)).toMatchObject({ common: { origin: ORIGIN, size: 100 }, origin: E2, firstPosition: 271 }); // prettier-ignore
+    expect(parseEpochLink(text)).toMatchObject({
+      common: { origin: ORIGIN, size: 100 },
+      origin: E2,
+      firstPosition: 271,
+    });
     const leaves = lines.slice(1).flatMap((line) => {
       const parsed = parseBundleLine(line);
       return parsed.kind === 'tile' ? [] : [eventLeaf(Number(parsed.event.position) < 271 ? ORIGIN : E2, parsed.event)];
