@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { z } from 'zod';
+import { askGateway } from '../ask-gateway.js';
 import { print } from '../print.js';
-import { CommandFailed } from '../usage-error.js';
 
 const QUERY = `query Events($after: LogPosition!, $first: Int!, $types: [String!]) {
   events(after: $after, first: $first, types: $types) {
@@ -17,8 +17,6 @@ const PAGE_EVENTS = 100;
 /** With `--follow`: how long a person waits at most for a new event. */
 const FOLLOW_POLL_MS = 500;
 
-const REQUEST_TIMEOUT_MS = 30_000;
-
 const event = z.looseObject({
   position: z.string(),
   type: z.string(),
@@ -27,10 +25,7 @@ const event = z.looseObject({
   recordedAt: z.string(),
 });
 const page = z.object({ messages: z.array(event), endPosition: z.string(), hasNextPage: z.boolean() });
-const answer = z.object({
-  data: z.object({ events: page.nullable() }).nullish(),
-  errors: z.array(z.looseObject({ message: z.string() })).optional(),
-});
+const data = z.object({ events: page });
 
 export interface EventsOptions {
   /** Position to begin behind; "0" is the beginning. */
@@ -41,24 +36,6 @@ export interface EventsOptions {
   readonly json: boolean;
 }
 
-const readPage = async (url: string, token: string, variables: Readonly<Record<string, unknown>>) => {
-  const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}` };
-  const body = JSON.stringify({ query: QUERY, variables });
-  const signal = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
-  const response = await fetch(url, { method: 'POST', headers, body, signal }).catch((cause: unknown) => {
-    throw new CommandFailed(`${url} does not answer`, { cause });
-  });
-  const text = await response.text();
-  const parsed = answer.safeParse(
-    response.headers.get('content-type')?.includes('json') ? JSON.parse(text) : undefined,
-  );
-  if (!parsed.success) throw new CommandFailed(`${url} answered ${response.status}: ${text.slice(0, 500)}`);
-  const { data, errors } = parsed.data;
-  if (!data?.events)
-    throw new CommandFailed(errors?.map(({ message }) => message).join('\n') ?? `${url} answered without data`);
-  return data.events;
-};
-
 /**
  * `kontor events`: prints the log behind a position, one line per event, through the gateway. Order and completeness are the
  * log's; the position at the start of the last line is where to go on.
@@ -67,11 +44,9 @@ const readPage = async (url: string, token: string, variables: Readonly<Record<s
 export const events = async (url: string, token: () => Promise<string>, options: EventsOptions): Promise<void> => {
   let { after } = options;
   while (process.stdout.writable) {
-    const { messages, endPosition, hasNextPage } = await readPage(url, await token(), {
-      after,
-      first: PAGE_EVENTS,
-      types: options.types,
-    });
+    const variables = { after, first: PAGE_EVENTS, types: options.types };
+    const question = { url, token: await token(), query: QUERY, variables, data };
+    const { messages, endPosition, hasNextPage } = (await askGateway(question)).events;
     for (const one of messages)
       print(
         options.json

@@ -1,0 +1,48 @@
+import { type Command, Option } from 'commander';
+import { addSubscriberVerb, type From, listSubscribersVerb, removeSubscriberVerb } from '../commands/subscriber.js';
+import { collectContext, collectType, parseFrom, parseSubscriber, parseWorkspace } from '../parse-arguments.js';
+import { withRunningLog } from './running.js';
+
+interface AddOptions {
+  readonly workspace?: string;
+  readonly context?: readonly string[];
+  readonly type?: readonly string[];
+  readonly from: From;
+  readonly json: boolean;
+}
+
+/** Who reads the events from outside. */
+export const subscriberVerbs = (kontor: Command): void => {
+  const subscriber = kontor.command('subscriber').description('who reads the events from outside, through NATS');
+
+  subscriber
+    .command('add')
+    .description('make a consumer and a user that may read it and nothing else; print what the subscriber needs')
+    .argument('<name>', 'of the subscriber', parseSubscriber)
+    .option('--workspace <name>', 'only events of this one', parseWorkspace)
+    .option('--context <name>', 'only events of this one; repeat for each', collectContext)
+    .option('--type <event>', 'only these; repeat for each', collectType)
+    .addOption(
+      new Option('--from <where>', 'the first event: beginning, now, a position, a time')
+        .argParser(parseFrom)
+        .default('beginning'),
+    )
+    .option('--json', 'as JSON', false)
+    .action((name: string, { context: contexts, type: types, ...options }: AddOptions) =>
+      withRunningLog((pool, found) => addSubscriberVerb({ ...found, pool }, name, { ...options, contexts, types })),
+    );
+
+  subscriber
+    .command('list')
+    .description('how far each subscriber is behind')
+    .option('--json', 'as JSON', false)
+    .action((options: { json: boolean }) =>
+      withRunningLog((pool, found) => listSubscribersVerb({ ...found, pool }, options)),
+    );
+
+  subscriber
+    .command('remove')
+    .description('end a subscriber: its consumer, its user and its connection')
+    .argument('<name>', 'of the subscriber', parseSubscriber)
+    .action((name: string) => withRunningLog((pool, found) => removeSubscriberVerb({ ...found, pool }, name)));
+};
