@@ -4,7 +4,7 @@ import { openServers, Skipped } from './stage.js';
 
 /** Tests of the same list that this program does not run, and why. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
-  T16: 'poison is a spec of the services: libs/service/src/service.int.spec.ts',
+  T16: 'poison is a spec of the services: libs/service/src/reactions.int.spec.ts',
   T21: 'the tree is held against an independent implementation in libs/transparency-log/src/oracle.spec.ts',
   T27: 'power loss needs a disk that forgets what was not flushed (LazyFS, which needs FUSE) or a guest to switch off',
 };
