@@ -12,22 +12,48 @@ export const repositoryRoot = (): string => {
 };
 
 const KONTOR = join(repositoryRoot(), 'apps/cli/bin/kontor.mjs');
+const VERIFY = join(repositoryRoot(), 'apps/verifier/bin/kontor-verify.mjs');
 
 export interface Finished {
   readonly exitCode: number | null;
   readonly output: string;
 }
 
-/** Runs `kontor <args>` to its end. */
-export const kontor = async (args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Finished> => {
-  const child = spawn(process.execPath, [KONTOR, ...args], {
-    env: { ...process.env, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+/** Runs a program to its end; `env` comes on top of this process's own. */
+const run = async (
+  command: string,
+  args: readonly string[],
+  { cwd, env = {} }: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv } = {},
+): Promise<Finished> => {
+  const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
   const [exitCode] = (await once(child, 'close')) as [number | null];
   return { exitCode, output };
+};
+
+/** Runs `kontor <args>` to its end. */
+export const kontor = (args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Finished> =>
+  run(process.execPath, [KONTOR, ...args], { env });
+
+/** Runs `kontor-verify <args>` to its end. */
+export const kontorVerify = (...args: readonly string[]): Promise<Finished> => run(process.execPath, [VERIFY, ...args]);
+
+/** Runs commands of a page of the documentation, `npx` being the programs of this checkout. Stops at the first that fails. */
+export const shell = (
+  script: string,
+  options: { readonly cwd: string; readonly env: NodeJS.ProcessEnv },
+): Promise<Finished> =>
+  run('sh', ['-e', '-c', script.replaceAll('npx ', `${join(repositoryRoot(), 'node_modules/.bin')}/`)], options);
+
+/** Appends one event, as an MLflow client does it. @throws Error with the answer if it is refused */
+export const createExperiment = async (gatewayUrl: string, name: string): Promise<void> => {
+  const response = await fetch(`${gatewayUrl}/api/2.0/mlflow/experiments/create`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ name }),
+  });
+  if (!response.ok) throw new Error(`experiment ${name}: ${response.status} ${await response.text()}`);
 };
 
 export interface Platform {
@@ -36,6 +62,8 @@ export interface Platform {
   readonly servingUrl: string;
   /** Without a password. */
   readonly natsUrl: string;
+  /** Of the log's database, for the superuser that only the supervisor knows: whoever owns the machine owns it. */
+  readonly superuserUrl: string;
   /** Everything that the supervisor has printed. */
   readonly output: () => string;
   /** Process ids by component, as they are now. */
@@ -86,11 +114,15 @@ export const startPlatform = async (env: NodeJS.ProcessEnv = {}): Promise<Platfo
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   const { addresses } = readRunFile();
+  const superuserUrl = new URL(addresses['postgres'] ?? '');
+  superuserUrl.username = 'postgres';
+  superuserUrl.password = readFileSync(join(dataDir, 'postgres', 'secret'), 'utf8').trim();
   return {
     dataDir,
     gatewayUrl: addresses['gateway'] ?? '',
     servingUrl: addresses['serving'] ?? '',
     natsUrl: addresses['nats'] ?? '',
+    superuserUrl: superuserUrl.href,
     output: () => output,
     processes: () => Object.fromEntries(readRunFile().components.map(({ name, pid }) => [name, pid])),
     stop,

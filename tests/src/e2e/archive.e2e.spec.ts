@@ -1,41 +1,25 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type Platform, repositoryRoot, startPlatform } from '../platform.js';
+import { createExperiment, type Finished, type Platform, repositoryRoot, shell, startPlatform } from '../platform.js';
 
 const root = repositoryRoot();
 const page = readFileSync(join(root, 'docs/how-to/archive.md'), 'utf8');
 const folder = mkdtempSync(join(tmpdir(), 'kontor-archive-'));
 let platform: Platform;
 
-/** Runs the commands of one section of the page, `npx` being the programs of this checkout; everything here is young. */
-const run = async (section: string, block = 0): Promise<{ exitCode: number | null; output: string }> => {
+/** Runs the commands of one section of the page; everything here is young. */
+const run = (section: string, block = 0): Promise<Finished> => {
   const text = page.split('\n## ').find((part) => part.startsWith(section)) ?? '';
   const script = [...text.matchAll(/```sh\n([^`]*)```/g)][block]?.[1] ?? 'false';
-  const commands = script
-    .replaceAll('npx ', `${join(root, 'node_modules/.bin')}/`)
-    .replace('archive 0', 'archive 7')
-    .replace(' --to', ' --hot-window 0 --to');
-  const env = { ...process.env, KONTOR_DATA_DIR: platform.dataDir };
-  const child = spawn('sh', ['-e', '-c', commands], { cwd: folder, env });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  const [exitCode] = (await once(child, 'close')) as [number | null];
-  return { exitCode, output };
+  const commands = script.replace('archive 0', 'archive 7').replace(' --to', ' --hot-window 0 --to');
+  return shell(commands, { cwd: folder, env: { KONTOR_DATA_DIR: platform.dataDir } });
 };
 
 const asSuperuser = async <Row extends pg.QueryResultRow>(sql: string): Promise<readonly Row[]> => {
-  const { addresses } = JSON.parse(readFileSync(join(platform.dataDir, 'run.json'), 'utf8')) as {
-    addresses: { postgres: string };
-  };
-  const url = new URL(addresses.postgres);
-  url.username = 'postgres';
-  url.password = readFileSync(join(platform.dataDir, 'postgres', 'secret'), 'utf8').trim();
-  const client = new pg.Client({ connectionString: url.href });
+  const client = new pg.Client({ connectionString: platform.superuserUrl });
   await client.connect();
   try {
     const { rows } = await client.query<Row>(sql);
@@ -43,15 +27,6 @@ const asSuperuser = async <Row extends pg.QueryResultRow>(sql: string): Promise<
   } finally {
     await client.end();
   }
-};
-
-const createExperiment = async (name: string): Promise<void> => {
-  const response = await fetch(`${platform.gatewayUrl}/api/2.0/mlflow/experiments/create`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ name }),
-  });
-  expect(response.status, await response.text()).toBe(200);
 };
 
 /**
@@ -74,10 +49,10 @@ const SMALL_PARTITION = `
 
 beforeAll(async () => {
   platform = await startPlatform();
-  await createExperiment('first');
+  await createExperiment(platform.gatewayUrl, 'first');
   await asSuperuser(SMALL_PARTITION);
   for (let number = 0; (await asSuperuser('SELECT FROM es.event_p0 LIMIT 1')).length === 0; number++)
-    await createExperiment(`experiment ${number}`);
+    await createExperiment(platform.gatewayUrl, `experiment ${number}`);
 });
 afterAll(async () => {
   await platform.stop();
@@ -111,7 +86,7 @@ it('the page on archiving does what it says', async () => {
   expect(types.map(({ type }) => type)).toEqual(['LogArchived', 'ArchivedLogDropped']);
 
   // The platform folds all of it, too.
-  await createExperiment('after the drop');
+  await createExperiment(platform.gatewayUrl, 'after the drop');
   const [, last = ''] = /positions 1 to (\d+)/.exec(archived.output) ?? [];
   const file = join(folder, 'first', `log-1-${last}`, 'events-000000.ndjson.zst');
   const bytes = readFileSync(file);

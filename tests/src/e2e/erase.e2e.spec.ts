@@ -1,12 +1,10 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from '@kontor/testing';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { kontor, type Platform, repositoryRoot, startPlatform } from '../platform.js';
+import { kontor, kontorVerify, type Platform, startPlatform } from '../platform.js';
 
 const PERSON = 'person-7f3a';
 /** What must be nowhere: the parts that no other text of the platform holds. */
@@ -26,14 +24,7 @@ let runId: string;
 
 const cli = (...args: string[]) => kontor(args, { KONTOR_DATA_DIR: platform.dataDir });
 
-const verify = async (file: string): Promise<{ exitCode: number | null; output: string }> => {
-  const program = join(repositoryRoot(), 'node_modules/.bin/kontor-verify');
-  const child = spawn(program, [file, '--key', join(folder, 'log.key')], { stdio: ['ignore', 'pipe', 'pipe'] });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  const [exitCode] = (await once(child, 'close')) as [number | null];
-  return { exitCode, output };
-};
+const verify = (file: string) => kontorVerify(file, '--key', join(folder, 'log.key'));
 
 const post = async (path: string, body: unknown): Promise<Answer> => {
   const response = await fetch(`${platform.gatewayUrl}${path}`, {
@@ -54,12 +45,7 @@ const graphql = async (query: string, variables: object = {}) => {
 
 /** A session of the superuser, who sees every row of every table. */
 const asSuperuser = async <T>(database: string, body: (client: pg.Client) => Promise<T>): Promise<T> => {
-  const { addresses } = JSON.parse(readFileSync(join(platform.dataDir, 'run.json'), 'utf8')) as {
-    addresses: { postgres: string };
-  };
-  const url = new URL(addresses.postgres);
-  url.username = 'postgres';
-  url.password = readFileSync(join(platform.dataDir, 'postgres', 'secret'), 'utf8').trim();
+  const url = new URL(platform.superuserUrl);
   url.pathname = `/${database}`;
   const client = new pg.Client({ connectionString: url.href });
   await client.connect();

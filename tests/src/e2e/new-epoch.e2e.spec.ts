@@ -4,7 +4,7 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { kontor, repositoryRoot } from '../platform.js';
+import { createExperiment, kontor, repositoryRoot } from '../platform.js';
 
 const KONTOR = join(repositoryRoot(), 'apps/cli/bin/kontor.mjs');
 const VERIFY = join(repositoryRoot(), 'apps/verifier/bin/kontor-verify.mjs');
@@ -48,16 +48,11 @@ const run = async (...args: readonly string[]): Promise<string> => {
 };
 
 /** Appends an event and keeps the checkpoint that covers it. */
-const createExperiment = async (name: string): Promise<void> => {
+const append = async (name: string): Promise<void> => {
   const { addresses } = JSON.parse(readFileSync(join(dataDir, 'run.json'), 'utf8')) as {
     addresses: { gateway: string };
   };
-  const response = await fetch(`${addresses.gateway}/api/2.0/mlflow/experiments/create`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ name }),
-  });
-  expect(response.status, await response.text()).toBe(200);
+  await createExperiment(addresses.gateway, name);
   writeFileSync(inFolder(`${name}.checkpoint`), await run('checkpoint'));
 };
 
@@ -79,11 +74,11 @@ afterAll(async () => {
 // T24: the files of a database are put back that are older than a checkpoint which was kept.
 it('a log that was restored to before a checkpoint goes on only in a new epoch', async () => {
   expect(await start()).toBeUndefined();
-  await createExperiment('kept');
+  await append('kept');
   await stop();
   copy(join(dataDir, 'postgres'), inFolder('backup'));
   expect(await start()).toBeUndefined();
-  await createExperiment('lost');
+  await append('lost');
   await stop();
   rmSync(join(dataDir, 'postgres'), { recursive: true });
   copy(inFolder('backup'), join(dataDir, 'postgres'));
@@ -98,7 +93,7 @@ it('a log that was restored to before a checkpoint goes on only in a new epoch',
 
   expect(await run('new-epoch')).toMatch(/epoch 2 begins at position \d+ as kontor\.example\/log\/0\/e2/);
   expect(await start()).toBeUndefined();
-  await createExperiment('new');
+  await append('new');
   writeFileSync(inFolder('log.keys'), await run('checkpoint', '--key'));
   await run('export', inFolder('after.jsonl'));
 

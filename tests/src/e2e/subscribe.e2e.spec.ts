@@ -1,12 +1,11 @@
 // The page on subscribing, as it stands there: its commands, its TypeScript and its Python, against a platform whose
 // nats-server is killed while they read.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventually } from '@kontor/testing';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { kontor, type Platform, repositoryRoot, startPlatform } from '../platform.js';
+import { createExperiment, kontor, type Platform, repositoryRoot, shell, startPlatform } from '../platform.js';
 import { pythonWith } from '../python.js';
 
 const root = repositoryRoot();
@@ -32,21 +31,6 @@ const run = (command: string, args: readonly string[]) => {
   return { child, lines: () => output.trimEnd().split('\n').filter(Boolean), trouble: () => trouble };
 };
 
-const shell = async (script: string): Promise<void> => {
-  const { child, trouble } = run('sh', ['-e', '-c', script.replaceAll('npx ', `${join(root, 'node_modules/.bin')}/`)]);
-  const [exitCode] = (await once(child, 'close')) as [number | null];
-  expect(exitCode, trouble()).toBe(0);
-};
-
-const create = async (name: string): Promise<void> => {
-  const response = await fetch(`${platform.gatewayUrl}/api/2.0/mlflow/experiments/create`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ name }),
-  });
-  expect(response.status, await response.text()).toBe(200);
-};
-
 /** The log itself, as `<position> <type>`. */
 const logged = async (): Promise<string[]> => {
   const { output } = await kontor(['events', '--json'], { KONTOR_DATA_DIR: platform.dataDir });
@@ -67,8 +51,11 @@ afterAll(async () => {
 });
 
 it('the page on subscribing does what it says, although nats-server is killed', async () => {
-  for (const name of ['one', 'two', 'three']) await create(name);
-  for (const script of blocks('sh')) await shell(script);
+  for (const name of ['one', 'two', 'three']) await createExperiment(platform.gatewayUrl, name);
+  for (const script of blocks('sh')) {
+    const { exitCode, output } = await shell(script, { cwd: folder, env: { KONTOR_DATA_DIR: platform.dataDir } });
+    expect(exitCode, output).toBe(0);
+  }
 
   const [typescript = ''] = blocks('ts');
   writeFileSync(join(folder, 'billing.ts'), typescript);
@@ -93,8 +80,8 @@ it('the page on subscribing does what it says, although nats-server is killed', 
   const { nats } = platform.processes();
   process.kill(nats ?? 0, 'SIGKILL');
   // Commands travel through NATS as well: the first that comes through shows that it is back.
-  await eventually(() => create('four').then(() => true), { timeoutMs: 60_000 });
-  for (const name of ['five', 'six', 'seven']) await create(name);
+  await eventually(() => createExperiment(platform.gatewayUrl, 'four').then(() => true), { timeoutMs: 60_000 });
+  for (const name of ['five', 'six', 'seven']) await createExperiment(platform.gatewayUrl, name);
   await haveRead();
 
   // What the operator sees: nobody stays behind.

@@ -1,62 +1,40 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { kontor, type Platform, repositoryRoot, startPlatform } from '../platform.js';
+import { createExperiment, type Finished, kontor, kontorVerify, type Platform, startPlatform } from '../platform.js';
 
-const VERIFY = join(repositoryRoot(), 'apps/verifier/bin/kontor-verify.mjs');
 const folder = mkdtempSync(join(tmpdir(), 'kontor-tamper-'));
 const anchors = join(folder, 'anchors');
 const key = join(folder, 'log.key');
 let platform: Platform;
 let admin: pg.Client;
 
-/** Makes the leaf of a row again from what stands in it, as the append does. @source libs/event-store/sql/000002_append.sql */
+/** Makes the leaf of a row again from what stands in it, as the append does. @source libs/event-store/sql/000007_append.sql */
 const REMADE_LEAF = `sha256('\\x00'::bytea || convert_to(concat_ws(E'\\n', 'kontor/event/1', (SELECT origin FROM es.log_head), pos, event_id, stream_id,
   version, type || '@' || schema_ver, to_char(recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), workspace, actor, command_id,
   encode(sha256(convert_to(data::text, 'UTF8')), 'hex'), encode(sha256(convert_to(meta::text, 'UTF8')), 'hex'), ''), 'UTF8'))`;
 
-const createExperiment = async (name: string): Promise<void> => {
-  const response = await fetch(`${platform.gatewayUrl}/api/2.0/mlflow/experiments/create`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ name }),
-  });
-  expect(response.status, await response.text()).toBe(200);
-};
-
 let exports = 0;
 /** Exports what the database holds now and verifies it beside every checkpoint that was kept. */
-const audit = async (): Promise<{ exitCode: number | null; output: string }> => {
+const audit = async (): Promise<Finished> => {
   const path = join(folder, `${++exports}.jsonl`);
   const exported = await kontor(['export', path], { KONTOR_DATA_DIR: platform.dataDir });
   expect(exported, exported.output).toMatchObject({ exitCode: 0 });
-  const child = spawn(process.execPath, [VERIFY, path, '--key', key, '--anchors', anchors]);
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  const [exitCode] = (await once(child, 'close')) as [number | null];
-  return { exitCode, output };
+  return kontorVerify(path, '--key', key, '--anchors', anchors);
 };
 
 beforeAll(async () => {
   platform = await startPlatform({ KONTOR_ANCHOR_DIR: anchors });
   for (let number = 1; number <= 6; number++) {
-    await createExperiment(`experiment ${number}`);
+    await createExperiment(platform.gatewayUrl, `experiment ${number}`);
     // So that there is more than one checkpoint.
     if (number === 3) await kontor(['checkpoint'], { KONTOR_DATA_DIR: platform.dataDir });
   }
   const keys = await kontor(['checkpoint', '--key'], { KONTOR_DATA_DIR: platform.dataDir });
   writeFileSync(key, keys.output);
-  const { addresses } = JSON.parse(readFileSync(join(platform.dataDir, 'run.json'), 'utf8')) as {
-    addresses: { postgres: string };
-  };
-  const url = new URL(addresses.postgres);
-  url.username = 'postgres';
-  url.password = readFileSync(join(platform.dataDir, 'postgres', 'secret'), 'utf8').trim();
-  admin = new pg.Client({ connectionString: url.href });
+  admin = new pg.Client({ connectionString: platform.superuserUrl });
   await admin.connect();
   // What a superuser can do: no trigger fires for this session any more.
   await admin.query("SET session_replication_role = 'replica'");

@@ -1,11 +1,9 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type Platform, repositoryRoot, startPlatform } from '../platform.js';
+import { createExperiment, type Platform, repositoryRoot, shell, startPlatform } from '../platform.js';
 
 const root = repositoryRoot();
 const page = readFileSync(join(root, 'docs/how-to/verify-history.md'), 'utf8');
@@ -18,27 +16,11 @@ const blocks = (section: string, language: string): readonly string[] => {
   return [...text.matchAll(new RegExp('```' + language + '\n([^`]*)```', 'g'))].map(([, body = '']) => body);
 };
 
-/** Runs commands of the page in a folder of their own, `npx` being the programs of this checkout. */
-const shell = async (script: string): Promise<{ exitCode: number | null; output: string }> => {
-  const child = spawn('sh', ['-e', '-c', script.replaceAll('npx ', `${join(root, 'node_modules/.bin')}/`)], {
-    cwd: folder,
-    env: { ...process.env, KONTOR_DATA_DIR: platform.dataDir },
-  });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  const [exitCode] = (await once(child, 'close')) as [number | null];
-  return { exitCode, output };
-};
+/** Runs commands of the page in a folder of their own. */
+const run = (script: string) => shell(script, { cwd: folder, env: { KONTOR_DATA_DIR: platform.dataDir } });
 
-/** The superuser that only the supervisor knows: whoever owns the machine owns the database. */
 const asSuperuser = async (sql: string): Promise<void> => {
-  const { addresses } = JSON.parse(readFileSync(join(platform.dataDir, 'run.json'), 'utf8')) as {
-    addresses: { postgres: string };
-  };
-  const url = new URL(addresses.postgres);
-  url.username = 'postgres';
-  url.password = readFileSync(join(platform.dataDir, 'postgres', 'secret'), 'utf8').trim();
-  const client = new pg.Client({ connectionString: url.href });
+  const client = new pg.Client({ connectionString: platform.superuserUrl });
   await client.connect();
   try {
     await client.query(sql);
@@ -49,14 +31,7 @@ const asSuperuser = async (sql: string): Promise<void> => {
 
 beforeAll(async () => {
   platform = await startPlatform();
-  for (const name of ['one', 'two', 'three']) {
-    const response = await fetch(`${platform.gatewayUrl}/api/2.0/mlflow/experiments/create`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ name }),
-    });
-    expect(response.status, await response.text()).toBe(200);
-  }
+  for (const name of ['one', 'two', 'three']) await createExperiment(platform.gatewayUrl, name);
 });
 afterAll(async () => {
   await platform.stop();
@@ -73,29 +48,29 @@ const post = async (path: string, body: object): Promise<void> => {
 };
 
 it('a part of the log is a bundle that verifies: a model, a range, a checkpoint', async () => {
-  await shell('npx kontor checkpoint > early.txt; npx kontor checkpoint --key > part.key');
+  await run('npx kontor checkpoint > early.txt; npx kontor checkpoint --key > part.key');
   await post('runs/create', { experiment_id: '1', start_time: 1 });
   await post('registered-models/create', { name: 'credit' });
   await post('registered-models/create', { name: 'fraud' });
-  const model = await shell(
+  const model = await run(
     'npx kontor export m.jsonl --model credit --since early.txt; npx kontor-verify m.jsonl --key part.key --since early.txt',
   );
   expect(model.output).toMatch(
     /all is well\n {2}shown: {6}1 event of 1 stream of model credit, each in the log and unchanged\n +default\/registry\/registered-model\/\S+: versions 1 to 1, none missing\n +the log still begins with/,
   );
   expect(model.output).toContain('not shown:  that no later event of these streams follows');
-  const typo = await shell('npx kontor export n.jsonl --model kredit');
+  const typo = await run('npx kontor export n.jsonl --model kredit');
   expect(typo).toMatchObject({
     exitCode: 1,
     output: expect.stringContaining('--model: the log has no model "kredit"; near are credit') as string,
   });
-  const range = await shell('npx kontor export r.jsonl --positions 2..4; npx kontor-verify r.jsonl --key part.key');
+  const range = await run('npx kontor export r.jsonl --positions 2..4; npx kontor-verify r.jsonl --key part.key');
   expect(range.output).toMatch(/all is well\n {2}shown: {6}every event from position 2 to 4, in order, none changed/);
-  const none = await shell(
+  const none = await run(
     'npx kontor export c.jsonl --no-events --since early.txt; npx kontor-verify c.jsonl --key part.key --since early.txt',
   );
   expect(none.output).toMatch(/all is well\n {2}shown: {6}that the checkpoint is signed\n +the log still begins with/);
-  const both = await shell('npx kontor export x.jsonl --model credit --endpoint e');
+  const both = await run('npx kontor export x.jsonl --model credit --endpoint e');
   expect(both).toMatchObject({
     exitCode: 2,
     output: expect.stringContaining('choose one of --model and --endpoint') as string,
@@ -104,9 +79,9 @@ it('a part of the log is a bundle that verifies: a model, a range, a checkpoint'
 
 it('the page on verifying history does what it says: an edit by a superuser is named', async () => {
   const [keep = ''] = blocks('Keep a checkpoint', 'sh');
-  expect(await shell(keep)).toMatchObject({ exitCode: 0 });
+  expect(await run(keep)).toMatchObject({ exitCode: 0 });
   const [take = ''] = blocks('Take a bundle', 'sh');
-  const before = await shell(take);
+  const before = await run(take);
   expect(before, before.output).toMatchObject({ exitCode: 0 });
   expect(before.output).toMatch(
     /before\.jsonl: all is well\n {2}shown: {6}every event from position 1 to \d+, in order/,
@@ -116,7 +91,7 @@ it('the page on verifying history does what it says: an edit by a superuser is n
   await asSuperuser(change);
 
   const [see = ''] = blocks('See it named', 'sh');
-  const after = await shell(see);
+  const after = await run(see);
   expect(after, after.output).toMatchObject({ exitCode: 1 });
   expect(after.output).toMatch(
     /NOT the log that was signed\n {2}position 3: \w+ of \S+ is not the event that was sealed: actor was "[^"]+", is "somebody-else"\n {2}checkpoint:/,
@@ -125,6 +100,6 @@ it('the page on verifying history does what it says: an edit by a superuser is n
   // As the page says further on: the end cut off, and the hashes made anew.
   const bundle = readFileSync(join(folder, 'before.jsonl'), 'utf8').trimEnd().split('\n');
   writeFileSync(join(folder, 'cut.jsonl'), `${bundle.slice(0, -1).join('\n')}\n`);
-  const cut = await shell('npx kontor-verify cut.jsonl --key log.key');
+  const cut = await run('npx kontor-verify cut.jsonl --key log.key');
   expect(cut).toMatchObject({ exitCode: 1, output: expect.stringContaining(': missing') as string });
 });

@@ -6,11 +6,10 @@ import { join } from 'node:path';
 import { ensureKeyPair, loadPublicKey, LOG_KEY } from '@kontor/service/process';
 import { verifierKey } from '@kontor/transparency-log';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { kontor, type Platform, repositoryRoot, startPlatform } from '../platform.js';
+import { createExperiment, kontor, kontorVerify, type Platform, repositoryRoot, startPlatform } from '../platform.js';
 
 const ORIGIN = 'kontor.example/log/0';
 const WITNESS = join(repositoryRoot(), 'apps/witness/bin/kontor-witness.mjs');
-const VERIFY = join(repositoryRoot(), 'apps/verifier/bin/kontor-verify.mjs');
 
 const folder = mkdtempSync(join(tmpdir(), 'kontor-witness-'));
 const keysDir = join(folder, 'keys');
@@ -43,27 +42,10 @@ const startWitness = async (port = '0'): Promise<typeof witness> => {
 
 const settings = () => ({ KONTOR_KEYS_DIR: keysDir, KONTOR_WITNESS: `${witness.key} ${witness.url}` });
 
-const createExperiment = async ({ gatewayUrl }: Platform, name: string): Promise<void> => {
-  const response = await fetch(`${gatewayUrl}/api/2.0/mlflow/experiments/create`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ name }),
-  });
-  expect(response.status, await response.text()).toBe(200);
-};
-
 const exportOf = ({ dataDir }: Platform, path: string) =>
   kontor(['export', path], { KONTOR_DATA_DIR: dataDir, ...settings() });
 
-const verify = async (path: string) => {
-  const child = spawn(process.execPath, [VERIFY, path, '--key', logKeyFile, '--witness', witness.key], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  const [exitCode] = (await once(child, 'close')) as [number | null];
-  return { exitCode, output };
-};
+const verify = (path: string) => kontorVerify(path, '--key', logKeyFile, '--witness', witness.key);
 
 beforeAll(async () => {
   await ensureKeyPair(keysDir, LOG_KEY);
@@ -79,7 +61,7 @@ afterAll(async () => {
 
 describe('a log with a witness', () => {
   it('exports a bundle that the witness has co-signed', async () => {
-    await createExperiment(platform, 'seen');
+    await createExperiment(platform.gatewayUrl, 'seen');
     const path = join(folder, 'seen.jsonl');
     expect(await exportOf(platform, path)).toMatchObject({ exitCode: 0 });
     const verdict = await verify(path);
@@ -92,7 +74,7 @@ describe('a log with a witness', () => {
   it('goes on while the witness is killed, and is co-signed again when it is back', async () => {
     witness.child.kill('SIGKILL');
     await once(witness.child, 'close');
-    await createExperiment(platform, 'unseen');
+    await createExperiment(platform.gatewayUrl, 'unseen');
     witness = await startWitness(new URL(witness.url).port);
     const path = join(folder, 'again.jsonl');
     expect(await exportOf(platform, path)).toMatchObject({ exitCode: 0 });
@@ -103,7 +85,7 @@ describe('a log with a witness', () => {
   it('finds no witness for a second history under the same name and key', async () => {
     const other = await startPlatform(settings());
     try {
-      await createExperiment(other, 'another past');
+      await createExperiment(other.gatewayUrl, 'another past');
       const { exitCode, output } = await exportOf(other, join(folder, 'other.jsonl'));
       expect(output).toMatch(/not co-signed by witness\.example\/w1/);
       expect(exitCode).toBe(1);
