@@ -79,7 +79,7 @@ it('the page on archiving does what it says', async () => {
 
   const read = await run('Read it as before');
   expect(read, read.output).toMatchObject({ exitCode: 0 });
-  expect(read.output).toMatch(/all is well\n {2}shown: every event from position 1 to \d+, in order/);
+  expect(read.output).toMatch(/all is well\n {2}shown: +every event from position 1 to \d+, in order/);
   const types = await asSuperuser<{ type: string }>(
     `SELECT type FROM es.event WHERE stream_id LIKE 'default/governance/log-archive/%' ORDER BY pos`,
   );
