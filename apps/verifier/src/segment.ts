@@ -3,6 +3,7 @@ import {
   type BundleLine,
   type Epoch,
   epochAt,
+  HASH_BYTES,
   isLeafOf,
   parseBundleLine,
   parseTilePath,
@@ -13,8 +14,6 @@ import {
 } from '@kontor/transparency-log';
 import { Order, type OrderPart } from './order.js';
 import { positions, Problems } from './problems.js';
-
-const HASH_BYTES = 32;
 
 /** What one run of tiles and their events was found to be; plain data, so that another thread can send it. */
 export interface SegmentResult {

@@ -17,6 +17,7 @@ import type pg from 'pg';
 import { machineFacts } from './machine.js';
 import { type BenchReport, type BenchRow, median } from './report.js';
 import { startBenchServer } from './server.js';
+import { META, recycleLog } from './workload.js';
 
 const ROUNDS = 3;
 const EVENTS = 100_000;
@@ -25,13 +26,10 @@ const STREAMS = 10_000;
 const STREAMS_PER_COMMAND = 50;
 const IN_FLIGHT = 32;
 const SCHEMA = 'gateway';
-/** More log than a run writes. */
-const RECYCLED_MIB = 768;
 const REPLAY_FLOOR = 0.6;
 const REBUILD_FLOOR = 0.5;
 const LIVE_FLOOR = 0.2;
 
-const META = { correlationId: '01975b00-0000-7000-8000-000000000002', actorKind: 'person' } as const;
 const COLUMNS =
   'pos, event_id, stream_id, version, type, schema_ver, workspace, actor, command_id, recorded_at, data, meta';
 
@@ -92,14 +90,6 @@ const appendAll = async (connectionString: string): Promise<void> => {
 };
 
 const perSecond = (startedMs: number, endedMs = performance.now()): number => EVENTS / ((endedMs - startedMs) / 1000);
-
-/** Old segments to write again, as on any server that has run for a while: a fresh one fills new ones with zeros first. */
-const recycleLog = async (admin: pg.Pool): Promise<void> => {
-  for (let mib = 0; mib < RECYCLED_MIB; mib += 16) {
-    await admin.query(`SELECT pg_logical_emit_message(false, 'bench', repeat('x', 16 * 1024 * 1024))`);
-  }
-  await admin.query('CHECKPOINT');
-};
 
 /** The whole log into Node, decoded and parsed. */
 const replay = async (pool: pg.Pool): Promise<{ readonly rate: number; readonly holds: boolean }> => {
