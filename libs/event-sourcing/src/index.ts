@@ -21,16 +21,16 @@ export { eventJsonSchema, eventSchemaId } from './json-schema.js';
 export {
   countPersonal,
   type Encrypted,
+  type EncryptedText,
+  encryptedTextsIn,
   ERASED,
-  looksSealed,
+  looksEncrypted,
   personal,
   PERSONAL_ANNOTATION,
   personalFields,
   replacedAt,
-  type SealedText,
-  sealedTextsIn,
   valueAt,
-  withoutSealedTexts,
+  withoutEncryptedTexts,
 } from './personal.js';
 export { BEGINNING, latest, parsePosition, type Position } from './position.js';
 export type { Projection } from './projection.js';

@@ -3,13 +3,13 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import {
   countPersonal,
-  looksSealed,
+  looksEncrypted,
   personal,
   personalFields,
   replacedAt,
-  sealedTextsIn,
+  encryptedTextsIn,
   valueAt,
-  withoutSealedTexts,
+  withoutEncryptedTexts,
 } from './personal.js';
 import { readData } from './upcast.js';
 
@@ -66,25 +66,25 @@ describe('an event with encrypted values', () => {
     const moved = readData({ Old: [(data) => ({ user: valueAt(data, '/tags/0/value') })] }, event, {
       tags: [{ key: 'user', value: { $enc } }],
     });
-    expect(sealedTextsIn(moved)).toEqual([{ ...$enc, at: [eventId, '/tags/0/value'] }]);
-    expect(withoutSealedTexts({ moved, other: [1, null] }, ({ k }) => k)).toEqual({
+    expect(encryptedTextsIn(moved)).toEqual([{ ...$enc, at: [eventId, '/tags/0/value'] }]);
+    expect(withoutEncryptedTexts({ moved, other: [1, null] }, ({ k }) => k)).toEqual({
       moved: { user: 'a/b/1' },
       other: [1, null],
     });
   });
 
-  it('has no other sealed texts: what only looks like one is what its sender wrote', () => {
+  it('has no other encrypted texts: what only looks like one is what its sender wrote', () => {
     const meta = { correlationId: eventId, actorKind: 'person' } as const;
     const data = { facts: { $enc } };
     expect(readData({}, { eventId, type: 'T', schemaVersion: 1, meta }, data)).toBe(data);
   });
 });
 
-it('any JSON without a sealed text stays as it is', () => {
+it('any JSON without an encrypted text stays as it is', () => {
   fc.assert(
     fc.property(fc.jsonValue(), (json) => {
-      expect(withoutSealedTexts(json, () => 'opened')).toEqual(json);
+      expect(withoutEncryptedTexts(json, () => 'opened')).toEqual(json);
     }),
   );
-  expect(looksSealed('{"$enc":{"k":"a/1"')).toBe(true);
+  expect(looksEncrypted('{"$enc":{"k":"a/1"')).toBe(true);
 });

@@ -125,7 +125,7 @@ export const replacedAt = (value: unknown, pointer: string, replacement: unknown
 };
 
 /** Personal data as readers of the log hand it on: one text that says by itself where it stood, so that it may move. */
-export interface SealedText {
+export interface EncryptedText {
   /** `<subject>/<n>` */
   readonly k: string;
   readonly iv: string;
@@ -134,40 +134,40 @@ export interface SealedText {
   readonly at: readonly [string, string];
 }
 
-const SEALED = '{"$enc":{"k":';
+const ENCRYPTED_START = '{"$enc":{"k":';
 
-/** Whether a text would be taken for sealed personal data. No command may bring one. */
-export const looksSealed = (text: string): boolean => text.startsWith(SEALED);
+/** Whether a text would be taken for encrypted personal data. No command may bring one. */
+export const looksEncrypted = (text: string): boolean => text.startsWith(ENCRYPTED_START);
 
-const sealedText = ({ $enc: { k, iv, ct } }: Encrypted, at: SealedText['at']): string =>
+const encryptedText = ({ $enc: { k, iv, ct } }: Encrypted, at: EncryptedText['at']): string =>
   JSON.stringify({ $enc: { k, iv, ct, at } });
 
-/** The data of a stored event with a sealed text where its meta names an encrypted value: a text again, as the schema says. */
-export const withSealedTexts = (
+/** The data of a stored event with an encrypted text where its meta names an encrypted value: a text again, as the schema says. */
+export const withEncryptedTexts = (
   { eventId, meta }: { readonly eventId: string; readonly meta: EventMeta },
   data: unknown,
 ): unknown =>
   (meta.encrypted ?? []).reduce<unknown>(
     (changed, pointer) =>
-      replacedAt(changed, pointer, sealedText(valueAt(data, pointer) as Encrypted, [eventId, pointer])),
+      replacedAt(changed, pointer, encryptedText(valueAt(data, pointer) as Encrypted, [eventId, pointer])),
     data,
   );
 
-/** All sealed texts in a JSON value. */
-export const sealedTextsIn = (value: unknown): readonly SealedText[] => {
-  if (typeof value === 'string') return looksSealed(value) ? [parseSealed(value)] : [];
-  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(sealedTextsIn) : [];
+/** All encrypted texts in a JSON value. */
+export const encryptedTextsIn = (value: unknown): readonly EncryptedText[] => {
+  if (typeof value === 'string') return looksEncrypted(value) ? [parseEncrypted(value)] : [];
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(encryptedTextsIn) : [];
 };
 
-/** The JSON value with every sealed text replaced; the same object where it holds none. */
-export const withoutSealedTexts = (value: unknown, open: (sealed: SealedText) => unknown): unknown => {
-  if (typeof value === 'string') return looksSealed(value) ? open(parseSealed(value)) : value;
+/** A copy of the JSON value with every encrypted text replaced. */
+export const withoutEncryptedTexts = (value: unknown, open: (encrypted: EncryptedText) => unknown): unknown => {
+  if (typeof value === 'string') return looksEncrypted(value) ? open(parseEncrypted(value)) : value;
   if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return value.map((item: unknown) => withoutSealedTexts(item, open));
-  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, withoutSealedTexts(member, open)]));
+  if (Array.isArray(value)) return value.map((item: unknown) => withoutEncryptedTexts(item, open));
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, withoutEncryptedTexts(member, open)]));
 };
 
-const parseSealed = (text: string): SealedText => (JSON.parse(text) as { readonly $enc: SealedText }).$enc;
+const parseEncrypted = (text: string): EncryptedText => (JSON.parse(text) as { readonly $enc: EncryptedText }).$enc;
 
 /** What a personal value is in JSON Schema: the form in which it is stored. Undefined for a schema without a mark. */
 export const storedPersonalSchema = (

@@ -1,5 +1,5 @@
 import type { EventMeta } from './event.js';
-import { withSealedTexts } from './personal.js';
+import { withEncryptedTexts } from './personal.js';
 
 /** Lifts the data of one event from schema version n to n + 1. */
 export type Upcaster = (data: unknown) => unknown;
@@ -24,7 +24,7 @@ export const upcast = (upcasters: Upcasters, type: string, schemaVersion: number
 };
 
 /**
- * The data of a stored event as readers see it: personal values as sealed texts, lifted to the newest schema version.
+ * The data of a stored event as readers see it: personal values as encrypted texts, lifted to the newest schema version.
  *
  * @throws Error if the event was written by a newer program than this one.
  */
@@ -33,4 +33,4 @@ export const readData = (
   event: { readonly eventId: string; readonly type: string; readonly schemaVersion: number; readonly meta: EventMeta },
   data: unknown,
 ): unknown =>
-  upcast(upcasters, event.type, event.schemaVersion, event.meta.encrypted ? withSealedTexts(event, data) : data);
+  upcast(upcasters, event.type, event.schemaVersion, event.meta.encrypted ? withEncryptedTexts(event, data) : data);

@@ -1,4 +1,4 @@
-import { looksSealed } from '@kontor/event-sourcing';
+import { looksEncrypted } from '@kontor/event-sourcing';
 
 /** Deeper than any command of ours; a recursive reader anywhere behind us survives it. */
 const MAX_DEPTH = 64;
@@ -21,7 +21,7 @@ export const findUnstorable = (value: unknown, path: readonly string[] = []): Un
   const at = (problem: string): Unstorable => ({ path: path.join('.'), problem });
   if (typeof value === 'string') {
     // Readers would take it for personal data that this program has encrypted.
-    if (looksSealed(value)) return at('must not begin as an encrypted text does');
+    if (looksEncrypted(value)) return at('must not begin as an encrypted text does');
     return isStorable(value) ? undefined : at(TEXT);
   }
   if (typeof value === 'number' && !Number.isFinite(value)) return at('must be a number between -1.8e308 and 1.8e308');

@@ -6,21 +6,21 @@ export const KEY_BYTES = 32;
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
 
-export interface Sealed {
+export interface Ciphertext {
   readonly iv: Buffer;
   /** Ciphertext, then the tag of 16 bytes. */
   readonly ct: Buffer;
 }
 
 /** AES-256-GCM under a fresh IV. @param aad what the text belongs to: it opens nowhere else. */
-export const seal = (key: Uint8Array, aad: string, text: Uint8Array): Sealed => {
+export const encrypt = (key: Uint8Array, aad: string, text: Uint8Array): Ciphertext => {
   const iv = randomBytes(IV_BYTES);
   const cipher = createCipheriv('aes-256-gcm', key, iv, { authTagLength: TAG_BYTES }).setAAD(Buffer.from(aad));
   return { iv, ct: Buffer.concat([cipher.update(text), cipher.final(), cipher.getAuthTag()]) };
 };
 
-/** @throws Error if key, place or text are not those of {@link seal}. */
-export const unseal = (key: Uint8Array, aad: string, { iv, ct }: Sealed): Buffer => {
+/** @throws Error if key, place or text are not those of {@link encrypt}. */
+export const decrypt = (key: Uint8Array, aad: string, { iv, ct }: Ciphertext): Buffer => {
   const decipher = createDecipheriv('aes-256-gcm', key, iv, { authTagLength: TAG_BYTES })
     .setAAD(Buffer.from(aad))
     .setAuthTag(ct.subarray(-TAG_BYTES));

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
 import { KeyUnusable } from '../errors.js';
-import { KEY_BYTES, seal, type Sealed, unseal } from './cipher.js';
+import { type Ciphertext, decrypt, encrypt, KEY_BYTES } from './cipher.js';
 
 /** One version of a person's data key. */
 export interface DataKey {
@@ -27,8 +27,8 @@ const IV_BYTES = 12;
 const aadOf = (workspace: string, { subject, version }: Pick<Row, 'subject' | 'version'>): string =>
   JSON.stringify([workspace, subject, version]);
 
-const join = ({ iv, ct }: Sealed): Buffer => Buffer.concat([iv, ct]);
-const split = (wrapped: Buffer): Sealed => ({ iv: wrapped.subarray(0, IV_BYTES), ct: wrapped.subarray(IV_BYTES) });
+const join = ({ iv, ct }: Ciphertext): Buffer => Buffer.concat([iv, ct]);
+const split = (wrapped: Buffer): Ciphertext => ({ iv: wrapped.subarray(0, IV_BYTES), ct: wrapped.subarray(IV_BYTES) });
 
 /** The data keys of persons, each wrapped by the key-encryption key, which is never in the database. */
 export class KeyStore {
@@ -43,7 +43,7 @@ export class KeyStore {
       const newest = await this.#newest(workspace, subject);
       if (newest && newest.wrapped !== null) return this.#toKey(workspace, newest);
       const row = { subject, version: (newest?.version ?? 0) + 1 };
-      const wrapped = join(seal(this.kek, aadOf(workspace, row), randomBytes(KEY_BYTES)));
+      const wrapped = join(encrypt(this.kek, aadOf(workspace, row), randomBytes(KEY_BYTES)));
       // Whoever comes second finds the key of the first.
       await this.pool.query(
         `INSERT INTO keys.data_key (workspace, subject, version, wrapped) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
@@ -106,7 +106,7 @@ export class KeyStore {
     const id = `${subject}/${version}`;
     if (wrapped === null) return { id, key: undefined };
     try {
-      return { id, key: unseal(this.kek, aadOf(workspace, row), split(wrapped)) };
+      return { id, key: decrypt(this.kek, aadOf(workspace, row), split(wrapped)) };
     } catch (error) {
       throw new KeyUnusable(`the key ${id} was not wrapped by this key-encryption key`, { cause: error });
     }

@@ -4,14 +4,14 @@ import {
   type EventSchemas,
   personalFields,
   replacedAt,
-  type SealedText,
-  sealedTextsIn,
+  type EncryptedText,
+  encryptedTextsIn,
   valueAt,
-  withoutSealedTexts,
+  withoutEncryptedTexts,
 } from '@kontor/event-sourcing';
 import type pg from 'pg';
 import { isTransient, KeysUnavailable, KeyUnusable } from '../errors.js';
-import { seal, unseal } from './cipher.js';
+import { decrypt, encrypt } from './cipher.js';
 import { type DataKey, type KeyStanding, KeyStore } from './key-store.js';
 
 /** An erased key is gone from the memory of every process after this time. */
@@ -79,25 +79,25 @@ export class PersonalData {
       const person = subject === 'actor' ? actor : String(valueAt(event.data, subject));
       const { id, key } = await this.#currentKey(workspace, person);
       const text = Buffer.from(JSON.stringify(valueAt(event.data, pointer)));
-      const { iv, ct } = seal(key, placeOf(eventId, pointer), text);
+      const { iv, ct } = encrypt(key, placeOf(eventId, pointer), text);
       data = replacedAt(data, pointer, { $enc: { k: id, iv: iv.toString('base64'), ct: ct.toString('base64') } });
     }
     return { data, encrypted: fields.map(({ pointer }) => pointer) };
   }
 
   /**
-   * The JSON value with every sealed text as the person wrote it, or as {@link ERASED} if its key was destroyed.
+   * The JSON value with every encrypted text as the person wrote it, or as {@link ERASED} if its key was destroyed.
    *
    * @throws KeyUnusable if a key is unknown; Error if a text was moved or changed.
    */
   async open<Value>(workspace: string, value: Value): Promise<Value> {
-    const sealed = sealedTextsIn(value);
-    if (sealed.length === 0) return value;
-    const keys = await this.#keys(workspace, new Set(sealed.map(({ k }) => k)));
-    return withoutSealedTexts(value, ({ k, iv, ct, at: [eventId, pointer] }: SealedText) => {
+    const found = encryptedTextsIn(value);
+    if (found.length === 0) return value;
+    const keys = await this.#keys(workspace, new Set(found.map(({ k }) => k)));
+    return withoutEncryptedTexts(value, ({ k, iv, ct, at: [eventId, pointer] }: EncryptedText) => {
       const key = keys.get(k)?.key;
       if (key === undefined) return ERASED;
-      const text = unseal(key, placeOf(eventId, pointer), {
+      const text = decrypt(key, placeOf(eventId, pointer), {
         iv: Buffer.from(iv, 'base64'),
         ct: Buffer.from(ct, 'base64'),
       });
