@@ -1,10 +1,9 @@
 import { upcasters } from '@kontor/domain/contexts';
 import { createPool, type ReadModelVerdict, verifyReadModels } from '@kontor/event-store';
-import { ConfigError } from '@kontor/service/process';
+import { ConfigError, openProgress } from '@kontor/service/process';
 import { replayConfig } from './config.js';
 import { SCHEMA } from './gateway.js';
 import { entities } from './graphql/entities.js';
-import { openProgress } from './progress.js';
 
 const NAME_CELLS = 20;
 const HASH_DIGITS = 16;

@@ -19,6 +19,7 @@ export {
 export { type Running, runProcess } from './lifecycle.js';
 export { refuseForeign } from './local-host.js';
 export { createLog, type Log, type LogFields } from './log.js';
+export { openProgress } from './progress.js';
 export {
   Authenticator,
   DEFAULT_WORKSPACE,

@@ -6,6 +6,7 @@ import {
   type LogArchive,
   partitionsBefore,
 } from '@kontor/event-store';
+import { openProgress } from '@kontor/service/process';
 import type pg from 'pg';
 import { print } from '../print.js';
 import { UsageError } from '../usage-error.js';
@@ -22,13 +23,6 @@ export interface ArchiveCommand {
 }
 
 const DAY_MS = 86_400_000;
-
-const progress = ({ step, place, position, upTo }: ArchiveProgress): void => {
-  if (process.stderr.isTTY)
-    process.stderr.write(
-      position < upTo ? `\r\u001b[K${step} ${place}: position ${position} of ${upTo}` : '\r\u001b[K',
-    );
-};
 
 const summary = ({ firstPosition, lastPosition, manifestDigest }: LogArchive): string =>
   `positions ${firstPosition} to ${lastPosition}, manifest ${manifestDigest}`;
@@ -48,11 +42,16 @@ export const archive = async (pool: pg.Pool, governance: Governance, options: Ar
     throw new UsageError('--drop takes the number of a partition that is archived, and neither --to nor --before');
   if (!drop && to.length === 0)
     throw new UsageError('--to: name a directory for the archive; repeat it for a second one');
+  const progress = openProgress();
+  const onProgress = ({ step, place, position, firstPosition, lastPosition }: ArchiveProgress): void => {
+    const countTo = (last: number): bigint => BigInt(last - firstPosition + 1);
+    progress.show(`${step} ${place}`, countTo(position), countTo(lastPosition));
+  };
   if (drop) {
     const dropped = await dropArchived({
       pool,
       partition: partition ?? 0,
-      onProgress: progress,
+      onProgress,
       record: ({ firstPosition, lastPosition }) =>
         govern(governance, {
           type: 'RecordArchivedLogDropped',
@@ -60,6 +59,7 @@ export const archive = async (pool: pg.Pool, governance: Governance, options: Ar
           actor,
         }),
     });
+    progress.end();
     print(`dropped ${summary(dropped)}`);
     return;
   }
@@ -70,7 +70,7 @@ export const archive = async (pool: pg.Pool, governance: Governance, options: Ar
       partition: number,
       places: to.map((place) => resolve(place)),
       hotWindowMs: hotWindowDays * DAY_MS,
-      onProgress: progress,
+      onProgress,
       record: ({ firstPosition, lastPosition, ...rest }) =>
         govern(governance, {
           type: 'RecordLogArchived',
@@ -78,6 +78,7 @@ export const archive = async (pool: pg.Pool, governance: Governance, options: Ar
           actor,
         }),
     });
+    progress.end();
     print(`archived partition ${number}: ${summary(archived)}`);
   }
   if (partitions.length === 0) print(`no full partition has only events from before ${before ?? ''}`);

@@ -63,8 +63,10 @@ export interface ArchiveOptions {
 export interface ArchiveProgress {
   readonly step: 'write' | 'copy' | 'read back';
   readonly place: string;
+  /** The last one that is done. */
   readonly position: number;
-  readonly upTo: number;
+  readonly firstPosition: number;
+  readonly lastPosition: number;
 }
 
 interface Recorded extends LogArchive {
@@ -102,7 +104,7 @@ export const archivePartition = (options: ArchiveOptions): Promise<LogArchive> =
       const directory = archiveIn(place, firstPosition, lastPosition);
       archives.push(
         await readBack(client, directory, (position) => {
-          onProgress({ step: 'read back', place, position, upTo: lastPosition });
+          onProgress({ step: 'read back', place, position, firstPosition, lastPosition });
         }),
       );
     }
@@ -156,7 +158,7 @@ export const dropArchived = ({
       await refuseOnHold(client, table);
       for (const place of recorded.places) {
         const { digest } = await readBack(client, archiveIn(place, firstPosition, lastPosition), (position) => {
-          onProgress({ step: 'read back', place, position, upTo: lastPosition });
+          onProgress({ step: 'read back', place, position, firstPosition, lastPosition });
         });
         if (digest !== recorded.manifestDigest)
           throw new ArchiveRefused('DIFFERS', `${place} has the manifest ${digest}, not ${recorded.manifestDigest}`);
@@ -314,7 +316,7 @@ const fillPlaces = async (
   for (const { place, directory } of directories.slice(0, places.length)) {
     if ((await readManifest(directory)) !== undefined) continue;
     const progress = (step: ArchiveProgress['step'], position: number): void => {
-      onProgress({ step, place, position, upTo: lastPosition });
+      onProgress({ step, place, position, firstPosition, lastPosition });
     };
     if (source === undefined) {
       if (state === 'dropped')

@@ -4,6 +4,7 @@ const LINE_EVERY_MS = 5_000;
 /** A terminal is drawn this often. */
 const DRAW_EVERY_MS = 100;
 
+/** What a long run tells the person who waits for it. */
 export interface Progress {
   /** What is done of what; `label` names the part that is under way. */
   show(label: string, done: bigint, all: bigint): void;
