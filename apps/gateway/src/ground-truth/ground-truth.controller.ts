@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { labelSubject } from '@kontor/messaging';
+import { canonicalize } from '@kontor/service/process';
 import { jetstream } from '@nats-io/jetstream';
 import { Body, Controller, HttpException, Inject, Post, Req } from '@nestjs/common';
-import canonicalize from 'canonicalize';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { newCommandId } from '../commands/command-client.js';
@@ -31,9 +31,7 @@ export class GroundTruthController {
     const { batch, records } = parsed;
     const key = request.headers['idempotency-key'];
     const commandId = published.safeParse(key).data ?? newCommandId();
-    const digest = `sha256:${createHash('sha256')
-      .update(canonicalize(records) ?? '')
-      .digest('hex')}`;
+    const digest = `sha256:${createHash('sha256').update(canonicalize(records)).digest('hex')}`;
     const { endpoint, labelName, source } = batch;
     // The log first: it refuses who may not send and what is unknown. Labels are telemetry and count once per prediction
     // and revision, so sending the batch again after a failure in between is safe.
