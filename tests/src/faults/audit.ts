@@ -25,7 +25,8 @@ import { fill, headOf } from './fill.js';
 import { readLog, readMessages, readNotes } from './final-state.js';
 import { type Log, ORIGIN, type Scenario, spawnProgram, type Stage } from './stage.js';
 
-const newKey = () => {
+/** A key of the log. */
+export const newKey = () => {
   const { privateKey, publicKey } = generateKeyPairSync('ed25519');
   return { signer: logSigner(ORIGIN, privateKey), publicKey };
 };

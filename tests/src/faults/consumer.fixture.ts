@@ -1,12 +1,15 @@
 // A process that consumes: each event by a row of its own, and a read model, each in one transaction with its checkpoint. It can
 // be told to end by kill -9 at its n-th statement. It says a line per applied batch, and ends when both are at `until`.
 import { writeSync } from 'node:fs';
-import { createPool, runProjections, tailLog } from '@kontor/event-store';
+import { createEventStore, createPool, runProjections, tailLog } from '@kontor/event-store';
+import { connectNats, eventFeed } from '@kontor/messaging';
 import pg from 'pg';
 import { consume, readModel, SCHEMA } from './consume.js';
 
 export interface ConsumerOptions {
   readonly url: string;
+  /** Where it gets the events from; without it from the log alone. */
+  readonly natsUrl?: string;
   readonly owner: string;
   /** Position at which it ends. */
   readonly until: number;
@@ -17,7 +20,7 @@ export interface ConsumerOptions {
   readonly isProjecting: boolean;
 }
 
-const { url, owner, until, dieAtStatement, leaseMs, isProjecting } = JSON.parse(process.argv[2] ?? '') as ConsumerOptions; // prettier-ignore
+const { url, natsUrl, owner, until, dieAtStatement, leaseMs, isProjecting } = JSON.parse(process.argv[2] ?? '') as ConsumerOptions; // prettier-ignore
 
 if (dieAtStatement !== undefined) {
   const { query } = pg.Client.prototype;
@@ -31,8 +34,12 @@ if (dieAtStatement !== undefined) {
 }
 
 const pool = createPool({ connectionString: url });
+const nc = natsUrl === undefined ? undefined : await connectNats(natsUrl, 'consumer');
+const { readAll } = createEventStore(pool, { upcasters: {} });
+const source = (after: bigint, { signal }: AbortController) => ({ after, upcasters: {}, signal });
 const following = (stop: AbortController) => ({
-  batches: (after: bigint) => tailLog({ pool, after, upcasters: {}, signal: stop.signal }),
+  batches: (after: bigint) =>
+    nc ? eventFeed({ ...source(after, stop), nc, base: 0n, readAll }) : tailLog({ ...source(after, stop), pool }),
   onApplied: (position: bigint): void => {
     writeSync(1, '.\n');
     if (position >= BigInt(until)) stop.abort();
@@ -47,4 +54,5 @@ await Promise.all([
   consume({ pool, owner, ...(leaseMs !== undefined && { leaseMs }), ...following(new AbortController()) }),
   isProjecting ? project() : undefined,
 ]);
+await nc?.close();
 await pool.end();

@@ -94,6 +94,7 @@ export interface Nats {
   readonly url: string;
   readonly port: number;
   readonly storeDir: string;
+  pid(): number;
   kill(): Promise<void>;
   start(): Promise<void>;
 }
@@ -207,6 +208,7 @@ export class Stage {
       url,
       port,
       storeDir: join(dataDir, 'nats', 'jetstream'),
+      pid: () => server.pid,
       kill: async () => {
         process.kill(server.pid, 'SIGKILL');
         await server.exited;

@@ -1,6 +1,7 @@
 // A process that appends and writes down what it does. Started again after kill -9 it sends everything that its history leaves
 // open once more, with the same ids, and goes on. It says one line per answer, so that its parent can count.
 import { existsSync, writeSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { createEventStore } from '@kontor/event-store';
 import { prng } from '@kontor/testing';
 import { type Command, send, Workload } from './client.js';
@@ -20,13 +21,27 @@ export interface WriterOptions {
   readonly isExact?: boolean;
   /** Whether each command is sent twice at once, over two sessions. */
   readonly isTwice?: boolean;
+  /** At most so many per second; without it as many as are answered. */
+  readonly commandsPerS?: number;
   readonly appendDeadlineMs?: number;
   /** What the clock of this process is wrong by. */
   readonly skewMs?: number;
 }
 
 const options = JSON.parse(process.argv[2] ?? '') as WriterOptions;
-const { url, history: path, proc, seed, commands, inFlight, streams, isExact, isTwice, skewMs = 0 } = options;
+const {
+  url,
+  history: path,
+  proc,
+  seed,
+  commands,
+  inFlight,
+  streams,
+  isExact,
+  isTwice,
+  commandsPerS,
+  skewMs = 0,
+} = options;
 const { now } = Date;
 Date.now = () => now() + skewMs;
 
@@ -57,8 +72,16 @@ const answerOf = async (command: Command): Promise<void> => {
   }
   writeSync(1, '.\n');
 };
+/** When the next command may go; what was missed is not made up for. */
+let turnMs = performance.now();
+const myTurn = async (): Promise<void> => {
+  if (commandsPerS === undefined) return;
+  turnMs = Math.max(turnMs + 1_000 / commandsPerS, performance.now());
+  await delay(turnMs - performance.now());
+};
 const caller = async (): Promise<void> => {
   for (;;) {
+    await myTurn();
     const command = open.shift() ?? (toMake-- > 0 ? workload.next() : undefined);
     if (command === undefined) return;
     await answerOf(command);
