@@ -23,18 +23,40 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = { log: ['append', 'p
 
 const DEFAULT = ['log', 'serving'];
 
+const ALLOWED = [...Object.keys(GROUPS), ...Object.keys(BENCHES)];
+
+const USAGE = `usage: npm run bench [-- <name>... --json <file>]
+
+Measures, and checks that what was measured is right.
+  <name>         of ${ALLOWED.join(', ')}; default: ${DEFAULT.join(', ')}
+  --json <file>  where the rows go as well`;
+
+const refuse = (message: string): void => {
+  console.error(`kontor: ${message}`);
+  process.exitCode = 2;
+};
+
 /**
  * `npm run bench -- <name>… [--json FILE]`; without a name, the log and serving.
  *
  * Timing never fails a bench, a wrong result does.
  */
 const main = async (): Promise<void> => {
-  const { positionals, values } = parseArgs({ allowPositionals: true, options: { json: { type: 'string' } } });
+  let parsed;
+  try {
+    parsed = parseArgs({
+      allowPositionals: true,
+      options: { json: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+    });
+  } catch (error) {
+    return refuse(`${(error as Error).message}\n\n${USAGE}`);
+  }
+  const { positionals, values } = parsed;
+  if (values.help) return console.log(USAGE);
   const names = (positionals.length > 0 ? positionals : DEFAULT).flatMap((name) => GROUPS[name] ?? [name]);
   const unknown = names.find((name) => !Object.hasOwn(BENCHES, name));
   if (unknown !== undefined) {
-    const allowed = [...Object.keys(GROUPS), ...Object.keys(BENCHES)];
-    throw new Error(`unknown bench "${unknown}", allowed: ${allowed.join(', ')}`);
+    return refuse(`unknown bench "${unknown}", allowed: ${ALLOWED.join(', ')}`);
   }
   const rows: BenchRow[] = [];
   for (const name of names) {
