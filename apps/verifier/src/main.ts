@@ -1,9 +1,16 @@
-import { openSync } from 'node:fs';
+import { openSync, statSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
-import { type LogKey, parseLogKeys, parseVerifier, Refused, type Verifier } from '@kontor/transparency-log';
+import {
+  type LogKey,
+  parseLogKeys,
+  parseNote,
+  parseWitnessKey,
+  Refused,
+  type Verifier,
+} from '@kontor/transparency-log';
 import type { KeptNote } from './earlier.js';
 import { fileSource, type Piece, readSegment, type SegmentTask } from './file-source.js';
 import { nameFields } from './name-fields.js';
@@ -23,11 +30,20 @@ Exit code 0: all is well. 1: something is not, and it is named. 2: wrong argumen
 
 class UsageError extends Error {}
 
+/** What the codes of the file system mean for whoever named the file. */
+const REASONS: Readonly<Record<string, string>> = {
+  EACCES: 'this user may not',
+  EISDIR: 'it is a directory',
+  ENOENT: 'it does not exist',
+  ENOTDIR: 'it is no directory',
+};
+
 const readable = async <T>(path: string, read: () => Promise<T> | T): Promise<T> => {
   try {
     return await read();
   } catch (error) {
-    throw new UsageError(`${path} cannot be read: ${(error as NodeJS.ErrnoException).code ?? String(error)}`);
+    const { code = '', message } = error as NodeJS.ErrnoException;
+    throw new UsageError(`${path} cannot be read: ${REASONS[code] ?? message}`);
   }
 };
 
@@ -35,23 +51,23 @@ const readable = async <T>(path: string, read: () => Promise<T> | T): Promise<T>
 const textOf = async (argument: string): Promise<string> =>
   argument.includes('+') ? argument : readable(argument, () => readFile(argument, 'utf8'));
 
-const parsed = <T>(parse: () => T): T => {
+const parsed = <T>(what: string, parse: () => T): T => {
   try {
     return parse();
   } catch (error) {
-    if (error instanceof Refused) throw new UsageError(error.message);
+    if (error instanceof Refused) throw new UsageError(`${what}: ${error.message}`);
     throw error;
   }
 };
 
 const logKeysOf = async (argument: string): Promise<readonly LogKey[]> => {
   const text = await textOf(argument);
-  return parsed(() => parseLogKeys(text));
+  return parsed('--key', () => parseLogKeys(text));
 };
 
 const witnessKeyOf = async (argument: string): Promise<Verifier> => {
   const text = (await textOf(argument)).trim();
-  return parsed(() => parseVerifier(text));
+  return parsed('--witness', () => parseWitnessKey(text));
 };
 
 /** The checkpoints in a folder, by their names. */
@@ -68,12 +84,18 @@ const anchorsIn = async (folder: string): Promise<readonly KeptNote[]> => {
   );
 };
 
-const keptIn = async (path: string): Promise<KeptNote> => ({
-  note: await readable(path, () => readFile(path, 'utf8')),
-});
+const keptIn = async (path: string): Promise<KeptNote> => {
+  const note = await readable(path, () => readFile(path, 'utf8'));
+  parsed(`--since: ${path} is no checkpoint`, () => parseNote(note));
+  return { note };
+};
 
 const program = new URL(import.meta.url);
-const open = (path: string): Promise<ReturnType<typeof fileSource>> => readable(path, () => fileSource(path, program));
+const open = (path: string): Promise<ReturnType<typeof fileSource>> =>
+  readable(path, () => {
+    if (!statSync(path).isFile()) throw new Error('it is no file');
+    return fileSource(path, program);
+  });
 
 /** @returns the exit code */
 const main = async (): Promise<number> => {
@@ -111,7 +133,9 @@ const main = async (): Promise<number> => {
   };
   const bundle = await open(path);
   const before = values.before === undefined ? undefined : await open(values.before);
-  const verdict = await verifyBundle(bundle, options);
+  const verdict = await verifyBundle(bundle, options).catch((error: unknown) => {
+    throw error instanceof RangeError ? new UsageError(`${path} is no bundle: ${error.message}`) : error;
+  });
   const problems = before ? await nameFields(verdict.problems, before) : verdict.problems;
   process.stdout.write(`${report(path, { ...verdict, problems })}\n`);
   return verdict.problemCount > 0 ? 1 : 0;

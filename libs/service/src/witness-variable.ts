@@ -1,4 +1,4 @@
-import { parseVerifier, Refused, type Verifier } from '@kontor/transparency-log';
+import { parseWitnessKey, Refused, type Verifier } from '@kontor/transparency-log';
 import { z } from 'zod';
 
 /** A witness, and where it listens. */
@@ -16,7 +16,8 @@ export const witnessVariable = z
   .transform((text, context): WitnessAddress => {
     const [key = '', url = '', ...others] = text.split(' ');
     try {
-      if (others.length === 0 && /^https?:$/.test(new URL(url).protocol)) return { verifier: parseVerifier(key), url };
+      if (others.length === 0 && /^https?:$/.test(new URL(url).protocol))
+        return { verifier: parseWitnessKey(key), url };
     } catch (error) {
       if (!(error instanceof Refused || error instanceof TypeError)) throw error;
     }

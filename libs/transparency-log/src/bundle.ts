@@ -86,7 +86,7 @@ const parseLine = (line: string): unknown => {
   try {
     return JSON.parse(line);
   } catch (error) {
-    throw new Refused(`not JSON: ${line.slice(0, 80)}`, { cause: error });
+    throw new Refused(`not JSON: ${line.slice(0, 80).replace(/\p{C}|\uFFFD/gu, '·')}`, { cause: error });
   }
 };
 

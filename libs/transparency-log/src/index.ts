@@ -41,6 +41,7 @@ export {
   openNote,
   parseNote,
   parseVerifier,
+  parseWitnessKey,
   Refused,
   type Signature,
   type Signer,

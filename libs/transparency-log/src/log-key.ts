@@ -20,7 +20,7 @@ export const formatLogKey = (verifierKey: string, { from, until }: Omit<LogKey, 
 /**
  * Reads a list of keys, one a line.
  *
- * @throws Refused if a line is none, or its range is empty
+ * @throws Refused if a line is none, or that of a witness, or its range is empty
  */
 export const parseLogKeys = (text: string): readonly LogKey[] =>
   text
@@ -33,6 +33,7 @@ export const parseLogKeys = (text: string): readonly LogKey[] =>
         from: Number(from),
         until: until === '' ? Infinity : Number(until),
       };
+      if (parsed.verifier.isWitness) throw new Refused(`"${key}" is the key of a witness, not of a log`);
       if (parsed.from > parsed.until) throw new Refused(`"${line}" counts for no size: ${from} is above ${until}`);
       return parsed;
     });

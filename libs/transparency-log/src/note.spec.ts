@@ -2,7 +2,8 @@ import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { formatCheckpoint, parseCheckpoint } from './checkpoint.js';
 import { EMPTY_ROOT, leafHash, toBase64 } from './hash.js';
-import { formatNote, logSigner, openNote, parseVerifier, witnessSigner } from './note.js';
+import { parseLogKeys } from './log-key.js';
+import { formatNote, logSigner, openNote, parseVerifier, parseWitnessKey, witnessSigner } from './note.js';
 import { formatTlogProof, parseTlogProof } from './tlog-proof.js';
 
 const newKey = () => generateKeyPairSync('ed25519').privateKey;
@@ -62,7 +63,10 @@ describe('parseVerifier', () => {
 
   it('tells a log key from a witness key of the same bytes', () => {
     const key = newKey();
-    expect(logSigner('a', key).verifierKey).not.toBe(witnessSigner('a', key, 0).verifierKey);
+    const [ofLog, ofWitness] = [logSigner('a', key).verifierKey, witnessSigner('a', key, 0).verifierKey];
+    expect(ofLog).not.toBe(ofWitness);
+    expect(() => parseWitnessKey(ofLog)).toThrow('is the key of a log, not of a witness');
+    expect(() => parseLogKeys(ofWitness)).toThrow('is the key of a witness, not of a log');
   });
 });
 

@@ -48,6 +48,8 @@ export interface Signature {
 export interface Verifier {
   readonly name: string;
   readonly keyId: Buffer;
+  /** Whether it co-signs what a log has signed, with the moment; otherwise it signs for a log. */
+  readonly isWitness: boolean;
   /** Whether the signature is this key's over the text. */
   verifies(text: string, signature: Uint8Array): boolean;
 }
@@ -130,7 +132,14 @@ export const parseVerifier = (text: string): Verifier => {
           const unixS = Buffer.from(signature).readBigUInt64BE();
           return verify(null, cosignedText(signed, unixS), key, signature.subarray(TIMESTAMP_BYTES));
         };
-  return { name, keyId, verifies };
+  return { name, keyId, isWitness: algorithm === COSIGNATURE, verifies };
+};
+
+/** {@link parseVerifier} for the key of a witness. @throws Refused for the key of a log too, whose own signature shows nothing more */
+export const parseWitnessKey = (text: string): Verifier => {
+  const verifier = parseVerifier(text);
+  if (!verifier.isWitness) throw new Refused(`"${text}" is the key of a log, not of a witness`);
+  return verifier;
 };
 
 /** The moment of a witness' signature. @returns seconds since 1970 */
