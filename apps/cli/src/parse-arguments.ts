@@ -34,22 +34,28 @@ export const parseActor = (text: string): string => {
   return text;
 };
 
+/** One more of an option that may be repeated. @param check throws InvalidArgumentError for a text that is not allowed */
+const collecting =
+  (check: (text: string) => void) =>
+  (text: string, before: readonly string[] = []): readonly string[] => {
+    check(text);
+    return [...before, text];
+  };
+
 /** One more role; roles are small words, so that a list of them in one argument is noticed. */
-export const collectRole = (text: string, before: readonly string[] = []): readonly string[] => {
+export const collectRole = collecting((text) => {
   if (!/^[a-z][a-z-]{0,49}$/.test(text))
     throw new InvalidArgumentError(
       'Allowed are 1 to 50 of a-z and -, beginning with a letter. Repeat --role for each.',
     );
-  return [...before, text];
-};
+});
 
 /** One more event type, as `ModelVersionRegistered`. */
-export const collectType = (text: string, before: readonly string[] = []): readonly string[] => {
+export const collectType = collecting((text) => {
   const types = Object.keys(eventTypes());
   if (!types.includes(text))
     throw new InvalidArgumentError(`Repeat --type for each. Allowed are ${types.sort().join(', ')}.`);
-  return [...before, text];
-};
+});
 
 /** A workspace, as it stands in stream ids. */
 export const parseWorkspace = (text: string): string => {
@@ -66,35 +72,35 @@ export const parseSubscriber = (text: string): string => {
 };
 
 /** One more context. */
-export const collectContext = (text: string, before: readonly string[] = []): readonly string[] => {
+export const collectContext = collecting((text) => {
   const names = contexts.map(({ name }) => name);
   if (!names.includes(text))
     throw new InvalidArgumentError(`Repeat --context for each. Allowed are ${names.join(', ')}.`);
-  return [...before, text];
-};
+});
+
+/** RFC 3339. */
+const isTime = (text: string): boolean => z.iso.datetime({ offset: true }).safeParse(text).success;
 
 /** Where a subscriber begins. */
 export const parseFrom = (text: string): From => {
   if (text === 'beginning' || text === 'now') return text;
   if (/^[1-9]\d{0,18}$/.test(text) && BigInt(text) <= MAX_POSITION) return { position: BigInt(text) };
-  if (/^\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)$/.test(text) && !Number.isNaN(Date.parse(text)))
-    return { time: text };
+  if (isTime(text)) return { time: text };
   throw new InvalidArgumentError(
     'Allowed are beginning, now, a position from 1 on, and a time such as 2026-11-28T12:00:00Z.',
   );
 };
 
 /** One more stream, as it stands in the events. */
-export const collectStream = (text: string, before: readonly string[] = []): readonly string[] => {
+export const collectStream = collecting((text) => {
   if (!/^[a-z0-9][a-z0-9_-]*\/[a-z]+\/[a-z][a-z-]*\/[^/\s]+$/.test(text))
     throw new InvalidArgumentError(
       'Allowed is the id of a stream, such as default/registry/registered-model/credit. Repeat --stream for each.',
     );
-  return [...before, text];
-};
+});
 
 /** One more of something that is checked where it is used. */
-export const collect = (text: string, before: readonly string[] = []): readonly string[] => [...before, text];
+export const collect = collecting(() => undefined);
 
 /** `100..200`: first and last position, both inclusive. */
 export const parseRange = (text: string): readonly [number, number] => {
@@ -107,10 +113,9 @@ export const parseRange = (text: string): readonly [number, number] => {
 };
 
 /** One more directory. */
-export const collectPlace = (text: string, before: readonly string[] = []): readonly string[] => {
+export const collectPlace = collecting((text) => {
   if (text.trim() === '') throw new InvalidArgumentError('Allowed is a path. Repeat --to for a second place.');
-  return [...before, text];
-};
+});
 
 /** The number of a partition of the log. */
 export const parsePartition = (text: string): number => {
@@ -127,7 +132,6 @@ export const parseDays = (text: string): number => {
 
 /** A moment of RFC 3339, as `2026-01-31T00:00:00Z`. */
 export const parseTime = (text: string): string => {
-  if (!z.iso.datetime({ offset: true }).safeParse(text).success)
-    throw new InvalidArgumentError('Allowed is a time of RFC 3339, such as 2026-01-31T00:00:00Z.');
+  if (!isTime(text)) throw new InvalidArgumentError('Allowed is a time of RFC 3339, such as 2026-01-31T00:00:00Z.');
   return text;
 };

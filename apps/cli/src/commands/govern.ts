@@ -16,6 +16,7 @@ export interface Governance {
   readonly keysDir: string;
 }
 
+/** How this process becomes governance, beside its running service: with the role's own password. */
 export const asGovernance = async (config: Pick<CliConfig, 'keysDir'>, run: RunFile): Promise<Governance> => ({
   url: await roleUrl(config, run, GOVERNANCE),
   keysDir: config.keysDir,
