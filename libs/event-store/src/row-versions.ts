@@ -63,9 +63,11 @@ export class RowsHash {
   }
 }
 
+/** What is compared and hashed of a row version: equal text means equal content. */
 export const contentOf = (workspace: string, body: string, columnsAgree: boolean): string =>
   `${JSON.stringify(workspace)}${columnsAgree ? '' : ' columns differ'} ${canonical(JSON.parse(body))}`;
 
+/** By UTF-16 code units: the order of the hash depends on no locale. */
 export const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 /**

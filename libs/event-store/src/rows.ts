@@ -68,6 +68,7 @@ export const toRecordedEvent = (row: EventRow, upcasters: Upcasters): RecordedEv
   return { ...event, data: readData(upcasters, event, row.data) };
 };
 
+/** An event with data and meta as the exact text that the leaf hash covers. */
 export const toRawEvent = (row: RawRow): RawEvent => ({
   ...common(row),
   data: row.data,

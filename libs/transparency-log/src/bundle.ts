@@ -60,11 +60,14 @@ export type BundleLine =
   | { readonly kind: 'event'; readonly event: BundleEvent }
   | { readonly kind: 'tile'; readonly path: string; readonly content: Buffer };
 
+/** The first line of a bundle. */
 export const formatHeader = (content: BundleHeader): string => JSON.stringify({ format: FORMAT, ...content });
 
+/** The line of a tile. */
 export const formatTile = (place: Tile, content: Uint8Array): string =>
   JSON.stringify({ tile: tilePath(place), hashes: toBase64(content) });
 
+/** The line of an event. @param proof a C2SP tlog-proof; needed where no tile of the bundle covers the event */
 export const formatEvent = (entry: LogEntry, proof?: string): string =>
   JSON.stringify({
     position: String(entry.position),

@@ -21,6 +21,7 @@ export interface Standing {
   readonly lagMs: number;
 }
 
+/** Which log this is, from its head row. A restore that began a new epoch changes it. */
 export const readLogIdentity = async (pool: pg.Pool): Promise<LogIdentity> => {
   const { rows } = await pool.query<{ origin: string; epoch: string }>(
     'SELECT origin, epoch FROM es.log_head WHERE log_id = 0',
