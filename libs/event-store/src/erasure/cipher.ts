@@ -3,7 +3,7 @@ import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 /** AES-256. */
 export const KEY_BYTES = 32;
 /** @source NIST SP 800-38D, section 8.2.2: 96 bits from a generator, at most 2^32 texts per key. */
-const IV_BYTES = 12;
+export const IV_BYTES = 12;
 const TAG_BYTES = 16;
 
 export interface Ciphertext {

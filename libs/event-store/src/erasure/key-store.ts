@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
 import { KeyUnusable } from '../errors.js';
-import { type Ciphertext, decrypt, encrypt, KEY_BYTES } from './cipher.js';
+import { type Ciphertext, decrypt, encrypt, IV_BYTES, KEY_BYTES } from './cipher.js';
 
 /** One version of a person's data key. */
 export interface DataKey {
@@ -21,8 +21,6 @@ interface Row {
   readonly version: number;
   readonly wrapped: Buffer | null;
 }
-
-const IV_BYTES = 12;
 
 const aadOf = (workspace: string, { subject, version }: Pick<Row, 'subject' | 'version'>): string =>
   JSON.stringify([workspace, subject, version]);
