@@ -11,8 +11,8 @@ import type { RawEvent } from './rows.js';
 /** JetStream's default for one message; here it bounds what a broken chain has to send again. */
 const MAX_PUBLISH_BYTES = 1024 * 1024;
 
-/** Publishes whose answer is out. The target works on one while the next is made; more only have more to send again. */
-const MAX_UNDERWAY = 4;
+/** Publishes whose answer is out. The target works on one while the next is made; four were no faster. */
+const MAX_UNDERWAY = 2;
 
 // A report is a commit of its own. With one a page, catching up flushed as often as it published.
 const REPORT_INTERVAL_MS = 1_000;
