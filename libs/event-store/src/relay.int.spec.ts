@@ -121,4 +121,28 @@ describe('relay', () => {
     const running = runRelay({ pool: log.pool('kontor_registry'), target, signal: new AbortController().signal });
     await expect(running).rejects.toThrow(LogForked);
   });
+
+  it('copies what is far behind by COPY, once and in order, although the chain breaks, and goes on at the head', async () => {
+    const store = log.store();
+    await Promise.all(
+      Array.from({ length: 80 }, (_, index) =>
+        store.append(
+          append(
+            `default/registry/run/far-${index}`,
+            Array.from({ length: 100 }, () => event('A', { text: 'Grüße\t\\n\n模型' })),
+          ),
+        ),
+      ),
+    );
+    const target = new ChainTarget();
+    target.breakAt = new Set([3, 6]);
+    const stop = new AbortController();
+    const running = runRelay({ pool: log.pool('kontor_registry'), target, signal: stop.signal, name: 'far' });
+    await eventually(() => target.held.length === 9501);
+    await store.append(append('default/registry/run/near', [event('A')]));
+    await eventually(() => target.held.length === 9502);
+    stop.abort();
+    await running;
+    await expectWhole(target);
+  });
 });
