@@ -100,6 +100,18 @@ it('a log that was restored to before a checkpoint goes on only in a new epoch',
   const well = verify(inFolder('after.jsonl'), inFolder('kept.checkpoint'));
   expect(well.stdout).toMatch(/all is well[^]*restored: {3}kontor\.example\/log\/0\/e2 from position \d+ on/);
   expect(well.status).toBe(0);
+  for (const part of [
+    ['--no-events'],
+    ['--positions', '2..3'],
+    ['--stream', 'default/governance/policy/production-high'],
+  ]) {
+    const bundle = inFolder(`${part[0]}.jsonl`);
+    await run('export', bundle, ...part);
+    const { stdout } = spawnSync(process.execPath, [VERIFY, bundle, '--key', inFolder('log.keys')], {
+      encoding: 'utf8',
+    });
+    expect(stdout).toContain('all is well');
+  }
   const gone = verify(inFolder('after.jsonl'), inFolder('lost.checkpoint'));
   expect(gone.stdout).toMatch(
     /positions \d+ to \d+ were signed as kontor\.example\/log\/0 and are gone: the log was restored/,

@@ -4,6 +4,8 @@ import {
   formatTile,
   formatTlogProof,
   HASH_BYTES,
+  parseEpochLink,
+  parseNote,
   proveInclusion,
   type Tile,
   TILE_WIDTH,
@@ -74,8 +76,9 @@ export async function* exportStreams(
   { size, note }: Seal,
   { streams, about, since = [] }: { streams: readonly string[]; about?: string | undefined; since?: readonly number[] },
 ): AsyncGenerator<string, void> {
-  yield formatHeader({ scope: 'streams', checkpoint: note, about, ...(await readEpochs(pool)) });
-  yield* tileLines(pool, tilesSince(since, size));
+  const epochs = await readEpochs(pool);
+  yield formatHeader({ scope: 'streams', checkpoint: note, about, ...epochs });
+  yield* tileLines(pool, tilesSince([...since, ...tiedAt(epochs)], size));
   for (const stream of streams) {
     for await (const event of readRawStream(pool, stream)) {
       if (event.position > BigInt(size)) break;
@@ -90,14 +93,16 @@ export async function* exportRange(
   { size, note }: Seal,
   { first, last, since = [] }: { first: number; last: number; since?: readonly number[] },
 ): AsyncGenerator<string, void> {
-  yield formatHeader({ scope: 'range', checkpoint: note, range: [first, last], ...(await readEpochs(pool)) });
+  const epochs = await readEpochs(pool);
+  yield formatHeader({ scope: 'range', checkpoint: note, range: [first, last], ...epochs });
+  const earlier = tilesSince([...since, ...tiedAt(epochs)], size);
   const { above, leaves } = tilesForLeaves(first - 1, last, size);
-  yield* tileLines(pool, [...above, ...tilesSince(since, size).filter(({ level }) => level > 0)]);
+  yield* tileLines(pool, [...above, ...earlier.filter(({ level }) => level > 0)]);
   // Of level 0 a range holds its own tiles and those at the end of the earlier trees: each once.
   const own = new Set(leaves.map(({ index }) => index));
   yield* tileLines(
     pool,
-    tilesSince(since, size).filter(({ level, index }) => level === 0 && !own.has(index)),
+    earlier.filter(({ level, index }) => level === 0 && !own.has(index)),
   );
   for (const tile of leaves) {
     yield* tileLines(pool, [tile]);
@@ -115,9 +120,14 @@ export async function* exportCheckpoint(
   { size, note }: Seal,
   since: readonly number[],
 ): AsyncGenerator<string, void> {
-  yield formatHeader({ scope: 'checkpoint', checkpoint: note, ...(await readEpochs(pool)) });
-  yield* tileLines(pool, tilesSince(since, size));
+  const epochs = await readEpochs(pool);
+  yield formatHeader({ scope: 'checkpoint', checkpoint: note, ...epochs });
+  yield* tileLines(pool, tilesSince([...since, ...tiedAt(epochs)], size));
 }
+
+/** Sizes of the checkpoints by which epochs are tied: the verifier wants to see that the log begins with each. */
+const tiedAt = ({ epochs = [] }: Awaited<ReturnType<typeof readEpochs>>): readonly number[] =>
+  epochs.flatMap(({ link }) => (link === undefined ? [] : [parseEpochLink(parseNote(link).text).common.size]));
 
 /** The tiles that show a log to begin with smaller trees; a larger one is the verifier's to name. */
 const tilesSince = (since: readonly number[], size: number): readonly Tile[] => {
