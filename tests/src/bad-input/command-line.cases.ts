@@ -52,6 +52,12 @@ export const commandLineCases: readonly CommandLineCase[] = [
     exitCode: 1,
     says: 'There is no such legal hold in this workspace. (LEGAL_HOLD_UNKNOWN)',
   },
+  {
+    args: ['hold', 'remove', 'x', '--workspace', 'default', '--reason', 'x'],
+    on: 'platform',
+    exitCode: 1,
+    says: 'holdId: must be the UUID of a legal hold',
+  },
   { args: ['hold', 'list'], on: 'nothing', exitCode: 1, says: 'nothing is up on' },
   wrong("required option '--reason <ground>' not specified", 'erase', 'ada'),
   wrong('Allowed choices are no-longer-needed, consent-withdrawn', 'erase', 'ada', '--reason', 'because'),

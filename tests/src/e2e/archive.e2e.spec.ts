@@ -74,7 +74,7 @@ it('the page on archiving does what it says', async () => {
   expect(refused.output).toMatch(/^kontor: workspace default is on legal hold [0-9a-f-]{36} and has events in it\n$/);
   const dropped = await run('Drop the rows', 1);
   expect(dropped, dropped.output).toMatchObject({ exitCode: 0 });
-  expect(dropped.output).toMatch(/^dropped positions 1 to \d+/);
+  expect(dropped.output).toMatch(/^released \S+\ndropped positions 1 to \d+/);
   expect(await asSuperuser(`SELECT to_regclass('es.event_p7') AS table`)).toEqual([{ table: null }]);
 
   const read = await run('Read it as before');

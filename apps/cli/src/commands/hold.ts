@@ -18,12 +18,15 @@ export const addHold = async (governance: Governance, { workspace, reason, actor
   return holdId;
 };
 
-/** `kontor hold remove <id>` @throws CommandFailed if the workspace has no such hold */
-export const removeHold = (
+/** `kontor hold remove <id>`: also of one that is released already. @throws CommandFailed if the workspace has no such hold */
+export const removeHold = async (
   governance: Governance,
   holdId: string,
   { workspace, reason, actor }: HoldOptions,
-): Promise<void> => govern(governance, { type: 'ReleaseLegalHold', data: { holdId, reason }, workspace, actor });
+): Promise<void> => {
+  await govern(governance, { type: 'ReleaseLegalHold', data: { holdId, reason }, workspace, actor });
+  print(`released ${holdId}`);
+};
 
 /** `kontor hold list`: the holds that are placed, with who placed them, when and why. */
 export const listHolds = async (
@@ -31,7 +34,9 @@ export const listHolds = async (
   { workspace, json }: { workspace?: string | undefined; json: boolean },
 ): Promise<void> => {
   const store = createEventStore(pool, { upcasters: governance.upcasters });
-  for (const hold of await holdsOn(pool, workspace)) {
+  const holds = await holdsOn(pool, workspace);
+  if (holds.length === 0 && !json) print(`no legal hold is placed${workspace === undefined ? '' : ` on ${workspace}`}`);
+  for (const hold of holds) {
     for await (const event of store.readStream(legalHoldStream(hold.workspace, hold.holdId))) {
       const { type, data } = event as Pick<GovernanceEvent, 'type' | 'data'>;
       if (type !== 'LegalHoldPlaced') continue;

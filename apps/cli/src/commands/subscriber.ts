@@ -144,6 +144,7 @@ export const listSubscribersVerb = async (
     head: `${head}`,
   }));
   if (options.json) return print(JSON.stringify(rows, null, 2));
+  if (rows.length === 0) print('nobody subscribes');
   for (const { name, filters, acknowledged, waiting } of rows) {
     const what = filters.length === 0 ? 'all events' : filters.join(', ');
     print(`${name.padEnd(20)} position ${acknowledged} of ${head}, ${waiting} waiting  ${what}`);

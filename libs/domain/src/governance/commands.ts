@@ -12,6 +12,8 @@ import {
 } from './events.js';
 import { scorecardAnswers } from './scorecard.js';
 
+const holdId = z.uuid('must be the UUID of a legal hold');
+
 /** Where a decision of the gate counts. */
 export const environment = z.enum(['staging', 'production']);
 
@@ -122,8 +124,8 @@ export const governanceCommands = {
     reason,
     alertId: z.uuid().nullable(),
   }),
-  PlaceLegalHold: z.strictObject({ holdId: z.uuid(), reason }),
-  ReleaseLegalHold: z.strictObject({ holdId: z.uuid(), reason }),
+  PlaceLegalHold: z.strictObject({ holdId, reason }),
+  ReleaseLegalHold: z.strictObject({ holdId, reason }),
   /** From whoever runs the log, when the archive was read back. */
   RecordLogArchived: governanceEvents.LogArchived.omit({ by: true }),
   /** From whoever runs the log, when the rows are gone. */
