@@ -34,6 +34,11 @@ export const environmentCases: readonly EnvironmentCase[] = [
     exitCode: 2,
     says: ['KONTOR_AUTH', '0.0.0.0', 'allowed is "token"'],
   },
+  wrong(
+    'KONTOR_WITNESS',
+    'kontor.example/log/0+f3cfb585+AZI3cXFlWTZznOkEho9wBzBGVOCa9ezmzKyBfxdMU8KA http://127.0.0.1:4020',
+    'the key of a witness, as kontor-witness prints it',
+  ),
   wrongPlace('/dev/null', 'cannot be used'),
   wrongPlace('/proc/kontor', 'cannot be used'),
   { env: { KONTOR_KEYS_DIR: '/dev/null' }, exitCode: 2, says: ['KONTOR_KEYS_DIR: "/dev/null" cannot be used'] },

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { askGateway } from '../ask-gateway.js';
 import { print } from '../print.js';
 import { CommandFailed } from '../usage-error.js';
-import { exportBundle } from './export.js';
+import { exportBundle, requirePlaceFor } from './export.js';
 
 const MUTATION = `mutation Erase($input: EraseSubjectInput!) {
   eraseSubject(input: $input) {
@@ -27,12 +27,15 @@ const data = z.object({
 /**
  * `kontor erase <person>`: destroys the keys of a person's data. To be repeated after any failure: it goes on where it ended.
  *
- * @throws CommandFailed if nothing answers, or with the reason why it is refused
+ * @param receipt where it is to be: looked at before anything is destroyed
+ * @throws CommandFailed if the receipt cannot be written or nothing answers, or with the reason why it is refused
  */
 export const erase = async (
   { url, token }: { readonly url: string; readonly token: string },
   input: { readonly subjectId: string; readonly ground: string },
+  receipt: string,
 ): Promise<void> => {
+  await requirePlaceFor(receipt);
   const { subjectId } = input;
   const { eraseSubject } = await askGateway({ url, token, query: MUTATION, variables: { input }, data });
   const { erasure, message } = eraseSubject;

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { open, readFile, rm } from 'node:fs/promises';
 import { finished } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type DossierOf, Dossiers } from '@kontor/domain/dossier';
@@ -28,6 +28,30 @@ const SEAL_TIMEOUT_MS = 10_000;
 const SEAL_POLL_MS = 100;
 /** Few enough to hold in memory, whatever they carry. */
 const PAGE_EVENTS = 2_000;
+
+/** What the codes of the file system mean for whoever named the file. */
+const REASONS: Readonly<Record<string, string>> = {
+  EACCES: 'this user may not',
+  EEXIST: 'it exists',
+  EISDIR: 'it is a directory',
+  ENOENT: 'it does not exist',
+};
+const reasonOf = ({ code = '', message }: NodeJS.ErrnoException): string => REASONS[code] ?? message;
+
+const cannotWrite = (path: string, error: NodeJS.ErrnoException): CommandFailed =>
+  new CommandFailed(
+    `${path} cannot be written: ${error.code === 'ENOENT' ? 'its folder does not exist' : reasonOf(error)}`,
+  );
+
+/** For what must not be found out after something that cannot be undone. @throws CommandFailed if no new file can be made there */
+export const requirePlaceFor = async (path: string): Promise<void> => {
+  try {
+    await (await open(path, 'wx')).close();
+    await rm(path);
+  } catch (error) {
+    throw cannotWrite(path, error as NodeJS.ErrnoException);
+  }
+};
 
 /** The checkpoint that covers everything appended so far. @throws CommandFailed if it is not signed, and co-signed, in time */
 const sealOfNow = async (pool: pg.Pool, witness: Verifier | undefined): Promise<Seal> => {
@@ -88,7 +112,7 @@ export const exportBundle = async (
   const chosen = await linesOf(pool, seal, { selection, since, progress });
   const file = createWriteStream(path, { flags: 'wx' });
   await once(file, 'open').catch((error: NodeJS.ErrnoException) => {
-    throw new CommandFailed(`${path} cannot be written: ${error.code === 'EEXIST' ? 'it exists' : error.message}`);
+    throw cannotWrite(path, error);
   });
   let lines = 0;
   for await (const line of chosen) {
@@ -99,7 +123,7 @@ export const exportBundle = async (
   await finished(file);
   if (isShown) process.stderr.write('\r\u001b[K');
   const { origin } = parseCheckpoint(parseNote(seal.note).text);
-  print(`${path}: ${lines} lines, up to position ${seal.size}`);
+  print(`${path}: ${lines} line${lines === 1 ? '' : 's'}, up to position ${seal.size}`);
   const keys = (await publicKeys(keysDir, origin)).trimEnd();
   const shown = keys.includes('\n') ? '<a file with what "kontor checkpoint --key" prints>' : keys;
   print(`check it anywhere: npx kontor-verify ${path} --key ${shown}`);
@@ -151,6 +175,6 @@ const sizeOfKept = async (path: string): Promise<number> => {
   try {
     return parseCheckpoint(parseNote(await readFile(path, 'utf8')).text).size;
   } catch (error) {
-    throw new CommandFailed(`--since: ${path} is no checkpoint: ${(error as Error).message}`);
+    throw new CommandFailed(`--since: ${path} is no checkpoint: ${reasonOf(error as Error)}`);
   }
 };

@@ -72,7 +72,7 @@ const eraseVerb = (kontor: Command): void => {
         url: graphqlUrl(found),
         token: await ownToken(found, { actor, roles: [ERASING_ROLE], workspace }),
       };
-      await erase(gateway, { subjectId, ground: reason.toUpperCase().replaceAll('-', '_') });
+      await erase(gateway, { subjectId, ground: reason.toUpperCase().replaceAll('-', '_') }, receipt);
       const { keysDir, witness } = found.config;
       await withLog(await readerUrl(found.config, found.run), (pool) =>
         writeReceipt(pool, { workspace, subjectId }, { path: receipt, keysDir, witness: witness?.verifier }),
