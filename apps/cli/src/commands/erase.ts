@@ -19,6 +19,7 @@ const MUTATION = `mutation Erase($input: EraseSubjectInput!) {
 
 const data = z.object({
   eraseSubject: z.object({
+    __typename: z.string(),
     message: z.string().optional(),
     erasure: z.object({ keyVersion: z.int(), erasedAt: z.string() }).nullish(),
   }),
@@ -38,7 +39,9 @@ export const erase = async (
   await requirePlaceFor(receipt);
   const { subjectId } = input;
   const { eraseSubject } = await askGateway({ url, token, query: MUTATION, variables: { input }, data });
-  const { erasure, message } = eraseSubject;
+  const { __typename: outcome, erasure, message } = eraseSubject;
+  if (outcome === 'ServiceUnavailableError')
+    throw new CommandFailed(`whether ${subjectId} was erased is not known: ${message ?? ''}; send it again`);
   if (!erasure) throw new CommandFailed(`${subjectId} is not erased: ${message ?? 'no reason was given'}`);
   print(`${subjectId} was erased at ${erasure.erasedAt}: keys up to version ${erasure.keyVersion} are destroyed`);
 };
