@@ -1,7 +1,15 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createEventStore, createPool, LOGIN_ROLES, prepareDatabase, readSeal, runSealer } from '@kontor/event-store';
+import {
+  beginEpoch,
+  createEventStore,
+  createPool,
+  LOGIN_ROLES,
+  prepareDatabase,
+  readSeal,
+  runSealer,
+} from '@kontor/event-store';
 import { ensureKeyPair, loadLogKeys, loadPrivateKey, LOG_KEY } from '@kontor/service/process';
 import { eventually, testDatabase, uuidv7 } from '@kontor/testing';
 import {
@@ -14,7 +22,7 @@ import {
 } from '@kontor/transparency-log';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { publicKeys } from '../log-keys.js';
+import { listedKeys, publicKeys, writeListedKeys } from '../log-keys.js';
 import { beginRotation, finishRotation } from './rotate-key.js';
 
 const ORIGIN = 'kontor.example/log/0';
@@ -23,6 +31,8 @@ describe('the key of the log', () => {
   let keysDir: string;
   let pool: pg.Pool;
   let drop: () => Promise<void>;
+  let adminUrl: string;
+  let origin = ORIGIN;
 
   beforeAll(async () => {
     keysDir = await mkdtemp(join(tmpdir(), 'kontor-keys-'));
@@ -35,6 +45,7 @@ describe('the key of the log', () => {
     });
     pool = createPool({ connectionString: urlFor('kontor_registry') });
     drop = database.drop;
+    adminUrl = database.url;
     await ensureKeyPair(keysDir, LOG_KEY);
   });
   afterAll(async () => {
@@ -57,7 +68,7 @@ describe('the key of the log', () => {
     const result = await store.append({ commandId: uuidv7(), requestHash: new Uint8Array(32), actor: 'ada', writes });
     if (result.outcome !== 'appended') throw new Error(result.outcome);
     const [key, ...others] = await loadLogKeys(keysDir);
-    const sign = (one: typeof key) => logSigner(ORIGIN, one);
+    const sign = (one: typeof key) => logSigner(origin, one);
     const stop = new AbortController();
     const running = runSealer({ pool, signers: [sign(key), ...others.map(sign)], signal: stop.signal });
     const seal = await eventually(async () => {
@@ -103,5 +114,20 @@ describe('the key of the log', () => {
 
     expect((await readdir(keysDir)).sort()).toEqual(['log.keys', 'log.pem', 'log.pub.pem']);
     await expect(finishRotation(pool, keysDir, ORIGIN)).rejects.toThrow('begin with "kontor rotate-key"');
+  });
+
+  it('signs nothing new under the name of an earlier epoch either, once it is retired', async () => {
+    const key = await loadPrivateKey(keysDir, LOG_KEY);
+    const stolen = logSigner(ORIGIN, key);
+    ({ origin } = await beginEpoch(adminUrl, (name) => logSigner(name, key)));
+    await writeListedKeys(keysDir, [...(await listedKeys(keysDir, ORIGIN)), logSigner(origin, key).verifierKey]);
+    await beginRotation(keysDir, ORIGIN);
+    const four = await appendAndSeal();
+    await finishRotation(pool, keysDir, ORIGIN);
+    expect(sizeOf(four, await list())).toBe(4);
+
+    const text = formatCheckpoint({ origin: ORIGIN, size: 9, root: leafHash(Buffer.from('forged')) });
+    const after = await list();
+    expect(() => sizeOf(formatNote(text, [stolen.sign(text)]), after)).toThrow('counts for the sizes 3 to 4');
   });
 });

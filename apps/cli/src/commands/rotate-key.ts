@@ -29,8 +29,19 @@ const isSignedBy = (note: string, key: string): boolean => {
   }
 };
 
+/** Whether two verifier keys are one under any two origins: a new epoch goes on with the key of the one before. */
+const isOfOneKey = (line: string, key: string): boolean => {
+  const bytesOf = (text: string): string => text.split(' ')[0]?.split('+').slice(2).join('+') ?? '';
+  return bytesOf(line) === bytesOf(key);
+};
+
+const retired = (line: string, size: number): string => {
+  const [{ from, until } = { from: 0, until: size }] = parseLogKeys(line);
+  return formatLogKey(line.split(' ')[0] ?? '', { from, until: Math.min(until, size) });
+};
+
 /**
- * `kontor rotate-key --finish`: retires the key before. It counts up to the newest checkpoint, and its private half is
+ * `kontor rotate-key --finish`: retires the key before, of earlier epochs too. It counts up to the newest checkpoint, and its private half is
  * removed. An interrupted finish is finished by doing it again.
  *
  * @throws CommandFailed if no rotation was begun, or the newest checkpoint does not carry both signatures
@@ -47,10 +58,8 @@ export const finishRotation = async (pool: pg.Pool, keysDir: string, firstOrigin
         `the newest checkpoint, of ${seal?.size ?? 0} events, is not signed with both keys yet: restart the platform, and let something be appended`,
       );
     }
-    const [{ from } = { from: 0 }] = parseLogKeys(lines.at(-1) ?? '');
     await writeListedKeys(keysDir, [
-      ...lines.slice(0, -1),
-      formatLogKey(key, { from, until: seal.size }),
+      ...lines.map((line) => (isOfOneKey(line, key) ? retired(line, seal.size) : line)),
       formatLogKey(next, { from: seal.size + 1, until: Infinity }),
     ]);
   }
