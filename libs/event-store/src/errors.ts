@@ -73,7 +73,7 @@ export class LogRewound extends EventStoreError {
     problem: string,
   ) {
     super(
-      `a checkpoint of ${sealedSize} events was signed, but ${problem}: restore the newest backup, or begin a new epoch with "kontor new-epoch"`,
+      `a checkpoint of ${sealedSize} events was signed, but ${problem}: restore the newest backup, or begin a new epoch with "kontor new-epoch --yes"`,
     );
   }
 }

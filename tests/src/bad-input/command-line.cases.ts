@@ -87,6 +87,7 @@ export const commandLineCases: readonly CommandLineCase[] = [
     exitCode: 1,
     says: '/nowhere is no checkpoint: it does not exist',
   },
+  wrong('if a backup was restored and signed events are lost, add --yes', 'new-epoch'),
   { args: ['events'], on: 'nothing', exitCode: 1, says: 'nothing is up on' },
   { args: ['replay', '--verify'], on: 'nothing', exitCode: 1, says: 'nothing is up on' },
   { args: ['rebuild', 'runs'], on: 'nothing', exitCode: 1, says: 'nothing is up on' },

@@ -91,7 +91,7 @@ it('a log that was restored to before a checkpoint goes on only in a new epoch',
   expect(refusal).toBeDefined();
   expect(`${refusal}${logs()}`).toMatch(/a checkpoint of \d+ events was signed, but the log ends at position \d+/);
 
-  expect(await run('new-epoch')).toMatch(/epoch 2 begins at position \d+ as kontor\.example\/log\/0\/e2/);
+  expect(await run('new-epoch', '--yes')).toMatch(/epoch 2 begins at position \d+ as kontor\.example\/log\/0\/e2/);
   expect(await start()).toBeUndefined();
   await append('new');
   writeFileSync(inFolder('log.keys'), await run('checkpoint', '--key'));

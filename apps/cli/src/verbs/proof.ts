@@ -112,7 +112,14 @@ export const proofVerbs = (kontor: Command): void => {
     .description(
       'let a log that was restored from an old backup go on, under another origin; the platform must be down',
     )
-    .action(() => newEpoch(readConfig()));
+    .option('--yes', 'a backup was restored, and events that were signed are lost', false)
+    .action(({ yes }: { yes: boolean }) => {
+      if (!yes)
+        throw new UsageError(
+          'new-epoch gives the log another origin for ever, and removes the copy in NATS with the consumers of all subscribers; if a backup was restored and signed events are lost, add --yes',
+        );
+      return newEpoch(readConfig());
+    });
 
   exportVerb(kontor);
 };
