@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { createPool, createEventStore, type PostgresEventStore, readRawPage, runRelay } from '@kontor/event-store';
 import { chainPublisher, connectNats, ensureStreams, eventFeed, EVENTS_STREAM, toMessage } from '@kontor/messaging';
-import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { jetstream, JetStreamApiError, jetstreamManager } from '@nats-io/jetstream';
 import { MsgHdrsImpl, type NatsConnection } from '@nats-io/transport-node';
 import type pg from 'pg';
 import { machineFacts, postgresFacts } from './machine.js';
@@ -25,12 +25,19 @@ const P50_BAR_MS = 5;
 const P99_BAR_MS = 50;
 const PROGRESS_POLL_MS = 50; // asking more often takes from what is measured
 
+const STREAM_NOT_FOUND = 10059; // @source nats-server, server/errors.json
+/** A stream of 1,000,000 messages is a gigabyte of files, and the disk is busy with the log's. */
+const DELETE_TIMEOUT_MS = 60_000;
+
 const identity = { origin: ORIGIN, base: 0n };
 
 /** An empty stream of events, as the provisioner makes it. */
 const newStream = async (nc: NatsConnection): Promise<void> => {
-  const jsm = await jetstreamManager(nc);
-  await jsm.streams.delete(EVENTS_STREAM).catch(() => undefined); // the first round finds none
+  const jsm = await jetstreamManager(nc, { timeout: DELETE_TIMEOUT_MS });
+  await jsm.streams.delete(EVENTS_STREAM).catch((error: unknown) => {
+    // The first round finds none.
+    if (!(error instanceof JetStreamApiError) || error.code !== STREAM_NOT_FOUND) throw error;
+  });
   await ensureStreams(nc, identity);
 };
 
