@@ -252,7 +252,8 @@ describe('a subscriber', () => {
     const { seen } = read('all');
     await eventually(() => seen.length === 30);
     await log.record(1);
-    await eventually(async () => (await listSubscribers(log.nc))[0]?.acknowledged === 30n);
+    // Each is acknowledged when the next one is asked for, and the reader asks at once: maybe also for what follows the 31st.
+    await eventually(async () => ((await listSubscribers(log.nc))[0]?.acknowledged ?? 0n) >= 30n);
     expect(await removeSubscriber(log.nc, 'some')).toBe(true);
     expect(await removeSubscriber(log.nc, 'some')).toBe(false);
     expect(await listSubscribers(log.nc)).toHaveLength(1);
