@@ -131,7 +131,12 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
     if (known) return known;
     const command = { type, data: parsed.data, metadata };
     const stream = route.stream(command);
-    return this.#turns.take(stream, () => this.#decide(command, route, stream, hash));
+    return this.#turns.take(stream, async () => {
+      const reply = await this.#decide(command, route, stream, hash);
+      if (reply.outcome === 'accepted' && reply.eventIds.length > 0) return reply;
+      // The same command may have been on its way twice, and its first coming is what this one is refused for.
+      return (await this.#known(commandId, hash)) ?? reply;
+    });
   }
 
   async #decide(command: Command, route: Route, stream: StreamId, hash: Uint8Array): Promise<CommandReply> {
@@ -139,11 +144,6 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
     for (const pauseMs of [...CONFLICT_PAUSES_MS, undefined]) {
       const { state, version, position } = await this.#states.read(stream, route.decider);
       const decision = route.decider.decide(command, state);
-      if (isRejected(decision) || decision.length === 0) {
-        // The same command may have been on its way twice, and its first coming is what it is refused for now.
-        const known = await this.#known(metadata.commandId, hash);
-        if (known) return known;
-      }
       if (isRejected(decision)) {
         const { code, details } = decision.rejection;
         return rejected(code, this.context.rejections[code] ?? code, details);

@@ -3,6 +3,8 @@
  *
  * 1: a command that came twice at once was refused because of its own events. 52: a reaction's command was not known again
  * after its facts had changed. 111: a rollout waited behind the decision of an aborted one. 354: nobody asks again for a
- * decision that is an hour old; `rules.ts` leaves such rollouts out.
+ * decision that is an hour old; `rules.ts` leaves such rollouts out. 796: a command that another one's name had kept out was
+ * answered so after it had happened. 806: a stalled worker of the outbox sent again what the other host had seen refused; the
+ * workers are still not fenced, this seed only no longer meets it.
  */
-export const FAILED_SEEDS: readonly number[] = [1, 52, 111, 354];
+export const FAILED_SEEDS: readonly number[] = [1, 52, 111, 354, 796, 806];
