@@ -127,23 +127,35 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
     const { id: actor } = metadata.actor;
     const plainHash = requestHash({ workspace, type, data: asked ?? data });
     const hash = await this.parts.personal.blind({ workspace, actor, schema, data: parsed.data }, plainHash);
-    const known = await this.#known(commandId, hash);
-    if (known) return known;
     const command = { type, data: parsed.data, metadata };
     const stream = route.stream(command);
     return this.#turns.take(stream, async () => {
       const reply = await this.#decide(command, route, stream, hash);
       if (reply.outcome === 'accepted' && reply.eventIds.length > 0) return reply;
-      // The same command may have been on its way twice, and its first coming is what this one is refused for.
+      // The same command may have come before, and its first coming is what this one is refused for. What is decided to be
+      // written needs no such look: an append knows its command's id.
       return (await this.#known(commandId, hash)) ?? reply;
     });
   }
 
+  /**
+   * Decides on the state as this process keeps it, which costs no look at the log: an append names the version that was
+   * judged, so what another process wrote since is found out there. Only a yes is believed that easily. A no has nothing
+   * to prove it, and what happens before an append cannot be taken back: both are decided on the present state.
+   */
   async #decide(command: Command, route: Route, stream: StreamId, hash: Uint8Array): Promise<CommandReply> {
     const { metadata } = command;
-    for (const pauseMs of [...CONFLICT_PAUSES_MS, undefined]) {
-      const { state, version, position } = await this.#states.read(stream, route.decider);
-      const decision = route.decider.decide(command, state);
+    const { decider } = route;
+    let isPresent = this.parts.beforeAppend !== undefined;
+    for (let conflicts = 0; ;) {
+      const seen = isPresent ? await this.#states.read(stream, decider) : this.#states.kept(stream, decider);
+      const { state, version, position } = seen;
+      const decision = decider.decide(command, state);
+      const isNo = isRejected(decision) || decision.length === 0;
+      if (isNo && !isPresent) {
+        isPresent = true;
+        continue;
+      }
       if (isRejected(decision)) {
         const { code, details } = decision.rejection;
         return rejected(code, this.context.rejections[code] ?? code, details);
@@ -159,23 +171,42 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
         commandId: metadata.commandId,
         requestHash: hash,
         actor: metadata.actor.id,
-        writes: [{ stream, expected: version === 0n ? 'none' : version, events }],
+        writes: [{ stream, expected: version === 0n ? 'none' : version, events: events.map(({ stored }) => stored) }],
         ...(route.guards && { guards: route.guards(command) }),
         ...(route.claims && { claims: route.claims(command) }),
       });
+      if (result.outcome === 'appended') {
+        this.#states.keep(stream, {
+          state: events.reduce((before, { event }) => decider.evolve(before, event) as unknown, state),
+          version: result.versions[0] ?? version,
+          position: result.lastPosition,
+          isPersonal: seen.isPersonal || events.some(({ stored }) => stored.meta.encrypted !== undefined),
+          era: seen.era,
+        });
+      }
       if (result.outcome !== 'conflict') {
         return this.#toReply(
           result,
           metadata.commandId,
-          events.map(({ eventId }) => eventId),
+          events.map(({ stored }) => stored.eventId),
         );
       }
-      if (pauseMs !== undefined) await this.#machine.pause(pauseMs);
+      if (isPresent) {
+        const pauseMs = CONFLICT_PAUSES_MS[conflicts];
+        if (pauseMs === undefined) break;
+        await this.#machine.pause(pauseMs);
+        conflicts += 1;
+      }
+      isPresent = true;
     }
     return rejected('CONFLICT', 'Others changed the same thing at the same time; try again.', { stream });
   }
 
-  /** The schema holds what a decider may say: an event that breaks it is a bug, and nothing is written. */
+  /**
+   * The event as it is stored, and as a fold will see it again.
+   *
+   * The schema holds what a decider may say: an event that breaks it is a bug, and nothing is written.
+   */
   async #toNewEvent({ type, data }: DomainEvent, metadata: CommandMetadata) {
     const { correlationId, causationId, actor, traceparent, workspace } = metadata;
     const schema = this.context.events[type];
@@ -191,7 +222,7 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
       ...(stored.encrypted.length > 0 && { encrypted: stored.encrypted }),
     };
     const schemaVersion = newestVersion(this.context.upcasters, type);
-    return { eventId, type, schemaVersion, data: stored.data, meta };
+    return { stored: { eventId, type, schemaVersion, data: stored.data, meta }, event: { type, data: checked } };
   }
 
   async #toReply(

@@ -22,6 +22,8 @@ export interface StreamState {
   readonly position: Position;
   /** Whether it was folded from personal data. */
   readonly isPersonal: boolean;
+  /** How often personal data had been forgotten when the fold began. */
+  readonly era: number;
 }
 
 /** States of about this many streams are some tens of megabytes. */
@@ -34,6 +36,7 @@ export const unavailable = (error: unknown): unknown =>
 /** Folded streams, the most recently used ones kept, so that a command on a long stream folds only what is new. */
 export class StreamStates {
   readonly #states = new Map<StreamId, StreamState>();
+  #era = 0;
 
   constructor(
     private readonly store: EventStore,
@@ -42,27 +45,41 @@ export class StreamStates {
 
   /** Drops the states that hold personal data: what is erased must not live on here. */
   forgetPersonal(): void {
+    this.#era += 1;
     for (const [stream, { isPersonal }] of this.#states) if (isPersonal) this.#states.delete(stream);
   }
 
+  /** The state as it is kept, without a look at the log: another process may have gone on since. */
+  kept(stream: StreamId, { initialState }: AnyDecider): StreamState {
+    const kept = this.#states.get(stream);
+    if (kept) return kept;
+    return { state: initialState as unknown, version: 0n, position: 0n, isPersonal: false, era: this.#era };
+  }
+
   /** The present state: the kept one and every event after it. */
-  async read(stream: StreamId, { initialState, evolve }: AnyDecider): Promise<StreamState> {
-    let { state, version, position, isPersonal } = this.#states.get(stream) ?? {
-      state: initialState as unknown,
-      version: 0n,
-      position: 0n,
-      isPersonal: false,
-    };
+  async read(stream: StreamId, decider: AnyDecider): Promise<StreamState> {
+    let { state, version, position, isPersonal } = this.kept(stream, decider);
+    const era = this.#era;
     for await (const { type, data, meta, workspace, ...event } of this.#eventsAfter(stream, version)) {
       const opened = meta.encrypted ? await this.personal.open(workspace, data) : data;
       isPersonal ||= meta.encrypted !== undefined;
       // The log holds what this context's schemas allowed.
-      state = evolve(state, { type, data: opened } as DomainEvent);
+      state = decider.evolve(state, { type, data: opened } as DomainEvent);
       ({ version, position } = event);
     }
-    const read = { state, version, position, isPersonal };
-    this.#keep(stream, read);
+    const read = { state, version, position, isPersonal, era };
+    this.keep(stream, read);
     return read;
+  }
+
+  /** Keeps a state, unless it holds personal data of which some was forgotten since it was folded. */
+  keep(stream: StreamId, state: StreamState): void {
+    this.#states.delete(stream);
+    if (state.isPersonal && state.era !== this.#era) return;
+    this.#states.set(stream, state);
+    if (this.#states.size <= MAX_STATES) return;
+    const [oldest] = this.#states.keys();
+    if (oldest !== undefined) this.#states.delete(oldest);
   }
 
   // Around the read alone: what evolve throws is a bug and no outage.
@@ -72,13 +89,5 @@ export class StreamStates {
     } catch (error) {
       throw unavailable(error);
     }
-  }
-
-  #keep(stream: StreamId, read: StreamState): void {
-    this.#states.delete(stream);
-    this.#states.set(stream, read);
-    if (this.#states.size <= MAX_STATES) return;
-    const [oldest] = this.#states.keys();
-    if (oldest !== undefined) this.#states.delete(oldest);
   }
 }
