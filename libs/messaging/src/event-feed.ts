@@ -35,7 +35,8 @@ export interface EventFeedOptions {
 }
 
 /**
- * The log from a position on, without end: ordered batches of 1 to 500 events, without gap or repeat.
+ * The log from a position on, without end: ordered batches of 1 to 500 events, without gap or repeat; an empty one after each
+ * silent second, for who has something to do then.
  *
  * JetStream gives speed, the log gives truth: whatever JetStream does, positions grow by one. A JetStream iterator that
  * stops or falls silent is doubted within 1 s and replaced.
@@ -57,6 +58,7 @@ export async function* eventFeed(options: EventFeedOptions): AsyncGenerator<read
       live ??= await open(options, position);
       if (live === undefined) {
         await idle(signal);
+        if (!signal.aborted) yield [];
         continue;
       }
       let batch: RecordedEvent[] = [];
@@ -82,7 +84,7 @@ export async function* eventFeed(options: EventFeedOptions): AsyncGenerator<read
         batch = [];
       }
       // After a gap or an end, what is left of a batch is read again from the log.
-      if (batch.length > 0 && live !== undefined) {
+      if (live !== undefined && !signal.aborted) {
         yield batch;
         position += BigInt(batch.length);
       }

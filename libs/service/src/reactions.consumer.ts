@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Context, ReactionCommand, RecordedEvent } from '@kontor/event-sourcing';
+import type { Context, Position, ReactionCommand, RecordedEvent } from '@kontor/event-sourcing';
 import {
   advanceCheckpoint,
   CheckpointLost,
@@ -21,6 +21,8 @@ import type { Log } from './log.js';
 
 const CONSUMER = { name: 'reactions', version: 1 } as const;
 const RETRY_MS = 500;
+/** How far the checkpoint stays behind events that nothing follows from: to read a second's events again costs less than to write it down for each batch. */
+const CHECKPOINT_MS = 1_000;
 /** How many waiting commands are read at once. */
 const PAGE = 100;
 /**
@@ -163,27 +165,35 @@ export class ReactionsConsumer {
   }
 
   async #consume(): Promise<void> {
-    const { pool, schema, feed } = this.options;
+    const { pool, schema, feed, context } = this.options;
+    const { canHandle } = context.reactions;
     const { signal } = this.#stopping;
     const claim = await claimCheckpoint(pool, { ...CONSUMER, schema, owner: hostname() });
     this.#problems.delete('reactions');
     await this.#takeUpParked(claim);
     this.#wake?.();
-    for await (const batch of feed(claim.position, signal)) {
+    let written = claim.position;
+    let position = written;
+    let writtenAtMs = performance.now();
+    for await (const batch of feed(position, signal)) {
       if (signal.aborted) return;
-      await this.#take(claim, batch);
-      this.#wake?.();
+      position = batch.at(-1)?.position ?? position;
+      const answered = batch.filter(({ type }) => canHandle.includes(type));
+      if (answered.length === 0 && (position === written || performance.now() - writtenAtMs < CHECKPOINT_MS)) continue;
+      await this.#take(claim, answered, position);
+      written = position;
+      writtenAtMs = performance.now();
+      if (answered.length > 0) this.#wake?.();
     }
   }
 
-  /** One transaction: what follows from the batch, what is parked of it, and the checkpoint. */
-  async #take(claim: CheckpointClaim, batch: readonly RecordedEvent[]): Promise<void> {
-    const { canHandle } = this.options.context.reactions;
+  /** One transaction: what follows from the events, what is parked of them, and the checkpoint. */
+  async #take(claim: CheckpointClaim, events: readonly RecordedEvent[], upTo: Position): Promise<void> {
     await inTransaction(this.options.pool, async (client) => {
       const done = await lockCheckpoint(client, claim);
       const waiting = new Set((await this.#readParked(client)).map(({ streamId }) => streamId));
-      for (const received of batch) {
-        if (received.position <= done || !canHandle.includes(received.type)) continue;
+      for (const received of events) {
+        if (received.position <= done) continue;
         const event = await this.#inLog(received);
         const { position, eventId, streamId } = event;
         const reason = waiting.has(streamId)
@@ -196,8 +206,7 @@ export class ReactionsConsumer {
           [position, eventId, streamId, reason],
         );
       }
-      const last = batch.at(-1)?.position ?? done;
-      if (last > done) await advanceCheckpoint(client, claim, last);
+      await advanceCheckpoint(client, claim, upTo);
       await this.#reportParked(client);
     });
   }
