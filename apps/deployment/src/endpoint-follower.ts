@@ -17,11 +17,10 @@ export interface FollowedEndpoint {
 }
 
 const types = Object.keys(deploymentEvents);
-const known = new Set(types);
 
 /** The endpoint after one more event of its stream. */
 export const follow = (before: FollowedEndpoint | undefined, recorded: RecordedEvent): FollowedEndpoint => {
-  // The log holds what the schemas of this context allowed, and `known` has checked the type.
+  // The log holds what the schemas of this context allowed, and only its types are read.
   const event = { type: recorded.type, data: recorded.data } as DeploymentEvent;
   const recordedMs = Date.parse(recorded.recordedAt);
   const entersStep = event.type === 'WeightSet' && event.data.step !== null;
@@ -62,7 +61,7 @@ export async function* followEndpoints(
     await store.close();
   }
   yield* endpoints.values();
-  for await (const batch of tailLog({ pool, after: head, upcasters, signal })) {
-    for (const event of batch) if (known.has(event.type)) yield take(event);
+  for await (const batch of tailLog({ pool, after: head, upcasters, types, signal })) {
+    for (const event of batch) yield take(event);
   }
 }

@@ -85,8 +85,14 @@ export const openGateway = async (config: GatewayConfig): Promise<Gateway> => {
     application_name: 'kontor-gateway',
   });
   const { connectionString, application_name } = pool.options;
-  // The projector's batches may take longer than a reader is allowed to.
-  const projectorPool = createPool({ connectionString, application_name: `${application_name}-projections`, max: 3 });
+  // The projector's batches may take longer than a reader is allowed to. Their commits wait for no flush: rows and checkpoint
+  // are lost together, and are made again from the log, the same.
+  const projectorPool = createPool({
+    connectionString,
+    application_name: `${application_name}-projections`,
+    options: '-c synchronous_commit=off',
+    max: 3,
+  });
   const personal = new PersonalData({
     pool: createPool({
       connectionString: keyStoreUrl(config.pgUrl),

@@ -141,12 +141,13 @@ export const readCheckpoints = async (
   schema: string,
   consumers: readonly ConsumerId[],
 ): Promise<readonly Position[]> => {
-  const { rows } = await pool.query<{ pos: string }>(
-    `SELECT coalesce(c.pos, 0) AS pos
-     FROM unnest($1::text[], $2::int[]) WITH ORDINALITY AS u(name, version, ord) LEFT JOIN ${table(schema)} c USING (name, version)
-     ORDER BY u.ord`,
-    idsOf(consumers),
-  );
+  const { rows } = await pool.query<{ pos: string }>({
+    name: `checkpoints_${schema}`,
+    text: `SELECT coalesce(c.pos, 0) AS pos
+           FROM unnest($1::text[], $2::int[]) WITH ORDINALITY AS u(name, version, ord) LEFT JOIN ${table(schema)} c USING (name, version)
+           ORDER BY u.ord`,
+    values: idsOf(consumers),
+  });
   return rows.map(({ pos }) => BigInt(pos));
 };
 

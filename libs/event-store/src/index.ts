@@ -75,6 +75,7 @@ export { exportCheckpoint, exportLog, exportRange, exportStreams, unknownStreams
 export { beginEpoch, type NewEpoch } from './sealing/new-epoch.js';
 export { runSealer, type SealerOptions } from './sealing/sealer.js';
 export { readSeal, readTilePrefix, readTiles, type Seal } from './sealing/seal-store.js';
+export { shared } from './shared.js';
 export { inTransaction } from './transaction.js';
 export { type ReadModelVerdict, verifyReadModels, type VerifyOptions } from './verify-read-models.js';
 export { type AppliedPosition, createAppliedPosition, DEFAULT_WAIT_MS } from './wait-until-processed.js';

@@ -15,11 +15,14 @@ export interface TailOptions {
   /** The first batch begins right after this position. */
   readonly after: Position;
   readonly upcasters: Upcasters;
+  /** Default: all. Events of other types are not read. */
+  readonly types?: readonly string[];
   readonly signal: AbortSignal;
 }
 
 /**
- * The log from a position on, without end: batches of at most 500 events or about 1 MiB, in order, without a gap, never empty.
+ * The log from a position on, without end: batches of at most 500 events or about 1 MiB, in order, without a gap (among the
+ * types that are wanted), never empty.
  *
  * Ends when the signal aborts.
  *
@@ -29,6 +32,7 @@ export async function* tailLog({
   pool,
   after,
   upcasters,
+  types,
   signal,
 }: TailOptions): AsyncGenerator<readonly RecordedEvent[], void> {
   const listener = new Listener(pool.options, 'es_head');
@@ -37,7 +41,7 @@ export async function* tailLog({
     while (!signal.aborted) {
       const seen = listener.seen;
       const head = await readHead(pool);
-      if (head - position > FAR_BEHIND_EVENTS) {
+      if (types === undefined && head - position > FAR_BEHIND_EVENTS) {
         for await (const batch of copyEvents(pool, { after: position, upTo: head }, upcasters)) {
           yield batch;
           position = batch.at(-1)?.position ?? position;
@@ -45,9 +49,10 @@ export async function* tailLog({
         }
       }
       while (position < head && !signal.aborted) {
-        const batch = await readPage(pool, { after: position, upTo: head, limit: PAGE_EVENTS }, upcasters);
-        yield batch;
-        position = batch.at(-1)?.position ?? head;
+        const range = { after: position, upTo: head, limit: PAGE_EVENTS, ...(types && { types }) };
+        const batch = await readPage(pool, range, upcasters);
+        if (batch.length > 0) yield batch;
+        position = batch.length < PAGE_EVENTS ? head : (batch.at(-1)?.position ?? head);
       }
       await listener.wait(seen, HEAD_POLL_MS, signal);
     }

@@ -5,6 +5,7 @@ import { ConsistencyTimeout } from './errors.js';
 import { Listener } from './listener.js';
 import { appliedChannel } from './projection-runner.js';
 import type { ReadModel } from './read-model.js';
+import { shared } from './shared.js';
 
 export const DEFAULT_WAIT_MS = 1_000;
 // Behind the notifications: they can be lost with the session that listens.
@@ -34,8 +35,9 @@ export const createAppliedPosition = (
 ): AppliedPosition => {
   const listener = new Listener(pool.options, appliedChannel(schema));
   const consumers = readModels.map(({ projection: { name, version } }) => ({ name, version }));
-  const reached = async (): Promise<Position> =>
-    (await readCheckpoints(pool, schema, consumers)).reduce((low, position) => (position < low ? position : low));
+  const reached = shared(async () =>
+    (await readCheckpoints(pool, schema, consumers)).reduce((low, position) => (position < low ? position : low)),
+  );
   return {
     reached,
     waitUntilProcessed: async (wanted, timeoutMs = DEFAULT_WAIT_MS) => {

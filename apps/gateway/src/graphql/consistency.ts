@@ -102,25 +102,6 @@ export const asTimeout = (identity: LogIdentity, error: unknown): unknown => {
   });
 };
 
-/**
- * Calls that come while one runs share the next run, so that what each gets was read after it asked, and a thousand
- * readers cost no more statements than the database answers one after the other.
- */
-export const shared = <Value>(run: () => Promise<Value>): (() => Promise<Value>) => {
-  let running: Promise<unknown> = Promise.resolve();
-  let next: Promise<Value> | undefined;
-  return () =>
-    (next ??= running.then(() => {
-      next = undefined;
-      const result = run();
-      running = result.then(
-        () => undefined,
-        () => undefined,
-      );
-      return result;
-    }));
-};
-
 /** How far behind the log a position is. */
 export const lagOf = async (pool: pg.Pool, position: Position): Promise<{ head: Position; lagMs: number }> => {
   const { rows } = await pool.query<{ head: string; lag: number | null }>({

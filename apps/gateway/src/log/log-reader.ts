@@ -6,11 +6,12 @@ import {
   type PostgresEventStore,
   positionAtTime,
   readCheckpoints,
+  shared,
   TimeInFuture,
 } from '@kontor/event-store';
 import type pg from 'pg';
 import { requestError } from '../graphql/errors.js';
-import { asTimeout, lagOf, type LogIdentity, shared, type Standing, waitFor } from '../graphql/consistency.js';
+import { asTimeout, lagOf, type LogIdentity, type Standing, waitFor } from '../graphql/consistency.js';
 import type { LiveLog } from '../subscriptions/live-log.js';
 
 export interface FreshnessOf {

@@ -35,7 +35,20 @@ export interface Listing {
   readonly orderBy: string;
   readonly limit: number;
   readonly offset?: number;
+  /** For statements of few shapes, asked often: each session then plans them once. */
+  readonly isPrepared?: boolean;
 }
+
+/** Names of prepared statements by their text. */
+const statements = new Map<string, string>();
+
+const nameOf = (text: string): string => {
+  const known = statements.get(text);
+  if (known !== undefined) return known;
+  const name = `mlflow_${statements.size + 1}`;
+  statements.set(text, name);
+  return name;
+};
 
 /** Rows of one workspace at one position: what a request of MLflow's API reads. */
 export class RowQuery {
@@ -56,7 +69,7 @@ export class RowQuery {
   async byId<Row extends object>(entity: Entity<Row>, ...id: readonly (string | number)[]): Promise<Row | undefined> {
     const conditions = this.conditions();
     conditions.add(`key = ${conditions.bind(rowKey(this.workspace, ...id))}`);
-    return (await this.list(entity, conditions, { orderBy: 'key', limit: 1 }))[0];
+    return (await this.list(entity, conditions, { orderBy: 'key', limit: 1, isPrepared: true }))[0];
   }
 
   /** The first row with these values in columns of the read model. */
@@ -81,7 +94,7 @@ export class RowQuery {
         Array.isArray(value) ? `${column} = ANY (${conditions.bind(value)})` : `${column} = ${conditions.bind(value)}`,
       );
     }
-    return this.list(entity, conditions, { orderBy, limit });
+    return this.list(entity, conditions, { orderBy, limit, isPrepared: true });
   }
 
   /**
@@ -96,15 +109,17 @@ export class RowQuery {
   async list<Row extends object>(
     entity: Entity<Row>,
     conditions: Conditions,
-    { orderBy, limit, offset = 0 }: Listing,
+    { orderBy, limit, offset = 0, isPrepared = false }: Listing,
   ): Promise<readonly Row[]> {
     const view = `${pg.escapeIdentifier(this.schema)}.${pg.escapeIdentifier(entity.projection.name)}`;
     const page = `LIMIT ${conditions.bind(limit)} OFFSET ${conditions.bind(offset)}`;
-    const { rows } = await this.pool.query<{ body: Row }>(
-      `SELECT body FROM ${view} WHERE workspace = $1 AND ${asOf('$2')} ${conditions.sql}
-       ORDER BY ${orderBy} ${page}`,
-      conditions.values,
-    );
+    const text = `SELECT body FROM ${view} WHERE workspace = $1 AND ${asOf('$2')} ${conditions.sql}
+       ORDER BY ${orderBy} ${page}`;
+    const { rows } = await this.pool.query<{ body: Row }>({
+      text,
+      values: conditions.values,
+      ...(isPrepared && { name: nameOf(text) }),
+    });
     return openRows(
       this.personal,
       entity,
