@@ -51,7 +51,7 @@ export { positionAtTime } from './position-at-time.js';
 export { LOGIN_ROLES, type PreparedDatabase, prepareDatabase, type PrepareOptions } from './prepare-database.js';
 export { appliedChannel, runProjections, type RunProjectionsOptions } from './projection-runner.js';
 export { copyEvents, copyRawEvents, type CopyRange } from './read-copy.js';
-export { readHead, readRawPage } from './read-all.js';
+export { readEvent, readHead, readRawPage } from './read-all.js';
 export { type AnyProjection, type ColumnType, OPEN_END, type ReadModel } from './read-model.js';
 export {
   ensureReadModels,

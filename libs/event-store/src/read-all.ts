@@ -40,6 +40,16 @@ export const readPage = async (
   return withArchived(pool, range, rows.map(toEvent), (cold) => toEvent(toEventRow(cold)));
 };
 
+/** The event at a position; undefined above the head. */
+export const readEvent = async (
+  pool: pg.Pool | pg.ClientBase,
+  position: Position,
+  upcasters: Upcasters,
+): Promise<RecordedEvent | undefined> => {
+  const [event] = await readPage(pool, { after: position - 1n, upTo: position, limit: 1 }, upcasters);
+  return event;
+};
+
 /** The events above `after`, up to and including `upTo` or else the head at the time of the call, page by page. */
 export async function* readAll(
   pool: pg.Pool | pg.ClientBase,

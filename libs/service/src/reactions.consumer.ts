@@ -102,6 +102,7 @@ export class ReactionsConsumer {
   readonly #parked: string;
   /** By part: why it does not move. What passes by itself is taken out again by the next step that succeeds. */
   readonly #problems = new Map<'reactions' | 'parked' | 'outbox' | 'parkedCommands', string>();
+  #parkedStreams: ReadonlySet<string> = new Set();
   #running: Promise<unknown> = Promise.resolve();
   #wake: (() => void) | undefined;
 
@@ -165,8 +166,7 @@ export class ReactionsConsumer {
   }
 
   async #consume(): Promise<void> {
-    const { pool, schema, feed, context } = this.options;
-    const { canHandle } = context.reactions;
+    const { pool, schema, feed } = this.options;
     const { signal } = this.#stopping;
     const claim = await claimCheckpoint(pool, { ...CONSUMER, schema, owner: hostname() });
     this.#problems.delete('reactions');
@@ -178,7 +178,7 @@ export class ReactionsConsumer {
     for await (const batch of feed(position, signal)) {
       if (signal.aborted) return;
       position = batch.at(-1)?.position ?? position;
-      const answered = batch.filter(({ type }) => canHandle.includes(type));
+      const answered = batch.filter((event) => this.#isAnswered(event));
       if (answered.length === 0 && (position === written || performance.now() - writtenAtMs < CHECKPOINT_MS)) continue;
       await this.#take(claim, answered, position);
       written = position;
@@ -187,11 +187,25 @@ export class ReactionsConsumer {
     }
   }
 
+  /** Whether something follows from an event. A reaction that throws is parked, as is what comes after it in its stream. */
+  #isAnswered(event: RecordedEvent): boolean {
+    const { canHandle } = this.options.context.reactions;
+    if (!canHandle.includes(event.type)) return false;
+    if (this.#parkedStreams.has(event.streamId)) return true;
+    try {
+      return this.#commandsAfter(event).length > 0;
+    } catch (error) {
+      if (error instanceof ReactionFailed) return true;
+      throw error;
+    }
+  }
+
   /** One transaction: what follows from the events, what is parked of them, and the checkpoint. */
   async #take(claim: CheckpointClaim, events: readonly RecordedEvent[], upTo: Position): Promise<void> {
     await inTransaction(this.options.pool, async (client) => {
       const done = await lockCheckpoint(client, claim);
-      const waiting = new Set((await this.#readParked(client)).map(({ streamId }) => streamId));
+      const waiting = new Set(this.#parkedStreams);
+      let isParked = false;
       for (const received of events) {
         if (received.position <= done) continue;
         const event = await this.#inLog(received);
@@ -201,13 +215,14 @@ export class ReactionsConsumer {
           : await this.#reactUnlessBroken(client, event);
         if (reason === undefined) continue;
         waiting.add(streamId);
+        isParked = true;
         await client.query(
           `INSERT INTO ${this.#parked} (position, event_id, stream_id, reason) VALUES ($1, $2, $3, $4)`,
           [position, eventId, streamId, reason],
         );
       }
       await advanceCheckpoint(client, claim, upTo);
-      await this.#reportParked(client);
+      if (isParked) await this.#reportParked(client);
     });
   }
 
@@ -265,6 +280,7 @@ export class ReactionsConsumer {
 
   async #reportParked(client: pg.PoolClient): Promise<void> {
     const rows = await this.#readParked(client);
+    this.#parkedStreams = new Set(rows.map(({ streamId }) => streamId));
     const [first] = rows;
     if (first) this.#problems.set('parked', `reactions: ${rows.length} events are parked, first: ${first.reason}`);
     else this.#problems.delete('parked');

@@ -6,6 +6,7 @@ import {
   openAnchors,
   PersonalData,
   type PostgresEventStore,
+  readEvent,
   refuseRewound,
   runCosigner,
   runRelay,
@@ -201,10 +202,7 @@ const startParts = async <Config extends ServiceConfig>(
         upcasters: options.upcasters,
         signal,
       }),
-    recorded: async (position) => {
-      for await (const event of store.readAll(position - 1n, { upTo: position })) return event;
-      return undefined;
-    },
+    recorded: (position) => readEvent(pool, position, options.upcasters),
   });
   await reactions.start();
   const workers = (await options.workers?.(parts, config)) ?? [];

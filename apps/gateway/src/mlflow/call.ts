@@ -118,7 +118,8 @@ export class MlflowCall {
   async #untilReadable(position: Position): Promise<void> {
     const { log, late } = this.parts;
     try {
-      await log.applied.waitUntilProcessed(position, WRITE_WAIT_MS);
+      const reached = await log.applied.waitUntilProcessed(position, WRITE_WAIT_MS);
+      this.#rows = Promise.resolve(this.rowsAt(reached));
     } catch (error) {
       if (!(error instanceof ConsistencyTimeout)) throw error;
       // An actor who never reads must not stay here for ever.
