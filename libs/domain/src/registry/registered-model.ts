@@ -15,8 +15,10 @@ export interface RegisteredModel {
   readonly name: string;
   readonly description: string | null;
   readonly tags: Tags;
+  readonly firstVersion: number;
   readonly nextVersion: number;
-  readonly versions: ReadonlyMap<number, Version>;
+  /** What is not as it was registered. Most versions stay as they are, so a model of many thousands has a small state. */
+  readonly changed: ReadonlyMap<number, Version>;
   readonly aliases: ReadonlyMap<string, number>;
 }
 
@@ -102,7 +104,7 @@ const decide = (command: RegisteredModelCommand, state: RegisteredModelState): D
       return deleteVersion(command.data, state);
     case 'RestoreModelVersion': {
       const { version } = command.data;
-      const known = state.versions.get(version);
+      const known = versionOf(state, version);
       if (known === undefined) return reject('VERSION_UNKNOWN', { name, version });
       return known.deleted ? [{ type: 'ModelVersionRestored', data: { modelId, name, version } }] : [];
     }
@@ -111,8 +113,14 @@ const decide = (command: RegisteredModelCommand, state: RegisteredModelState): D
   }
 };
 
-const present = ({ versions }: RegisteredModel, version: number): Version | undefined => {
-  const known = versions.get(version);
+const AS_REGISTERED: Version = { stage: 'None', deleted: false };
+
+/** Numbers have no gap, so those that were given are known without being kept. */
+const versionOf = ({ firstVersion, nextVersion, changed }: RegisteredModel, version: number): Version | undefined =>
+  version < firstVersion || version >= nextVersion ? undefined : (changed.get(version) ?? AS_REGISTERED);
+
+const present = (model: RegisteredModel, version: number): Version | undefined => {
+  const known = versionOf(model, version);
   return known === undefined || known.deleted ? undefined : known;
 };
 
@@ -140,7 +148,7 @@ const changeStage = (
     data: { modelId, name, version: number, stage: to, previousStage: from },
   });
   const archived = archiveExistingVersions
-    ? [...model.versions].filter(([number, other]) => number !== version && !other.deleted && other.stage === stage)
+    ? [...model.changed].filter(([number, other]) => number !== version && !other.deleted && other.stage === stage)
     : [];
   return [
     ...(moved.stage === stage ? [] : [change(version, moved.stage, stage)]),
@@ -164,8 +172,8 @@ const deleteVersion = (
 };
 
 const withVersion = (model: RegisteredModel, number: number, change: Partial<Version>): RegisteredModel => {
-  const before = model.versions.get(number) ?? { stage: 'None', deleted: false };
-  return { ...model, versions: new Map(model.versions).set(number, { ...before, ...change }) };
+  const before = model.changed.get(number) ?? AS_REGISTERED;
+  return { ...model, changed: new Map(model.changed).set(number, { ...before, ...change }) };
 };
 
 const evolve = (state: RegisteredModelState, event: RegistryEvent): RegisteredModelState => {
@@ -176,8 +184,9 @@ const evolve = (state: RegisteredModelState, event: RegistryEvent): RegisteredMo
       name,
       description,
       tags: tagsOf(tags),
+      firstVersion,
       nextVersion: firstVersion,
-      versions: new Map(),
+      changed: new Map(),
       aliases: new Map(),
     };
   }
@@ -191,10 +200,8 @@ const evolve = (state: RegisteredModelState, event: RegistryEvent): RegisteredMo
       return { ...state, status: 'Deleted' };
     case 'RegisteredModelRestored':
       return { ...state, status: 'Active' };
-    case 'ModelVersionRegistered': {
-      const { version } = event.data;
-      return withVersion({ ...state, nextVersion: version + 1 }, version, {});
-    }
+    case 'ModelVersionRegistered':
+      return { ...state, nextVersion: event.data.version + 1 };
     case 'StageChanged':
       return withVersion(state, event.data.version, { stage: event.data.stage });
     case 'ModelVersionDeleted':
