@@ -25,6 +25,8 @@ export const commandReply = z.discriminatedUnion('outcome', [
     position: z.string(),
     version: z.string(),
     eventIds: z.array(z.string()),
+    /** What was appended, if the caller asked for it; personal data is readable. */
+    events: z.array(z.object({ type: z.string(), data: z.unknown(), recordedAt: z.string() })).optional(),
   }),
   z.object({
     outcome: z.literal('rejected'),

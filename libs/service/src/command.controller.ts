@@ -29,6 +29,7 @@ const AUDITOR = 'auditor';
 const envelope = z.object({
   type: z.string().max(200),
   data: z.unknown(),
+  wantsEvents: z.boolean().optional(),
   metadata: z.object({
     commandId: z.uuidv7(),
     workspace: z.string(),
@@ -103,7 +104,7 @@ export class CommandController {
       const path = issue?.path.join('.') ?? '';
       return failed('INVALID', `${path || 'command'}: ${issue?.message ?? ''}`, '', path);
     }
-    const { type, data, metadata } = parsed.data;
+    const { type, data, wantsEvents, metadata } = parsed.data;
     const { correlationId, commandId } = metadata;
     try {
       const { issuer, actor, workspace } = await verifyAssertion(token, { commandId, payload }, (name) =>
@@ -112,7 +113,9 @@ export class CommandController {
       if (!ISSUERS[issuer]?.(type)) throw new Unauthenticated(`${issuer} may not send ${type}`);
       if (!speaksFor(issuer, actor)) throw new Unauthenticated(`${issuer} may not speak for ${actor.id}`);
       if (actor.roles.includes(AUDITOR)) throw new Unauthenticated('the role auditor reads and sends no command');
-      return await this.options.bus.execute(new Dispatch({ type, data, metadata: { ...metadata, workspace, actor } }));
+      return await this.options.bus.execute(
+        new Dispatch({ type, data, wantsEvents, metadata: { ...metadata, workspace, actor } }),
+      );
     } catch (error) {
       if (!(error instanceof Unauthenticated)) throw error;
       // Not an event: nobody is proven to have done it, and whoever can write to NATS could fill the log for ever.

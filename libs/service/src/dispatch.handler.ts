@@ -9,6 +9,7 @@ import {
   type EventMeta,
   type EventStore,
   isRejected,
+  type NewEvent,
   newestVersion,
   type Route,
   type StreamId,
@@ -45,6 +46,12 @@ const rejected = (code: string, message: string, details: Readonly<Record<string
 
 /** What must have happened outside of the log before these events may say that it has. Repeated when a command is sent again. */
 export type BeforeAppend = (events: readonly DomainEvent[], metadata: CommandMetadata) => Promise<void>;
+
+/** An event as it is stored, and as a fold will see it again. */
+interface Decided {
+  readonly stored: NewEvent;
+  readonly event: DomainEvent;
+}
 
 /** What a dispatcher works with. */
 export interface DispatchParts {
@@ -101,7 +108,7 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
     }
   }
 
-  async #dispatch({ type, data, asked, metadata }: DispatchRequest): Promise<CommandReply> {
+  async #dispatch({ type, data, asked, wantsEvents = false, metadata }: DispatchRequest): Promise<CommandReply> {
     const { correlationId, workspace, commandId } = metadata;
     const schema = Object.hasOwn(this.context.commands, type) ? this.context.commands[type] : undefined;
     const route = Object.hasOwn(this.context.routes, type) ? this.context.routes[type] : undefined;
@@ -130,11 +137,11 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
     const command = { type, data: parsed.data, metadata };
     const stream = route.stream(command);
     return this.#turns.take(stream, async () => {
-      const reply = await this.#decide(command, route, stream, hash);
+      const reply = await this.#decide(command, route, stream, hash, wantsEvents);
       if (reply.outcome === 'accepted' && reply.eventIds.length > 0) return reply;
       // The same command may have come before, and its first coming is what this one is refused for. What is decided to be
       // written needs no such look: an append knows its command's id.
-      return (await this.#known(commandId, hash)) ?? reply;
+      return (await this.#known(commandId, hash, wantsEvents)) ?? reply;
     });
   }
 
@@ -143,7 +150,13 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
    * judged, so what another process wrote since is found out there. Only a yes is believed that easily. A no has nothing
    * to prove it, and what happens before an append cannot be taken back: both are decided on the present state.
    */
-  async #decide(command: Command, route: Route, stream: StreamId, hash: Uint8Array): Promise<CommandReply> {
+  async #decide(
+    command: Command,
+    route: Route,
+    stream: StreamId,
+    hash: Uint8Array,
+    wantsEvents: boolean,
+  ): Promise<CommandReply> {
     const { metadata } = command;
     const { decider } = route;
     let isPresent = this.parts.beforeAppend !== undefined;
@@ -184,13 +197,7 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
           era: seen.era,
         });
       }
-      if (result.outcome !== 'conflict') {
-        return this.#toReply(
-          result,
-          metadata.commandId,
-          events.map(({ stored }) => stored.eventId),
-        );
-      }
+      if (result.outcome !== 'conflict') return this.#toReply(result, metadata.commandId, events, wantsEvents);
       if (isPresent) {
         const pauseMs = CONFLICT_PAUSES_MS[conflicts];
         if (pauseMs === undefined) break;
@@ -202,12 +209,8 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
     return rejected('CONFLICT', 'Others changed the same thing at the same time; try again.', { stream });
   }
 
-  /**
-   * The event as it is stored, and as a fold will see it again.
-   *
-   * The schema holds what a decider may say: an event that breaks it is a bug, and nothing is written.
-   */
-  async #toNewEvent({ type, data }: DomainEvent, metadata: CommandMetadata) {
+  /** The schema holds what a decider may say: an event that breaks it is a bug, and nothing is written. */
+  async #toNewEvent({ type, data }: DomainEvent, metadata: CommandMetadata): Promise<Decided> {
     const { correlationId, causationId, actor, traceparent, workspace } = metadata;
     const schema = this.context.events[type];
     if (!schema) throw new Error(`${this.context.name} has no event ${type}`);
@@ -228,18 +231,22 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
   async #toReply(
     result: Exclude<AppendResult, { outcome: 'conflict' }>,
     commandId: string,
-    eventIds: string[],
+    events: readonly Decided[],
+    wantsEvents: boolean,
   ): Promise<CommandReply> {
     switch (result.outcome) {
-      case 'appended':
+      case 'appended': {
+        const { recordedAt } = result;
         return {
           outcome: 'accepted',
           position: String(result.lastPosition),
           version: String(result.versions[0]),
-          eventIds,
+          eventIds: events.map(({ stored }) => stored.eventId),
+          ...(wantsEvents && { events: events.map(({ event }) => ({ ...event, recordedAt })) }),
         };
+      }
       case 'replayed':
-        return this.#repeat(result);
+        return this.#repeat(result, wantsEvents);
       case 'key_reused':
         return this.#mismatch(commandId);
       case 'claimed':
@@ -252,20 +259,35 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
   }
 
   /** The answer to a command id that was accepted before; undefined if there is none. */
-  async #known(commandId: string, hash: Uint8Array): Promise<CommandReply | undefined> {
+  async #known(commandId: string, hash: Uint8Array, wantsEvents: boolean): Promise<CommandReply | undefined> {
     const known = await this.#store.findCommand(commandId).catch((error: unknown) => {
       throw unavailable(error);
     });
     if (!known) return undefined;
-    return Buffer.from(known.requestHash).equals(hash) ? this.#repeat(known) : this.#mismatch(commandId);
+    return Buffer.from(known.requestHash).equals(hash) ? this.#repeat(known, wantsEvents) : this.#mismatch(commandId);
   }
 
   /** The first answer again: the same positions and event ids, however often it is asked. */
-  async #repeat({ firstPosition, lastPosition, versions }: Accepted): Promise<CommandReply> {
+  async #repeat({ firstPosition, lastPosition, versions }: Accepted, wantsEvents: boolean): Promise<CommandReply> {
     const eventIds: string[] = [];
-    for await (const { eventId } of this.#store.readAll(firstPosition - 1n, { upTo: lastPosition }))
+    const events: { type: string; data: unknown; recordedAt: string }[] = [];
+    for await (const event of this.#store.readAll(firstPosition - 1n, { upTo: lastPosition })) {
+      const { eventId, type, workspace, recordedAt, meta } = event;
       eventIds.push(eventId);
-    return { outcome: 'accepted', position: String(lastPosition), version: String(versions[0]), eventIds };
+      if (!wantsEvents) continue;
+      events.push({
+        type,
+        data: meta.encrypted ? await this.parts.personal.open(workspace, event.data) : event.data,
+        recordedAt,
+      });
+    }
+    return {
+      outcome: 'accepted',
+      position: String(lastPosition),
+      version: String(versions[0]),
+      eventIds,
+      ...(wantsEvents && { events }),
+    };
   }
 
   #mismatch(commandId: string): CommandReply {

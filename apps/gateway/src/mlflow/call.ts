@@ -1,19 +1,25 @@
-import type { Position } from '@kontor/event-sourcing';
+import type { Position, RecordedEvent } from '@kontor/event-sourcing';
 import { ConsistencyTimeout, type PersonalData } from '@kontor/event-store';
+import type { CommandReply } from '@kontor/messaging';
 import type pg from 'pg';
 import type { Principal } from '@kontor/service/process';
 import type { ArtifactStore } from '../artifacts/artifact-store.js';
 import type { CommandClient } from '../commands/command-client.js';
+import type { Entity } from '../graphql/entity.js';
 import type { LogReader } from '../log/log-reader.js';
 import { invalid, MlflowError } from './errors.js';
 import { toMlflowError } from './rejections.js';
+import type { RowLoader } from './row-loader.js';
 import { RowQuery } from './row-query.js';
+
+type Accepted = Extract<CommandReply, { readonly outcome: 'accepted' }>;
 
 /** What every call of the MLflow face shares. */
 export interface FaceParts {
   readonly pool: pg.Pool;
   readonly schema: string;
   readonly personal: PersonalData;
+  readonly loader: RowLoader;
   readonly commands: CommandClient;
   readonly log: LogReader;
   readonly artifacts: ArtifactStore;
@@ -74,8 +80,8 @@ export class MlflowCall {
   }
 
   rowsAt(position: Position): RowQuery {
-    const { pool, schema, personal } = this.parts;
-    return new RowQuery(pool, schema, personal, this.workspace, position);
+    const { pool, schema, personal, loader } = this.parts;
+    return new RowQuery(pool, schema, personal, loader, this.workspace, position);
   }
 
   /**
@@ -85,15 +91,36 @@ export class MlflowCall {
    * @throws CommandRejected if it is refused, MlflowError for what a client can do nothing about.
    */
   async command(type: string, data: object): Promise<Position> {
+    return BigInt((await this.#accepted(type, data)).position);
+  }
+
+  /**
+   * Sends a command that begins a row, and waits until it can be read.
+   *
+   * @returns the row as the projection makes it of the command's one event: what a read at its position gives.
+   * @throws CommandRejected if it is refused, MlflowError for what a client can do nothing about.
+   */
+  async begin<Row extends object>({ projection }: Entity<Row>, type: string, data: object): Promise<Row> {
+    const { position, events = [] } = await this.#accepted(type, data, true);
+    const [event] = events;
+    const { workspace, principal } = this;
+    const recorded = { ...event, position: BigInt(position), workspace, actor: principal.actor.id } as RecordedEvent;
+    const [key = ''] = projection.keys(recorded);
+    const row = projection.evolve(undefined, recorded, key) as Row | undefined;
+    if (events.length !== 1 || row === undefined) throw new Error(`${type} began no row of ${projection.name}`);
+    return row;
+  }
+
+  async #accepted(type: string, data: object, wantsEvents?: boolean): Promise<Accepted> {
     const { commands } = this.parts;
     const { principal, correlationId } = this;
-    const result = await commands.send({ context: 'registry', type, data, principal, correlationId });
+    const result = await commands.send({ context: 'registry', type, data, wantsEvents, principal, correlationId });
     switch (result.outcome) {
       case 'accepted':
         this.#position = BigInt(result.position);
         this.#rows = undefined;
         await this.#untilReadable(this.#position);
-        return this.#position;
+        return result;
       case 'rejected':
         throw new CommandRejected(result.code, result.message, result.details);
       case 'failed':
@@ -129,12 +156,20 @@ export class MlflowCall {
   }
 
   /** As {@link command}, with a rejection in MLflow's words. `named` adds what the texts need and the rejection lacks. */
-  async send(type: string, data: object, named: Readonly<Record<string, unknown>> = {}): Promise<Position> {
-    try {
-      return await this.command(type, data);
-    } catch (error) {
-      if (!(error instanceof CommandRejected)) throw error;
-      throw toMlflowError(error.code, error.message, { ...error.details, ...named });
-    }
+  send(type: string, data: object, named: Readonly<Record<string, unknown>> = {}): Promise<Position> {
+    return inMlflowsWords(this.command(type, data), named);
   }
 }
+
+/** The outcome of a command, with a rejection in MLflow's words. `named` adds what the texts need and the rejection lacks. */
+export const inMlflowsWords = async <Outcome>(
+  outcome: Promise<Outcome>,
+  named: Readonly<Record<string, unknown>> = {},
+): Promise<Outcome> => {
+  try {
+    return await outcome;
+  } catch (error) {
+    if (!(error instanceof CommandRejected)) throw error;
+    throw toMlflowError(error.code, error.message, { ...error.details, ...named });
+  }
+};

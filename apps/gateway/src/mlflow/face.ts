@@ -17,6 +17,7 @@ import { readBody, readMessage, readQuery } from './message.js';
 import { metricHistoryEndpoints } from './metric-history.js';
 import { versionEndpoints } from './model-versions.js';
 import { registeredModelEndpoints } from './registered-models.js';
+import { RowLoader } from './row-loader.js';
 import { runEndpoints } from './runs.js';
 import { serverInfoEndpoints } from './server-info.js';
 
@@ -47,6 +48,7 @@ export const mountMlflow = (
     pool,
     schema: SCHEMA,
     personal,
+    loader: new RowLoader(pool, SCHEMA),
     commands,
     log: gateway.log,
     artifacts: new ArtifactStore(config.artifactsDir),

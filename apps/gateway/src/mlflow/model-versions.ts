@@ -1,6 +1,6 @@
 import { modelVersionEntity, registeredModelEntity } from '../registry/registry.entities.js';
 import type { RegisteredModelRow } from '../registry/registered-models.projection.js';
-import { type MlflowCall } from './call.js';
+import { inMlflowsWords, type MlflowCall } from './call.js';
 import { endpoint, type Endpoint } from './endpoint.js';
 import { parseFilter, VERSION_FILTER } from './filter.js';
 import { bool, message, repeated, required, string } from './message.js';
@@ -77,33 +77,24 @@ export const versionEndpoints: readonly Endpoint[] = [
       model_id: string,
     },
     handle: async ({ name, source, run_id, tags, run_link = '', description = '', model_id }, call) => {
-      const before = await call.rows();
-      const { modelId, isPrompt } = await modelByName(before, name);
-      const origin = await resolveSource(before, {
+      const rows = await call.rows();
+      const model = await modelByName(rows, name);
+      const { modelId, isPrompt } = model;
+      const origin = await resolveSource(rows, {
         source,
         isPrompt,
         runId: run_id || undefined,
         loggedModelId: model_id || undefined,
       });
-      const position = await call.send(
-        'RegisterModelVersion',
-        {
-          modelId,
-          ...origin,
-          runLink: atMost(2048, 'run_link', run_link),
-          description: atMost(DESCRIPTION_LIMIT, 'description', description),
-          tags: registryTags(tags),
-        },
-        { name },
-      );
-      // Its row begins at the position of its event: of two clients that register at once each sees its own number.
-      await call.rows();
-      const rows = call.rowsAt(position);
-      const model = await rows.byId(registeredModelEntity, modelId);
-      const conditions = rows.conditions();
-      conditions.add(`"modelId" = ${conditions.bind(modelId)} AND valid_from = $2`);
-      const [row] = await rows.list(modelVersionEntity, conditions, { orderBy: 'key', limit: 1 });
-      if (!model || !row) throw new Error(`no version of ${modelId} begins at position ${position}`);
+      const registered = call.begin(modelVersionEntity, 'RegisterModelVersion', {
+        modelId,
+        ...origin,
+        runLink: atMost(2048, 'run_link', run_link),
+        description: atMost(DESCRIPTION_LIMIT, 'description', description),
+        tags: registryTags(tags),
+      });
+      // Nobody can have given a new version an alias.
+      const row = await inMlflowsWords(registered, { name });
       return { model_version: versionJson(model, row) };
     },
   }),

@@ -5,6 +5,7 @@ import type { Entity } from '../graphql/entity.js';
 import { rowKey } from '../graphql/row-key.js';
 import { asOf } from '../graphql/as-of.js';
 import { openRows } from '../graphql/open-rows.js';
+import type { RowLoader } from './row-loader.js';
 
 /** SQL conditions with their bound values. Every value of a caller goes through {@link Conditions.bind}. */
 export class Conditions {
@@ -56,6 +57,7 @@ export class RowQuery {
     private readonly pool: pg.Pool,
     private readonly schema: string,
     private readonly personal: PersonalData,
+    private readonly loader: RowLoader,
     readonly workspace: string,
     readonly position: Position,
   ) {}
@@ -67,9 +69,8 @@ export class RowQuery {
 
   /** The row with this id. */
   async byId<Row extends object>(entity: Entity<Row>, ...id: readonly (string | number)[]): Promise<Row | undefined> {
-    const conditions = this.conditions();
-    conditions.add(`key = ${conditions.bind(rowKey(this.workspace, ...id))}`);
-    return (await this.list(entity, conditions, { orderBy: 'key', limit: 1, isPrepared: true }))[0];
+    const body = await this.loader.load(entity, rowKey(this.workspace, ...id), this.position);
+    return body && (await openRows(this.personal, entity, this.workspace, [body]))[0];
   }
 
   /** The first row with these values in columns of the read model. */

@@ -2,7 +2,7 @@ import { experimentEntity, runEntity } from '../registry/registry.entities.js';
 import type { RunRow } from '../registry/runs.projection.js';
 import { listArtifacts } from './artifact-paths.js';
 import { checkedPath } from './artifact-routes.js';
-import { CommandRejected, type MlflowCall } from './call.js';
+import { CommandRejected, inMlflowsWords, type MlflowCall } from './call.js';
 import { endpoint, type Endpoint } from './endpoint.js';
 import { invalid, missing } from './errors.js';
 import { storedText, withDatasetTexts } from './dataset-texts.js';
@@ -141,7 +141,7 @@ export const runEndpoints: readonly Endpoint[] = [
       }
       const name = atMost(250, 'run_name', run_name || named || randomName());
       const runId = newHexId();
-      await call.send('StartRun', {
+      const started = call.begin(runEntity, 'StartRun', {
         runId,
         experimentId,
         name,
@@ -150,7 +150,7 @@ export const runEndpoints: readonly Endpoint[] = [
         artifactUri: `${artifactLocation.replace(/\/$/, '')}/${runId}/artifacts`,
         tags: named ? pairs : [...pairs, { key: 'mlflow.runName', value: name }],
       });
-      const { outputs: _, ...created } = runJson((await runById(call, runId)).run, false);
+      const { outputs: _, ...created } = runJson(await inMlflowsWords(started), false);
       return { run: created };
     },
   }),
