@@ -85,14 +85,13 @@ export const openGateway = async (config: GatewayConfig): Promise<Gateway> => {
     application_name: 'kontor-gateway',
   });
   const { connectionString, application_name } = pool.options;
-  // The projector's batches may take longer than a reader is allowed to. Their commits wait for no flush: rows and checkpoint
-  // are lost together, and are made again from the log, the same.
-  const projectorPool = createPool({
-    connectionString,
-    application_name: `${application_name}-projections`,
-    options: '-c synchronous_commit=off',
-    max: 3,
-  });
+  // The projector's batches may take longer than a reader is allowed to.
+  const projectors = { connectionString, application_name: `${application_name}-projections`, max: 3 };
+  const builders = createPool(projectors);
+  // Commits of rows wait for no flush: rows and checkpoint are lost together, and are made again from the log, the same.
+  // Prepared statements are planned while the tables are empty, and must find rows by key when they are large.
+  const options = '-c synchronous_commit=off -c enable_seqscan=off';
+  const projectorPool = createPool({ ...projectors, options });
   const personal = new PersonalData({
     pool: createPool({
       connectionString: keyStoreUrl(config.pgUrl),
@@ -101,7 +100,8 @@ export const openGateway = async (config: GatewayConfig): Promise<Gateway> => {
     }),
     kek: await ensureKeyEncryptionKey(config.keysDir),
   });
-  await ensureReadModels({ pool: projectorPool, schema: SCHEMA, upcasters }, entities);
+  await ensureReadModels({ pool: builders, schema: SCHEMA, upcasters }, entities);
+  await builders.end();
   const nats = await connectNats(config.natsUrl, 'kontor-gateway');
   const identity = await readLogIdentity(pool);
   const store = createEventStore(pool, { upcasters });

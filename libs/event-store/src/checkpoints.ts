@@ -1,6 +1,7 @@
 import { BEGINNING, type Position } from '@kontor/event-sourcing';
 import pg from 'pg';
 import { CheckpointLost } from './errors.js';
+import { inTransaction } from './transaction.js';
 
 /** A consumer of the log: a projection or the reactions of a service. A new version begins at position 0. */
 export interface ConsumerId {
@@ -29,6 +30,64 @@ export const ensureCheckpoints = async (pool: pg.Pool | pg.ClientBase, schema: s
       name text, version int, pos bigint NOT NULL DEFAULT 0, owner text, fence bigint NOT NULL DEFAULT 0,
       lease_until timestamptz, PRIMARY KEY (name, version))`);
 };
+
+/**
+ * SQL of a function that moves the checkpoints of several claims in the statement of the effect, and announces on a channel
+ * what all have reached. Idempotent. Fails, and the statement with it, unless every claim still holds and stands where its
+ * owner believes.
+ */
+export const advanceFunctionSql = (schema: string): string => `
+  CREATE OR REPLACE FUNCTION ${advanceFunction(schema)}(
+    names text[], versions int[], fences bigint[], expected bigint[], lease_ms int[], upto bigint, channel text)
+  RETURNS bigint LANGUAGE plpgsql AS $$
+  DECLARE moved int; reached bigint;
+  BEGIN
+    UPDATE ${table(schema)} c SET pos = greatest(c.pos, upto), lease_until = clock_timestamp() + u.lease_ms * interval '1 ms'
+    FROM unnest(names, versions, fences, expected, lease_ms) AS u(name, version, fence, pos, lease_ms)
+    WHERE c.name = u.name AND c.version = u.version AND c.fence = u.fence AND c.pos = u.pos;
+    GET DIAGNOSTICS moved = ROW_COUNT;
+    IF moved <> cardinality(names) THEN RAISE EXCEPTION 'a checkpoint was taken or moved by another' USING ERRCODE = '${CLAIM_MOVED}'; END IF;
+    SELECT min(greatest(e, upto)) INTO reached FROM unnest(expected) AS e;
+    PERFORM pg_notify(channel, reached::text);
+    RETURN reached;
+  END $$;`;
+
+const advanceFunction = (schema: string): string => `${pg.escapeIdentifier(schema)}.advance_consumers`;
+
+/** A SQLSTATE of our own. */
+const CLAIM_MOVED = 'KF001';
+
+/** A SELECT of the function of {@link advanceFunctionSql}, for {@link isClaimMoved} to be asked about its failure. */
+export const advanceSql = (
+  schema: string,
+  claims: readonly CheckpointClaim[],
+  upTo: Position,
+  channel: string,
+): { readonly sql: string; readonly values: readonly unknown[] } => ({
+  sql: `SELECT ${advanceFunction(schema)}($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::int[], $6, $7) AS reached`,
+  values: [
+    ...idsOf(claims),
+    claims.map(({ fence }) => fence),
+    claims.map(({ position }) => position),
+    claims.map(({ leaseMs }) => leaseMs),
+    upTo,
+    channel,
+  ],
+});
+
+export const isClaimMoved = (error: unknown): boolean =>
+  error instanceof pg.DatabaseError && error.code === CLAIM_MOVED;
+
+/** The claims as they stand now. @throws CheckpointLost if somebody claimed one after us */
+export const refreshClaims = async (
+  pool: pg.Pool,
+  schema: string,
+  claims: readonly CheckpointClaim[],
+): Promise<readonly CheckpointClaim[]> =>
+  await inTransaction(pool, async (client) => {
+    const positions = await lockCheckpoints(client, schema, claims);
+    return claims.map((claim, index) => ({ ...claim, position: positions[index] ?? claim.position }));
+  });
 
 /**
  * Claims a checkpoint for an owner: at once if nobody holds it, if the lease ran out, or if the owner held it before
@@ -73,7 +132,7 @@ export const lockCheckpoint = async (client: pg.ClientBase, claim: CheckpointCla
 };
 
 /** The same for several checkpoints of a schema at once. @returns their positions, in the order of the claims */
-export const lockCheckpoints = async (
+const lockCheckpoints = async (
   client: pg.ClientBase,
   schema: string,
   claims: readonly CheckpointClaim[],
@@ -103,20 +162,11 @@ export const advanceCheckpoint = async (
   client: pg.ClientBase,
   claim: CheckpointClaim,
   position: Position,
-): Promise<void> => advanceCheckpoints(client, claim.schema, [claim], position);
-
-/** The same for several checkpoints of a schema at once; one that is further stays there. */
-export const advanceCheckpoints = async (
-  client: pg.ClientBase,
-  schema: string,
-  claims: readonly CheckpointClaim[],
-  position: Position,
 ): Promise<void> => {
   await client.query(
-    `UPDATE ${table(schema)} c SET pos = greatest(c.pos, $3), lease_until = clock_timestamp() + u.lease_ms * interval '1 ms'
-     FROM unnest($1::text[], $2::int[], $4::int[]) AS u(name, version, lease_ms)
-     WHERE c.name = u.name AND c.version = u.version`,
-    [...idsOf(claims), position, claims.map(({ leaseMs }) => leaseMs)],
+    `UPDATE ${table(claim.schema)} SET pos = greatest(pos, $3), lease_until = clock_timestamp() + $4 * interval '1 ms'
+     WHERE name = $1 AND version = $2`,
+    [claim.name, claim.version, position, claim.leaseMs],
   );
 };
 

@@ -10,6 +10,9 @@ export const HEAD_POLL_MS = 200;
 /** Farther behind the log is read by COPY: batches are then as large as the reader is slow, up to about 1 MiB. */
 export const FAR_BEHIND_EVENTS = 5_000n;
 
+/** The largest bigint of PostgreSQL. */
+const LAST_POSITION = 9_223_372_036_854_775_807n;
+
 export interface TailOptions {
   readonly pool: pg.Pool;
   /** The first batch begins right after this position. */
@@ -38,21 +41,22 @@ export async function* tailLog({
   const listener = new Listener(pool.options, 'es_head');
   try {
     let position = after;
+    const range = { upTo: LAST_POSITION, limit: PAGE_EVENTS, ...(types && { types }) };
     while (!signal.aborted) {
       const seen = listener.seen;
-      const head = await readHead(pool);
-      if (types === undefined && head - position > FAR_BEHIND_EVENTS) {
-        for await (const batch of copyEvents(pool, { after: position, upTo: head }, upcasters)) {
-          yield batch;
-          position = batch.at(-1)?.position ?? position;
+      let batch: readonly RecordedEvent[];
+      // Commits come in the order of positions, so whatever is there has no gap, and the head need not be asked first.
+      while ((batch = await readPage(pool, { ...range, after: position }, upcasters)).length > 0 && !signal.aborted) {
+        yield batch;
+        position = batch.at(-1)?.position ?? position;
+        if (batch.length < PAGE_EVENTS || types !== undefined || signal.aborted) continue;
+        const head = await readHead(pool);
+        if (head - position <= FAR_BEHIND_EVENTS) continue;
+        for await (const piece of copyEvents(pool, { after: position, upTo: head }, upcasters)) {
+          yield piece;
+          position = piece.at(-1)?.position ?? position;
           if (signal.aborted) return;
         }
-      }
-      while (position < head && !signal.aborted) {
-        const range = { after: position, upTo: head, limit: PAGE_EVENTS, ...(types && { types }) };
-        const batch = await readPage(pool, range, upcasters);
-        if (batch.length > 0) yield batch;
-        position = batch.length < PAGE_EVENTS ? head : (batch.at(-1)?.position ?? head);
       }
       await listener.wait(seen, HEAD_POLL_MS, signal);
     }

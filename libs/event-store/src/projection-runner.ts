@@ -1,19 +1,19 @@
 import { hostname } from 'node:os';
-import { BEGINNING, type Position, type RecordedEvent } from '@kontor/event-sourcing';
+import type { Position, RecordedEvent } from '@kontor/event-sourcing';
 import type pg from 'pg';
 import {
-  advanceCheckpoints,
+  advanceSql,
   type CheckpointClaim,
   claimCheckpoint,
+  isClaimMoved,
   LEASE_MS,
-  lockCheckpoints,
+  refreshClaims,
   renewCheckpoint,
 } from './checkpoints.js';
 import { GapInBatch, isTransient } from './errors.js';
 import { pause } from './pause.js';
-import { applyBatch } from './projection-store.js';
+import { foldBatches, writeChanges } from './projection-store.js';
 import { type ReadModel, tablesOf } from './read-model.js';
-import { inTransaction } from './transaction.js';
 
 const FIRST_BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 5_000;
@@ -66,10 +66,10 @@ export const runProjections = async (options: RunProjectionsOptions): Promise<vo
 
 const runOnce = async (options: RunProjectionsOptions, onProgress: () => void): Promise<void> => {
   const { pool, schema, readModels, signal, owner = hostname() } = options;
-  const claims: CheckpointClaim[] = [];
+  let claims: readonly CheckpointClaim[] = [];
   for (const { projection } of readModels) {
     const { name, version } = projection;
-    claims.push(await claimCheckpoint(pool, { schema, name, version, owner }));
+    claims = [...claims, await claimCheckpoint(pool, { schema, name, version, owner })];
   }
   let position = least(claims.map((claim) => claim.position));
   options.onApplied?.(position);
@@ -79,7 +79,8 @@ const runOnce = async (options: RunProjectionsOptions, onProgress: () => void): 
   try {
     for await (const batch of options.batches(position)) {
       refuseGap(batch, position);
-      position = await applyToAll(pool, schema, readModels, claims, batch);
+      claims = await applyToAll(options, claims, batch);
+      position = least(claims.map((claim) => claim.position));
       onProgress();
       options.onApplied?.(position);
       if (signal.aborted) break;
@@ -121,25 +122,32 @@ const renew = async (
   }
 };
 
-/** One transaction. @returns the position that all read models have reached. */
+/**
+ * Two round trips: one reads the rows that the batch touches, one writes them and moves the checkpoints, all or nothing.
+ *
+ * @returns the claims after it.
+ */
 const applyToAll = async (
-  pool: pg.Pool,
-  schema: string,
-  readModels: readonly ReadModel[],
+  options: RunProjectionsOptions,
   claims: readonly CheckpointClaim[],
   batch: readonly RecordedEvent[],
-): Promise<Position> => {
+): Promise<readonly CheckpointClaim[]> => {
+  const { pool, schema, readModels } = options;
   const last = batch.at(-1)?.position ?? 0n;
-  return await inTransaction(pool, async (client) => {
-    const reached = await lockCheckpoints(client, schema, claims);
-    for (const [index, readModel] of readModels.entries()) {
-      const done = reached[index] ?? BEGINNING;
+  const changes = await foldBatches(
+    pool,
+    readModels.map((readModel, index) => {
+      const done = claims[index]?.position ?? 0n;
       const fresh = batch.filter(({ position }) => position > done);
-      await applyBatch(client, readModel, tablesOf(schema, readModel.projection), fresh);
-    }
-    await advanceCheckpoints(client, schema, claims, last);
-    const position = least(reached.map((done) => (last > done ? last : done)));
-    await client.query('SELECT pg_notify($1, $2)', [appliedChannel(schema), position.toString()]);
-    return position;
-  });
+      return { readModel, tables: tablesOf(schema, readModel.projection), batch: fresh };
+    }),
+  );
+  try {
+    await writeChanges(pool, changes, advanceSql(schema, claims, last, appliedChannel(schema)));
+  } catch (error) {
+    if (!isClaimMoved(error)) throw error;
+    // A rebuild has put rows in place that are further than ours were: some of the batch is in them.
+    return await applyToAll(options, await refreshClaims(pool, schema, claims), batch);
+  }
+  return claims.map((claim) => ({ ...claim, position: last > claim.position ? last : claim.position }));
 };

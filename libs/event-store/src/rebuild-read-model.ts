@@ -1,6 +1,6 @@
 import { BEGINNING, type Position, type Upcasters } from '@kontor/event-sourcing';
 import pg from 'pg';
-import { ensureCheckpoints } from './checkpoints.js';
+import { advanceFunctionSql, ensureCheckpoints } from './checkpoints.js';
 import { compareBuilds, type Parity } from './compare-builds.js';
 import { foldEvent, type OpenRow } from './fold-rows.js';
 import { pause } from './pause.js';
@@ -65,6 +65,7 @@ export const ensureReadModels = async (options: RebuildOptions, readModels: read
   await inTransaction(pool, async (client) => {
     await client.query(`SELECT pg_advisory_xact_lock(hashtext('kontor.read-models'))`);
     await ensureCheckpoints(client, schema);
+    await client.query(advanceFunctionSql(schema));
     for (const readModel of readModels) {
       const { projection } = readModel;
       if ((await servedVersion(client, schema, projection.name)) !== projection.version) continue;
@@ -248,6 +249,8 @@ const swap = (
     const next = nextTablesOf(schema, readModel.projection);
     const target = tablesOf(schema, readModel.projection);
     await client.query(`SET LOCAL lock_timeout = ${SWAP_LOCK_TIMEOUT_MS}`);
+    // A batch of the runner takes these tables in this order, and the checkpoints last. Readers go on.
+    if (built.sameShape) await client.query(`LOCK TABLE ${target.past}, ${target.open} IN SHARE ROW EXCLUSIVE MODE`);
     await client.query(`INSERT INTO ${consumer} (name, version) VALUES ($1, $2) ON CONFLICT DO NOTHING`, [
       name,
       version,
