@@ -41,18 +41,24 @@ export async function* tailLog({
   const listener = new Listener(pool.options, 'es_head');
   try {
     let position = after;
-    const range = { upTo: LAST_POSITION, limit: PAGE_EVENTS, ...(types && { types }) };
     while (!signal.aborted) {
       const seen = listener.seen;
-      let batch: readonly RecordedEvent[];
-      // Commits come in the order of positions, so whatever is there has no gap, and the head need not be asked first.
-      while ((batch = await readPage(pool, { ...range, after: position }, upcasters)).length > 0 && !signal.aborted) {
-        yield batch;
+      // Commits come in the order of positions, so whatever is there has no gap, and nobody has to ask for the head first;
+      // unless most of the events are left out, and a page does not tell how far it has looked.
+      let upTo = types ? await readHead(pool) : LAST_POSITION;
+      while (position < upTo && !signal.aborted) {
+        const range = { after: position, upTo, limit: PAGE_EVENTS, ...(types && { types }) };
+        const batch = await readPage(pool, range, upcasters);
+        if (batch.length > 0) yield batch;
         position = batch.at(-1)?.position ?? position;
-        if (batch.length < PAGE_EVENTS || types !== undefined || signal.aborted) continue;
-        const head = await readHead(pool);
-        if (head - position <= FAR_BEHIND_EVENTS) continue;
-        for await (const piece of copyEvents(pool, { after: position, upTo: head }, upcasters)) {
+        if (batch.length < PAGE_EVENTS) {
+          if (types) position = upTo;
+          break;
+        }
+        if (types) continue;
+        upTo = await readHead(pool);
+        if (upTo - position <= FAR_BEHIND_EVENTS) continue;
+        for await (const piece of copyEvents(pool, { after: position, upTo }, upcasters)) {
           yield piece;
           position = piece.at(-1)?.position ?? position;
           if (signal.aborted) return;
