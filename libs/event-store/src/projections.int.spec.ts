@@ -286,6 +286,37 @@ describe('projections', () => {
     expect(await storedRows()).toEqual(rows);
   });
 
+  it('applies only what is new where a rebuild has brought rows further while it folded', async () => {
+    const store = log.store();
+    await store.append(append('default/registry/run/further', [event('Set', { value: 1, tags: [] })]));
+    const [at = 0n] = await readCheckpoints(pool, SCHEMA, [counters]);
+    const fresh = await collect(store.readAll(at));
+    const last = fresh.at(-1)?.position ?? at;
+    const before = await storedRows();
+    await runProjections({
+      pool,
+      schema: SCHEMA,
+      readModels: [readModel],
+      signal: never,
+      batches: async function* () {
+        // The runner has claimed its checkpoint; a swap takes it further.
+        await pool.query(`UPDATE gateway.consumer SET pos = $1 WHERE name = 'counters'`, [last]);
+        yield* inBatches(fresh, 100);
+      },
+    });
+    // Nothing was applied: the rows at the moved checkpoint are the rebuild's business.
+    expect(await storedRows()).toEqual(before);
+    await pool.query(`UPDATE gateway.consumer SET pos = $1 WHERE name = 'counters'`, [at]);
+    await runProjections({
+      pool,
+      schema: SCHEMA,
+      readModels: [readModel],
+      signal: never,
+      batches: () => inBatches(fresh, 100),
+    });
+    expect(await storedRows()).not.toEqual(before);
+  });
+
   it('finds a tampered row, a missing one and a changed column, and names it', async () => {
     const verify = async () =>
       (await verifyReadModels({ pool, schema: SCHEMA, readModels: [readModel], upcasters: {} }))[0];

@@ -1,6 +1,6 @@
-import { type Context, InMemoryEventStore } from '@kontor/event-sourcing';
+import { type Context, type EventStore, InMemoryEventStore } from '@kontor/event-sourcing';
 import { plainData } from '@kontor/event-sourcing/testing';
-import { beforeEach, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { counterContext } from './counter.fixture.js';
 import { Dispatch, type DispatchRequest } from './dispatch.js';
 import { DispatchHandler } from './dispatch.handler.js';
@@ -61,4 +61,62 @@ it('knows a command again whose facts are others than at its first coming', asyn
   const first = await handler.execute(coming('the first'));
   expect(first).toMatchObject({ outcome: 'accepted', position: '1' });
   expect(await handler.execute(coming('the second'))).toEqual(first);
+});
+
+describe('a command on a stream that the handler has written', () => {
+  const watching = (log: InMemoryEventStore) => {
+    const looks = { streams: 0, commands: 0 };
+    const watched: EventStore = {
+      append: (appended) => log.append(appended),
+      readAll: (after, options) => log.readAll(after, options),
+      head: () => log.head(),
+      readStream: (stream, after) => {
+        looks.streams += 1;
+        return log.readStream(stream, after);
+      },
+      findCommand: (id) => {
+        looks.commands += 1;
+        return log.findCommand(id);
+      },
+    };
+    return { looks, watched };
+  };
+  let ids = 0;
+  const next = (): Dispatch => {
+    ids += 1;
+    const commandId = `01976421-5800-7000-8000-${String(ids).padStart(12, '0')}`;
+    const { metadata } = request('Count', {});
+    return new Dispatch(request('Count', { counter: 'c' }, { metadata: { ...metadata, commandId } }));
+  };
+
+  it('looks at nothing for a yes', async () => {
+    const { looks, watched } = watching(store);
+    const handler = new DispatchHandler(counting, { store: watched, personal: plainData(), log: silent });
+    for (let version = 1; version <= 3; version += 1)
+      expect(await handler.execute(next())).toMatchObject({ outcome: 'accepted', version: String(version) });
+    expect(looks).toEqual({ streams: 0, commands: 0 });
+  });
+
+  it('is decided again on what another process wrote meanwhile', async () => {
+    const [a, b] = [handlerOf(counting), handlerOf(counting)];
+    await a.execute(next());
+    await b.execute(next());
+    expect(await a.execute(next())).toMatchObject({ outcome: 'accepted', version: '3' });
+  });
+
+  it('is refused by the present state alone', async () => {
+    const allowed = once('refused');
+    const [a, b] = [handlerOf(allowed), handlerOf(allowed)];
+    expect(await a.execute(next())).toMatchObject({ outcome: 'accepted' });
+    // The other handler has never seen the stream: what it keeps says yes, and the log says no.
+    expect(await b.execute(next())).toMatchObject({ outcome: 'rejected', code: 'NOT_WANTED' });
+  });
+
+  it('repeats its events if it is asked to, also when it comes again', async () => {
+    const handler = handlerOf(counting);
+    const sent = new Dispatch({ ...next().request, wantsEvents: true });
+    const first = await handler.execute(sent);
+    expect(first).toMatchObject({ events: [{ type: 'Counted', recordedAt: NOW }] });
+    expect(await handler.execute(sent)).toEqual(first);
+  });
 });
