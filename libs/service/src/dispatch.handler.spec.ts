@@ -112,6 +112,22 @@ describe('a command on a stream that the handler has written', () => {
     expect(await b.execute(next())).toMatchObject({ outcome: 'rejected', code: 'NOT_WANTED' });
   });
 
+  it('is not written once somebody else has answered it, however late that turns out', async () => {
+    const [slow, other] = [handlerOf(counting), handlerOf(counting)];
+    let asked = 0;
+    // While this worker stands still before its append, another host answers the command and goes on with the stream.
+    const isWanted = async () => {
+      asked += 1;
+      if (asked > 1) return false;
+      await other.execute(next());
+      return true;
+    };
+    const reply = await slow.execute(new Dispatch({ ...next().request, isWanted }));
+    expect(reply).toMatchObject({ outcome: 'rejected', code: 'SETTLED' });
+    expect(asked).toBe(2);
+    expect(await store.head()).toBe(1n);
+  });
+
   it('repeats its events if it is asked to, also when it comes again', async () => {
     const handler = handlerOf(counting);
     const sent = new Dispatch({ ...next().request, wantsEvents: true });

@@ -53,6 +53,15 @@ interface Decided {
   readonly event: DomainEvent;
 }
 
+/** A command that has the turn on its stream. */
+interface Work extends Pick<DispatchRequest, 'isWanted'> {
+  readonly command: Command;
+  readonly route: Route;
+  readonly stream: StreamId;
+  readonly hash: Uint8Array;
+  readonly wantsEvents: boolean;
+}
+
 /** What a dispatcher works with. */
 export interface DispatchParts {
   readonly store: EventStore;
@@ -108,7 +117,8 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
     }
   }
 
-  async #dispatch({ type, data, asked, wantsEvents = false, metadata }: DispatchRequest): Promise<CommandReply> {
+  async #dispatch(request: DispatchRequest): Promise<CommandReply> {
+    const { type, data, asked, isWanted, wantsEvents = false, metadata } = request;
     const { correlationId, workspace, commandId } = metadata;
     const schema = Object.hasOwn(this.context.commands, type) ? this.context.commands[type] : undefined;
     const route = Object.hasOwn(this.context.routes, type) ? this.context.routes[type] : undefined;
@@ -137,7 +147,7 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
     const command = { type, data: parsed.data, metadata };
     const stream = route.stream(command);
     return this.#turns.take(stream, async () => {
-      const reply = await this.#decide(command, route, stream, hash, wantsEvents);
+      const reply = await this.#decide({ command, route, stream, hash, wantsEvents, isWanted });
       if (reply.outcome === 'accepted' && reply.eventIds.length > 0) return reply;
       // The same command may have come before, and its first coming is what this one is refused for. What is decided to be
       // written needs no such look: an append knows its command's id.
@@ -150,13 +160,7 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
    * judged, so what another process wrote since is found out there. Only a yes is believed that easily. A no has nothing
    * to prove it, and what happens before an append cannot be taken back: both are decided on the present state.
    */
-  async #decide(
-    command: Command,
-    route: Route,
-    stream: StreamId,
-    hash: Uint8Array,
-    wantsEvents: boolean,
-  ): Promise<CommandReply> {
+  async #decide({ command, route, stream, hash, wantsEvents, isWanted }: Work): Promise<CommandReply> {
     const { metadata } = command;
     const { decider } = route;
     let isPresent = this.parts.beforeAppend !== undefined;
@@ -176,6 +180,7 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
       if (decision.length === 0) {
         return { outcome: 'accepted', position: String(position), version: String(version), eventIds: [] };
       }
+      if (isWanted && !(await isWanted())) return rejected('SETTLED', 'The command was answered meanwhile.');
       await this.parts.beforeAppend?.(decision as readonly DomainEvent[], metadata);
       const events = await Promise.all(
         (decision as readonly DomainEvent[]).map((event) => this.#toNewEvent(event, metadata)),

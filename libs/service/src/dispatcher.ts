@@ -2,11 +2,12 @@ import type { Actor } from '@kontor/event-sourcing';
 import type { CommandReply } from '@kontor/messaging';
 import type { CommandBus } from '@nestjs/cqrs';
 import { v7 as uuidv7 } from 'uuid';
-import { Dispatch } from './dispatch.js';
+import { Dispatch, type DispatchRequest } from './dispatch.js';
 
 export interface DispatchOptions {
   readonly type: string;
   readonly data: unknown;
+  readonly isWanted?: DispatchRequest['isWanted'];
   /** `data` without the facts that were added to it; default: `data`. */
   readonly asked?: unknown;
   readonly workspace: string;
@@ -36,6 +37,7 @@ export class Dispatcher {
     type,
     data,
     asked,
+    isWanted,
     workspace,
     actor,
     commandId,
@@ -51,6 +53,6 @@ export class Dispatcher {
       correlationId: correlationId ?? uuidv7(),
       ...(causationId !== undefined && { causationId }),
     };
-    return this.bus.execute(new Dispatch({ type, data, asked, metadata }));
+    return this.bus.execute(new Dispatch({ type, data, asked, isWanted, metadata }));
   }
 }

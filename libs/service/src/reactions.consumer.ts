@@ -337,6 +337,7 @@ export class ReactionsConsumer {
       const reply = await this.#dispatch(command);
       // Others were faster on a busy stream. Nobody waits for this answer, so the command does: a suspension is not dropped.
       if (reply.outcome === 'rejected' && reply.code === 'CONFLICT') continue;
+      if (reply.outcome === 'rejected' && reply.code === 'SETTLED') return;
       if (reply.outcome !== 'failed') return this.#settle(command, reply);
       const { type, position } = command;
       if (reply.code === 'INVALID' || (reply.code === 'INTERNAL' && tries === TRIES)) return this.#park(command, reply);
@@ -362,7 +363,23 @@ export class ReactionsConsumer {
       const reason = error instanceof Error ? error.message : String(error);
       return { outcome: 'failed', code: 'INTERNAL', message: `adding its facts failed: ${reason}`, correlationId };
     }
-    return dispatcher.dispatch({ ...waiting, data, asked: command.data });
+    return dispatcher.dispatch({ ...waiting, data, asked: command.data, isWanted: () => this.#isOpen(command) });
+  }
+
+  /**
+   * Whether nobody has answered a command yet. Each host of a context has a worker, and all of them work on the same
+   * commands: one that stood still for long must not bring about what another one has seen refused.
+   *
+   * That it is asked between the reading of the state and the append which names that state is what makes it enough. A
+   * refusal that comes later rests on this state, then the decision is the same, or on a newer one, then the append
+   * conflicts and this is asked again.
+   */
+  async #isOpen({ position, ordinal }: Pick<WaitingCommand, 'position' | 'ordinal'>): Promise<boolean> {
+    const { rowCount } = await this.options.pool.query(
+      `SELECT FROM ${this.#outbox} WHERE position = $1 AND ordinal = $2 AND done_at IS NULL`,
+      [position, ordinal],
+    );
+    return rowCount === 1;
   }
 
   async #settle(
@@ -372,7 +389,7 @@ export class ReactionsConsumer {
     this.#problems.delete('outbox');
     await this.options.pool.query(
       `UPDATE ${this.#outbox} SET reply = $3, done_at = clock_timestamp(), parked_at = NULL
-       WHERE position = $1 AND ordinal = $2`,
+       WHERE position = $1 AND ordinal = $2 AND done_at IS NULL`,
       [position, ordinal, JSON.stringify(reply)],
     );
   }

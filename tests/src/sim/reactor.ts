@@ -163,14 +163,19 @@ export class Reactor {
       const data = (await enrich[type]?.(waiting)) ?? row.data;
       const actor = { id: `service:${context.name}`, kind: 'service', roles: [] } as const;
       const metadata = { commandId, workspace, actor, now: waiting.now, correlationId, causationId };
-      const reply = await dispatch({ type, data, asked: row.data, metadata });
+      const isWanted = async () => {
+        await process.step();
+        return row.reply === undefined;
+      };
+      const reply = await dispatch({ type, data, asked: row.data, isWanted, metadata });
+      if (reply.outcome === 'rejected' && reply.code === 'SETTLED') return;
       const isBusy = reply.outcome === 'rejected' && reply.code === 'CONFLICT';
       if (isBusy || (reply.outcome === 'failed' && reply.code === 'UNAVAILABLE')) {
         await process.pause(RETRY_MS);
         continue;
       }
       await process.step();
-      row.reply = reply;
+      row.reply ??= reply;
       await process.step();
       return;
     }
