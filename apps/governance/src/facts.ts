@@ -3,7 +3,6 @@ import {
   type GateContext,
   governanceCommands,
   type GovernanceEvent,
-  OPEN_GATE_MS,
   openGates,
   policy,
   type PolicyState,
@@ -55,14 +54,11 @@ interface Folded<State> {
 interface OpenGate {
   readonly workspace: string;
   readonly subject: Subject;
-  readonly at: string;
   /** With the endpoint's stream: what becomes of the rollout there matters as well. */
   readonly restsOn: readonly StreamId[];
 }
 
 const keyOf = (workspace: string, rolloutId: string): string => `${workspace} ${rolloutId}`;
-
-const isOpen = ({ at }: Pick<OpenGate, 'at'>, now: string): boolean => Date.parse(now) - Date.parse(at) < OPEN_GATE_MS;
 
 /**
  * Use cases, policies and open decisions of all workspaces, as the log has them.
@@ -78,13 +74,13 @@ class GateFollower {
   readonly #policies = new Map<StreamId, Folded<PolicyState>>();
   /** By workspace and rollout. */
   readonly #open = new Map<string, OpenGate>();
-  /** Aborted rollouts; their decision may come later, and is in nobody's way. */
-  readonly #ended = new Map<string, Pick<OpenGate, 'at'>>();
+  /** Aborted rollouts, by workspace and rollout; their decision may come later, and is in nobody's way. */
+  readonly #ended = new Set<string>();
 
   constructor(private readonly store: EventStore) {}
 
-  /** Reads up to the newest committed event, and forgets what is too old to be open at `now`. */
-  async readOn(now: string): Promise<void> {
+  /** Reads up to the newest committed event. */
+  async readOn(): Promise<void> {
     const head = await this.store.head();
     for await (const event of this.store.readAll(this.#position, { upTo: head, types: FOLLOWED })) {
       // Only the types that are followed are read.
@@ -92,8 +88,6 @@ class GateFollower {
       this.#position = event.position;
     }
     this.#position = head;
-    for (const kept of [this.#open, this.#ended])
-      for (const [key, one] of kept) if (!isOpen(one, now)) kept.delete(key);
   }
 
   contextOf(workspace: string, { endpoint, environment }: Asked): GateContext {
@@ -133,10 +127,10 @@ class GateFollower {
     switch (event.type) {
       case 'GateEvaluated': {
         const { workspace } = event;
-        const { rolloutId, outcome, endpoint, subject, at, restsOn } = event.data;
+        const { rolloutId, outcome, endpoint, subject, restsOn } = event.data;
         const key = keyOf(workspace, rolloutId);
         const streams = [...restsOn.map(({ stream }) => stream), endpointStream(workspace, endpoint)];
-        if (outcome === 'PASS') this.#open.set(key, { workspace, subject, at, restsOn: streams });
+        if (outcome === 'PASS') this.#open.set(key, { workspace, subject, restsOn: streams });
         else this.#open.delete(key);
         return;
       }
@@ -144,7 +138,8 @@ class GateFollower {
         this.#open.delete(keyOf(event.workspace, event.data.rolloutId));
         return;
       case 'RolloutAborted':
-        this.#ended.set(keyOf(event.workspace, event.data.rolloutId), { at: event.recordedAt });
+        // Its decision stays open: that it is in nobody's way any more is what others may have waited for.
+        this.#ended.add(keyOf(event.workspace, event.data.rolloutId));
         return;
       case 'PolicyActivated':
         return take(this.#policies, policy, event);
@@ -175,27 +170,27 @@ const { EvaluateGate, ReevaluateGates, RecheckGates } = governanceCommands;
 export const withGateContext = (store: EventStore): Readonly<Record<string, Enrich>> => {
   const follower = new GateFollower(store);
   return {
-    EvaluateGate: async ({ data, workspace, now }) => {
+    EvaluateGate: async ({ data, workspace }) => {
       const asked = EvaluateGate.parse(data);
-      await follower.readOn(now);
+      await follower.readOn();
       return { ...asked, context: follower.contextOf(workspace, asked) };
     },
-    ReevaluateGates: async ({ data, workspace, now }) => {
+    ReevaluateGates: async ({ data, workspace }) => {
       const asked = ReevaluateGates.parse(data);
       let state = subject.initialState;
       for await (const event of store.readStream(subjectStream(workspace, asked.subject.manifestDigest))) {
         state = fold({ initialState: state, evolve: subject.evolve }, [event as Recorded<GovernanceEvent>]);
       }
-      const gates = openGates(state, now);
+      const gates = openGates(state);
       if (gates.length === 0) return { ...asked, contexts: {} };
-      await follower.readOn(now);
+      await follower.readOn();
       const contexts = gates.map((gate) => [gate.rolloutId, follower.contextOf(workspace, gate)] as const);
       const ended = gates.map(({ rolloutId }) => rolloutId).filter((id) => follower.hasEnded(workspace, id));
       return { ...asked, contexts: Object.fromEntries(contexts), ended };
     },
-    RecheckGates: async ({ data, workspace, now }) => {
+    RecheckGates: async ({ data, workspace }) => {
       const asked = RecheckGates.parse(data);
-      await follower.readOn(now);
+      await follower.readOn();
       return { ...asked, subjects: follower.restingOn(workspace, asked.moved) };
     },
   };

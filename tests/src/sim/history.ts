@@ -30,7 +30,6 @@ export interface History {
   readonly events: readonly RecordedEvent[];
   readonly tables: ReadonlyMap<Context, ReactionTables>;
   readonly isDrained: boolean;
-  readonly endMs: number;
 }
 
 /** Says what does not hold of a history, one sentence each. */

@@ -1,4 +1,3 @@
-import { OPEN_GATE_MS } from '@kontor/domain/governance';
 import type { Recorded, RecordedEvent } from '@kontor/event-sourcing';
 import type { Check, History } from './history.js';
 import type { AnyEvent, DataOf } from './known.js';
@@ -75,13 +74,10 @@ export const rules: Readonly<Record<string, Check>> = {
     }
   },
 
-  *'every rollout that was asked for is decided'({ events, isDrained, endMs }) {
+  *'every rollout that was asked for is decided'({ events, isDrained }) {
     if (!isDrained) return;
     const decided = ofType(events, 'RolloutStarted', 'RolloutRefused', 'RolloutAborted');
     for (const asked of ofType(events, 'RolloutRequested')) {
-      const gates = ofType(events, 'GateEvaluated').filter(sameRollout(asked.data));
-      // A decision that was not used in its time is not asked again: such a rollout waits until somebody aborts it.
-      if (gates.some(({ data }) => endMs - Date.parse(data.at) > OPEN_GATE_MS)) continue;
       if (!decided.some(sameRollout(asked.data)))
         yield `${asked.data.rolloutId} at ${asked.position} waits for its gate`;
     }

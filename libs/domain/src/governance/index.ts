@@ -18,5 +18,5 @@ export { buildFacts, type GateFacts } from './facts.js';
 export { policy, type PolicyState } from './policy.js';
 export { type GovernanceRejection, governanceRejections } from './rejections.js';
 export { classify, type Classification, type ScorecardAnswers, scorecardAnswers } from './scorecard.js';
-export { OPEN_GATE_MS, openGates, subject, type SubjectState } from './subject.js';
+export { openGates, subject, type SubjectState } from './subject.js';
 export { useCase, type UseCaseState } from './use-case.js';

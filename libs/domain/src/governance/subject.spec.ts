@@ -303,7 +303,7 @@ describe('a gate decision', () => {
       metadata: service,
     };
     const passed = after(approve(vera), evaluate);
-    expect(openGates(fold(subject, passed), metadata().now)).toHaveLength(1);
+    expect(openGates(fold(subject, passed))).toHaveLength(1);
     given(passed).when(again).thenNothing();
     expect(
       outcomeOf(

@@ -52,12 +52,12 @@ type Decided = Decision<GovernanceEvent, GovernanceRejection>;
 const DAY_MS = 86_400_000;
 /** An approval that is not used in this time is asked for again. @source OWASP AISVS 9.6.2 asks for an expiry; 14 is ours. */
 const APPROVAL_DAYS = 14;
-/** A decision starts its rollout within seconds; a rollout that has not started after this was aborted meanwhile. */
-export const OPEN_GATE_MS = 3_600_000;
-
-/** Decisions that passed and have not been used: they are decided again once they hold no longer. */
-export const openGates = ({ gates }: SubjectState, now: string): readonly Gate[] =>
-  gates.filter(({ passed, settled, at }) => passed && !settled && Date.parse(now) - Date.parse(at) < OPEN_GATE_MS);
+/**
+ * Decisions that passed and have not been used: they are decided again once they hold no longer, however late that is. Those
+ * of rollouts that were aborted are among them, because that is no event of this stream.
+ */
+export const openGates = ({ gates }: SubjectState): readonly Gate[] =>
+  gates.filter(({ passed, settled }) => passed && !settled);
 
 const hasMoved = ({ restsOn }: Gate, context: GateContext): boolean =>
   canonicalJson(restsOn) !== canonicalJson(context.restsOn);
@@ -91,7 +91,7 @@ const decide = (command: SubjectCommand, state: SubjectState): Decided => {
       if (contexts === null) throw new Error('ReevaluateGates was dispatched before its contexts were read');
       // One at a time: a second decision on this stream would make the first one stale again. So while one holds, the
       // others wait: its start settles it or its rollout is aborted, and that asks again.
-      const open = openGates(state, metadata.now).filter(({ rolloutId }) => !ended.includes(rolloutId));
+      const open = openGates(state).filter(({ rolloutId }) => !ended.includes(rolloutId));
       const holding = open.find((candidate) => !candidate.stale);
       const gate = holding ?? open[0];
       const context = gate && contexts[gate.rolloutId];
