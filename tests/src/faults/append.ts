@@ -46,13 +46,19 @@ export const manyWriters: Scenario = {
   run: async (stage) => {
     const writers = stage.isShort ? 2 : 4;
     const log = await stage.log();
-    const options = Array.from(
-      { length: writers },
-      (_, index) =>
-      optionsOf(stage, log, `w${index}`, { seed: stage.seed + index, isExact: true, isTwice: true, commands: stage.isShort ? 400 : 8_000 }), // prettier-ignore
+    const options = Array.from({ length: writers }, (_, index) =>
+      optionsOf(stage, log, `w${index}`, {
+        seed: stage.seed + index,
+        isExact: true,
+        isTwice: true,
+        commands: stage.isShort ? 400 : 8_000,
+      }),
     );
     await Promise.all(options.map((one) => stage.writer(one).finished()));
-    const verdict = await stage.verdict(log, options.map(({ history }) => history)); // prettier-ignore
+    const verdict = await stage.verdict(
+      log,
+      options.map(({ history }) => history),
+    );
     return report(`${writers} processes, each command sent twice at once`, verdict, verdict.refused > 0);
   },
 };
@@ -88,7 +94,6 @@ const mortalWriter = async (
   kills: number,
   onKill: () => Promise<void>,
 ): Promise<void> => {
-  // prettier-ignore
   for (let kill = 0; kill < kills; kill += 1) {
     const writer = stage.writer(options);
     await writer.said(stage.upTo(60));
@@ -122,7 +127,10 @@ export const killedWriters: Scenario = {
       optionsOf(stage, log, `w${index}`, { seed: stage.seed + index, commands: kills * 60 + 500 }),
     );
     await Promise.all(options.map((one) => mortalWriter(stage, one, kills, look)));
-    const verdict = await stage.verdict(log, options.map(({ history }) => history)); // prettier-ignore
+    const verdict = await stage.verdict(
+      log,
+      options.map(({ history }) => history),
+    );
     const violations = idle > 0 ? [...verdict.violations, `${idle} transactions were left idle`] : verdict.violations;
     const seen = `${writers * kills} kills, head row free within ${longestMs.toFixed(0)} ms`;
     return report(seen, { ...verdict, violations });
@@ -160,7 +168,9 @@ export const frozenHolder: Scenario = {
     const [freezes, commands] = stage.isShort ? [1, 1_500] : [3, 8_000];
     // Shorter than the freeze, so that callers hear of it and send again.
     const appendDeadlineMs = stage.isShort ? 1_000 : 5_000;
-    const options = ['w1', 'w2'].map((proc, index) => optionsOf(stage, log, proc, { seed: stage.seed + index, isExact: true, commands, appendDeadlineMs })); // prettier-ignore
+    const options = ['w1', 'w2'].map((proc, index) =>
+      optionsOf(stage, log, proc, { seed: stage.seed + index, isExact: true, commands, appendDeadlineMs }),
+    );
     const writers = options.map((one) => stage.writer(one));
     const answers = (): number => writers.reduce((sum, writer) => sum + writer.lines(), 0);
     await Promise.all(writers.map((writer) => writer.said(100)));
@@ -175,7 +185,10 @@ export const frozenHolder: Scenario = {
       await first.said(first.lines() + 200);
     }
     await Promise.all(writers.map((writer) => writer.finished()));
-    const verdict = await stage.verdict(log, options.map(({ history }) => history)); // prettier-ignore
+    const verdict = await stage.verdict(
+      log,
+      options.map(({ history }) => history),
+    );
     return report(`${freezes} freezes, ${answeredMeanwhile} answers meanwhile`, verdict);
   },
 };
@@ -231,13 +244,16 @@ export const skewedClocks: Scenario = {
     const log = await stage.log();
     const commands = stage.isShort ? 150 : 1_500;
     const optionsFor = (part: number): WriterOptions[] =>
-      [-hourMs, 0, hourMs].map((skewMs, index) => optionsOf(stage, log, `w${part}-${index}`, { seed: stage.seed + index, isTwice: true, skewMs, commands })); // prettier-ignore
+      [-hourMs, 0, hourMs].map((skewMs, index) =>
+        optionsOf(stage, log, `w${part}-${index}`, { seed: stage.seed + index, isTwice: true, skewMs, commands }),
+      );
     const before = optionsFor(1);
     await Promise.all(before.map((one) => stage.writer(one).finished()));
     const early = (await readLog(log.admin)).events;
 
     // The server's clock steps back by an hour, seen from the log: the last event is of an hour ahead. Then a second at a time.
-    const step = (interval: string) => log.admin.query(`UPDATE es.log_head SET last_at = greatest(last_at, clock_timestamp()) + interval '${interval}'`); // prettier-ignore
+    const step = (interval: string) =>
+      log.admin.query(`UPDATE es.log_head SET last_at = greatest(last_at, clock_timestamp()) + interval '${interval}'`);
     await step('1 hour');
     const after = optionsFor(2);
     const writers = after.map((one) => stage.writer(one));

@@ -82,7 +82,10 @@ const TAMPERINGS: readonly {
                    UPDATE es.log_head SET last_pos = ${old}`,
     named: (old, head) => `positions ${old + 1} to ${head} were signed earlier and are gone`,
   },
-  { name: 'an old dump is restored, and goes on', named: (_, head) => `earlier checkpoint of ${head}: the log does not begin with the tree` }, // prettier-ignore
+  {
+    name: 'an old dump is restored, and goes on',
+    named: (_, head) => `earlier checkpoint of ${head}: the log does not begin with the tree`,
+  },
 ];
 
 /** As superuser, without the triggers that would refuse. */
@@ -150,7 +153,11 @@ export const tampering: Scenario = {
     /** I13 of the checker, which knows nothing of bundles. */
     const seesNothing = async (copy: Log): Promise<boolean> => {
       const notes = [...(await readNotes(copy.admin)), kept];
-      const { violations: found } = check({ history: [], log: await readLog(copy.admin), checkpoints: { publicKey, notes } }); // prettier-ignore
+      const { violations: found } = check({
+        history: [],
+        log: await readLog(copy.admin),
+        checkpoints: { publicKey, notes },
+      });
       return !found.some((violation) => violation.startsWith('I13'));
     };
 
@@ -183,7 +190,16 @@ interface Witness {
 }
 
 const startWitness = async (dir: string, signer: Signer, stage: Stage): Promise<Witness> => {
-  const child = spawnProgram('apps/witness/src/main.ts', ['--dir', dir, '--name', 'witness.example/w1', '--log', signer.verifierKey, '--port', '0']); // prettier-ignore
+  const child = spawnProgram('apps/witness/src/main.ts', [
+    '--dir',
+    dir,
+    '--name',
+    'witness.example/w1',
+    '--log',
+    signer.verifierKey,
+    '--port',
+    '0',
+  ]);
   const ended = once(child, 'close');
   const kill = async (): Promise<void> => {
     child.kill('SIGKILL');
@@ -212,10 +228,12 @@ const historyOf =
     const tree = new TileTree();
     const contents = new Map<string, Uint8Array>();
     for (let index = 0; index < size; index += 1) {
-      for (const { tile, content } of tree.append(leafHash(Buffer.from(`${name} ${index}`)))) contents.set(tilePath(tile), content); // prettier-ignore
+      for (const { tile, content } of tree.append(leafHash(Buffer.from(`${name} ${index}`))))
+        contents.set(tilePath(tile), content);
     }
     for (const { tile, content } of tree.partialTiles()) contents.set(tilePath(tile), content);
-    const contentOf = (tile: Tile) => contents.get(tilePath(tile)) ?? contents.get(tilePath({ ...tile, width: 256 })) ?? new Uint8Array(); // prettier-ignore
+    const contentOf = (tile: Tile) =>
+      contents.get(tilePath(tile)) ?? contents.get(tilePath({ ...tile, width: 256 })) ?? new Uint8Array();
     const text = formatCheckpoint({ origin: ORIGIN, size, root: tree.root() });
     const isFirst = oldSize === 0 || oldSize >= size;
     const proof = isFirst ? [] : proveConsistency(oldSize, size, contentOf);
@@ -273,7 +291,8 @@ export const restoreFork: Scenario = {
     const note = await seal(current, signer);
     const head = await headOf(current);
     const violations: string[] = [];
-    if ((await witness.ask({ oldSize: 0, proof: [], checkpoint: note })) !== 200) violations.push('the witness did not sign the log'); // prettier-ignore
+    if ((await witness.ask({ oldSize: 0, proof: [], checkpoint: note })) !== 200)
+      violations.push('the witness did not sign the log');
     const stop = new AbortController();
     const pool = current.pool('kontor_registry');
     const relaying = runRelay({ pool, target: chainPublisher(nc, identity), signal: stop.signal });
@@ -288,7 +307,14 @@ export const restoreFork: Scenario = {
     const restored = await stage.log(backup);
     const relay = async (when: string): Promise<void> => {
       const target = chainPublisher(nc, identity);
-      const refused = await runRelay({ pool: restored.pool('kontor_registry'), target, signal: AbortSignal.timeout(60_000) }).then(() => undefined, (error: unknown) => error); // prettier-ignore
+      const refused = await runRelay({
+        pool: restored.pool('kontor_registry'),
+        target,
+        signal: AbortSignal.timeout(60_000),
+      }).then(
+        () => undefined,
+        (error: unknown) => error,
+      );
       if (!(refused instanceof LogForked))
         violations.push(`${when} the relay ended with ${String(refused)}, not LogForked`);
     };

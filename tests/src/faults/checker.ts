@@ -25,7 +25,12 @@ export interface StoredLog {
   readonly head: number;
   /** By position. */
   readonly events: readonly StoredEvent[];
-  readonly commands: readonly { readonly id: string; readonly first: number; readonly last: number; readonly recordedAt: string }[]; // prettier-ignore
+  readonly commands: readonly {
+    readonly id: string;
+    readonly first: number;
+    readonly last: number;
+    readonly recordedAt: string;
+  }[];
   readonly streams: readonly { readonly id: string; readonly version: number }[];
 }
 
@@ -41,7 +46,12 @@ export interface Applied {
 /** A read model with one row per stream, `{"count":<events so far>,"last":<event id>}`, open rows with `to` undefined. */
 export interface ReadRows {
   readonly checkpoint: number;
-  readonly rows: readonly { readonly key: string; readonly body: string; readonly from: number; readonly to: number | undefined }[]; // prettier-ignore
+  readonly rows: readonly {
+    readonly key: string;
+    readonly body: string;
+    readonly from: number;
+    readonly to: number | undefined;
+  }[];
   /** Streams that wait for somebody to resolve their poison. */
   readonly parked?: readonly string[];
 }
@@ -99,7 +109,9 @@ const lost = (history: readonly Operation[], { events }: StoredLog): string[] =>
   const at = new Map(events.map((event) => [event.pos, event.commandId]));
   const byWriter = Map.groupBy(history.filter(isAccepted), ({ proc }) => proc);
   return [...byWriter].flatMap(([proc, acknowledged]) => {
-    const isLost = acknowledged.map(({ cmd, result = {} }) => at.get(result.first ?? 0) !== cmd || at.get(result.last ?? 0) !== cmd); // prettier-ignore
+    const isLost = acknowledged.map(
+      ({ cmd, result = {} }) => at.get(result.first ?? 0) !== cmd || at.get(result.last ?? 0) !== cmd,
+    );
     const count = isLost.filter(Boolean).length;
     if (count === 0) return [];
     const [first, last] = [isLost.indexOf(false), isLost.lastIndexOf(false)];
@@ -140,7 +152,9 @@ const doubled = (_: readonly Operation[], { events, commands }: StoredLog): stri
 
 /** I4: positions run 1, 2, 3 … to the head. */
 const gaps = (_: readonly Operation[], { events, head }: StoredLog): string[] => {
-  const wrong = events.flatMap(({ pos }, index) => (pos === index + 1 ? [] : [`position ${pos} stands at place ${index + 1}`])); // prettier-ignore
+  const wrong = events.flatMap(({ pos }, index) =>
+    pos === index + 1 ? [] : [`position ${pos} stands at place ${index + 1}`],
+  );
   return head === events.length ? wrong : [...wrong, `the head is ${head}, ${events.length} events are stored`];
 };
 
@@ -154,7 +168,8 @@ const versions = (_: readonly Operation[], { events, streams }: StoredLog): stri
   });
   const rows = new Map(streams.map(({ id, version }) => [id, version]));
   for (const id of new Set([...reached.keys(), ...rows.keys()])) {
-    if (reached.get(id) !== rows.get(id)) wrong.push(`${id} says version ${rows.get(id)}, its events end at ${reached.get(id)}`); // prettier-ignore
+    if (reached.get(id) !== rows.get(id))
+      wrong.push(`${id} says version ${rows.get(id)}, its events end at ${reached.get(id)}`);
   }
   return wrong;
 };
@@ -166,7 +181,8 @@ const torn = (_: readonly Operation[], { events }: StoredLog, sent: Sent): strin
       ids.map((one) => `${stream} ${one}`),
     );
     const got = stored.map(({ stream, eventId }) => `${stream} ${eventId}`);
-    if (got.join() !== wanted.join()) return [`${got.length} of the ${wanted.length} events of ${id} are stored, or in another order`]; // prettier-ignore
+    if (got.join() !== wanted.join())
+      return [`${got.length} of the ${wanted.length} events of ${id} are stored, or in another order`];
     const span = (stored.at(-1)?.pos ?? 0) - (stored[0]?.pos ?? 0) + 1;
     return span === stored.length ? [] : [`the ${stored.length} events of ${id} lie over ${span} positions`];
   });
@@ -196,13 +212,17 @@ const clock = (_: readonly Operation[], { events }: StoredLog): string[] =>
 const answers = (history: readonly Operation[], { commands }: StoredLog): string[] => {
   const stored = new Map(commands.map((command) => [command.id, command]));
   return [...Map.groupBy(history.filter(isAccepted), ({ cmd }) => cmd)].flatMap(([id, all]) => {
-    const told = new Set(all.map(({ result = {} }) => JSON.stringify([result.first, result.last, result.recordedAt, result.versions]))); // prettier-ignore
+    const told = new Set(
+      all.map(({ result = {} }) => JSON.stringify([result.first, result.last, result.recordedAt, result.versions])),
+    );
     const { first, last, recordedAt } = stored.get(id) ?? {};
     const { result = {} } = all[0] ?? {};
     const appended = all.filter(({ result }) => result?.outcome === 'appended').length;
     if (told.size > 1) return [`${id} got ${told.size} different answers`];
     if (appended > 1) return [`${id} was appended ${appended} times`];
-    return first === result.first && last === result.last && recordedAt === result.recordedAt ? [] : [`${id} is remembered with another answer than it got`]; // prettier-ignore
+    return first === result.first && last === result.last && recordedAt === result.recordedAt
+      ? []
+      : [`${id} is remembered with another answer than it got`];
   });
 };
 
@@ -211,8 +231,11 @@ const applications = ({ log, applied = [] }: Evidence): string[] =>
   applied.flatMap(({ consumer, checkpoint, types, rows }) => {
     const wanted = log.events.filter(({ pos, type }) => pos <= checkpoint && (types?.includes(type) ?? true));
     const index = rows.findIndex(({ pos, eventId }, at) => wanted[at]?.pos !== pos || wanted[at].eventId !== eventId);
-    if (index !== -1) return [`${consumer} applied position ${rows[index]?.pos} where ${wanted[index]?.pos ?? 'nothing'} was next`]; // prettier-ignore
-    return rows.length === wanted.length ? [] : [`${consumer} is at ${checkpoint} and applied ${rows.length} events, not ${wanted.length}`]; // prettier-ignore
+    if (index !== -1)
+      return [`${consumer} applied position ${rows[index]?.pos} where ${wanted[index]?.pos ?? 'nothing'} was next`];
+    return rows.length === wanted.length
+      ? []
+      : [`${consumer} is at ${checkpoint} and applied ${rows.length} events, not ${wanted.length}`];
   });
 
 /** I11: rows at a checkpoint are the fold of the log up to it, at every past position too. */
@@ -221,14 +244,21 @@ const folds = ({ log, rows }: Evidence): string[] => {
   const skipped = new Set(rows.parked);
   const isFolded = (key: string): boolean => !skipped.has(key);
   const wanted = new Map<string, string>();
-  const streams = Map.groupBy(log.events.filter(({ pos }) => pos <= rows.checkpoint), ({ stream }) => stream); // prettier-ignore
+  const streams = Map.groupBy(
+    log.events.filter(({ pos }) => pos <= rows.checkpoint),
+    ({ stream }) => stream,
+  );
   for (const [key, events] of streams) {
     for (const [index, { pos, eventId }] of events.entries()) {
       const body = JSON.stringify({ count: index + 1, last: eventId });
       if (isFolded(key)) wanted.set(`${key} from ${pos}`, `${body} to ${events[index + 1]?.pos ?? 'now'}`);
     }
   }
-  const got = new Map(rows.rows.filter(({ key }) => isFolded(key)).map(({ key, body, from, to }) => [`${key} from ${from}`, `${body} to ${to ?? 'now'}`])); // prettier-ignore
+  const got = new Map(
+    rows.rows
+      .filter(({ key }) => isFolded(key))
+      .map(({ key, body, from, to }) => [`${key} from ${from}`, `${body} to ${to ?? 'now'}`]),
+  );
   return [...new Set([...wanted.keys(), ...got.keys()])]
     .filter((version) => wanted.get(version) !== got.get(version))
     .map(
@@ -242,7 +272,9 @@ const relayed = ({ log, messages }: Evidence): string[] => {
   const { base, lastSequence } = messages;
   const wrong = messages.messages.flatMap(({ sequence, eventId }) => {
     const event = log.events[sequence + base - 1];
-    return event?.eventId === eventId ? [] : [`sequence ${sequence} is event ${eventId}, position ${sequence + base} is ${event?.eventId}`]; // prettier-ignore
+    return event?.eventId === eventId
+      ? []
+      : [`sequence ${sequence} is event ${eventId}, position ${sequence + base} is ${event?.eventId}`];
   });
   const isComplete = lastSequence + base === log.head && messages.messages.at(-1)?.sequence === lastSequence;
   return isComplete ? wrong : [...wrong, `JetStream ends at sequence ${lastSequence}, the log at position ${log.head}`];
@@ -255,7 +287,19 @@ const sha256 = (...parts: readonly (string | Uint8Array)[]): Buffer =>
 const leafOf = (origin: string, event: StoredEvent): Buffer => {
   const { pos, eventId, stream, version, type, schemaVersion, recordedAt, workspace, actor, commandId, data, meta } =
     event;
-  const lines = ['kontor/event/1', origin, pos, eventId, stream, version, `${type}@${schemaVersion}`, recordedAt, workspace, actor, commandId]; // prettier-ignore
+  const lines = [
+    'kontor/event/1',
+    origin,
+    pos,
+    eventId,
+    stream,
+    version,
+    `${type}@${schemaVersion}`,
+    recordedAt,
+    workspace,
+    actor,
+    commandId,
+  ];
   const hashes = [data, meta].map((text) => sha256(text).toString('hex'));
   return sha256(Uint8Array.of(0), [...lines, ...hashes, ''].join('\n'));
 };
@@ -269,7 +313,8 @@ const rootsOf = (leaves: readonly Buffer[], sizes: ReadonlySet<number>): Readonl
     let peak = leaf;
     for (let size = index + 1; size % 2 === 0; size /= 2) peak = node(peaks.pop() ?? peak, peak);
     peaks.push(peak);
-    if (sizes.has(index + 1)) roots.set(index + 1, peaks.reduceRight((right, left) => node(left, right)).toString('base64')); // prettier-ignore
+    if (sizes.has(index + 1))
+      roots.set(index + 1, peaks.reduceRight((right, left) => node(left, right)).toString('base64'));
   }
   return roots;
 };
@@ -278,7 +323,9 @@ const rootsOf = (leaves: readonly Buffer[], sizes: ReadonlySet<number>): Readonl
 const sealed = ({ log, checkpoints }: Evidence): string[] => {
   if (!checkpoints) return [];
   const leaves = log.events.map((event) => leafOf(log.origin, event));
-  const wrong = log.events.flatMap(({ pos, leaf }, index) => (leaves[index]?.toString('hex') === leaf ? [] : [`position ${pos} has another leaf than its fields give`])); // prettier-ignore
+  const wrong = log.events.flatMap(({ pos, leaf }, index) =>
+    leaves[index]?.toString('hex') === leaf ? [] : [`position ${pos} has another leaf than its fields give`],
+  );
   const notes = checkpoints.notes.map((note) => {
     const [text = '', signatures = ''] = note.split('\n\n');
     const [origin, size, root] = text.split('\n');
@@ -303,7 +350,17 @@ const remains = ({ erased }: Evidence): string[] =>
     ),
   );
 
-const OF_HISTORY = { I1: lost, I2: unexpected, I3: doubled, I4: gaps, I5: versions, I6: torn, I7: expectations, I8: clock, I9: answers }; // prettier-ignore
+const OF_HISTORY = {
+  I1: lost,
+  I2: unexpected,
+  I3: doubled,
+  I4: gaps,
+  I5: versions,
+  I6: torn,
+  I7: expectations,
+  I8: clock,
+  I9: answers,
+};
 const OF_COPIES = { I10: applications, I11: folds, I12: relayed, I13: sealed, I14: remains };
 
 /** Holds everything that is known against all invariants. @source the invariants I1 to I14 of the log */

@@ -39,7 +39,13 @@ interface ConsumeOptions {
 
 /** Applies each event by a row of its own, in one transaction with the checkpoint: what I10 looks at. */
 export const consume = async ({ pool, owner, leaseMs, batches, onApplied }: ConsumeOptions): Promise<void> => {
-  const claim = await claimCheckpoint(pool, { schema: SCHEMA, name: 'applied', version: 1, owner, ...(leaseMs && { leaseMs }) }); // prettier-ignore
+  const claim = await claimCheckpoint(pool, {
+    schema: SCHEMA,
+    name: 'applied',
+    version: 1,
+    owner,
+    ...(leaseMs && { leaseMs }),
+  });
   onApplied?.(claim.position);
   for await (const batch of batches(claim.position)) {
     const last = batch.at(-1)?.position ?? 0n;

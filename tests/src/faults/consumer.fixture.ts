@@ -20,7 +20,9 @@ export interface ConsumerOptions {
   readonly isProjecting: boolean;
 }
 
-const { url, natsUrl, owner, until, dieAtStatement, leaseMs, isProjecting } = JSON.parse(process.argv[2] ?? '') as ConsumerOptions; // prettier-ignore
+const { url, natsUrl, owner, until, dieAtStatement, leaseMs, isProjecting } = JSON.parse(
+  process.argv[2] ?? '',
+) as ConsumerOptions;
 
 if (dieAtStatement !== undefined) {
   const { query } = pg.Client.prototype;

@@ -19,16 +19,34 @@ export const crashLoop: Scenario = {
     for (let kill = 0; kill < kills; kill += 1) {
       // A life needs some 8 statements before its first batch and some 6 per batch, of both consumers together.
       histories.push(await fill(stage, log, 150));
-      const options: ConsumerOptions = { url: log.urlFor('kontor_gateway'), owner: 'c1', until: await headOf(log), isProjecting: true, dieAtStatement: stage.upTo(40) }; // prettier-ignore
+      const options: ConsumerOptions = {
+        url: log.urlFor('kontor_gateway'),
+        owner: 'c1',
+        until: await headOf(log),
+        isProjecting: true,
+        dieAtStatement: stage.upTo(40),
+      };
       const { signal } = await stage.program('consumer', options).ended;
       struck += signal === 'SIGKILL' ? 1 : 0;
     }
-    const options: ConsumerOptions = { url: log.urlFor('kontor_gateway'), owner: 'c1', until: await headOf(log), isProjecting: true }; // prettier-ignore
+    const options: ConsumerOptions = {
+      url: log.urlFor('kontor_gateway'),
+      owner: 'c1',
+      until: await headOf(log),
+      isProjecting: true,
+    };
     await stage.program('consumer', options).finished();
     const copies = { applied: [await readApplied(log.admin)], rows: await readRows(log.admin) };
     const verdict = await stage.verdict(log, histories, copies);
-    const left = copies.applied[0]?.checkpoint === options.until && copies.rows.checkpoint === options.until ? [] : ['the consumer did not reach the head']; // prettier-ignore
-    return report(`${struck} kills at random statements`, { ...verdict, violations: [...verdict.violations, ...left] }, struck > 0); // prettier-ignore
+    const left =
+      copies.applied[0]?.checkpoint === options.until && copies.rows.checkpoint === options.until
+        ? []
+        : ['the consumer did not reach the head'];
+    return report(
+      `${struck} kills at random statements`,
+      { ...verdict, violations: [...verdict.violations, ...left] },
+      struck > 0,
+    );
   },
 };
 
@@ -42,7 +60,13 @@ export const zombie: Scenario = {
     const histories = [await fill(stage, log, 100)]; // one batch, so that nobody is stopped inside of a transaction
     const violations: string[] = [];
     const start = (owner: string, until: number) =>
-      stage.program('consumer', { url: log.urlFor('kontor_gateway'), owner, until, leaseMs: 300, isProjecting: false } satisfies ConsumerOptions); // prettier-ignore
+      stage.program('consumer', {
+        url: log.urlFor('kontor_gateway'),
+        owner,
+        until,
+        leaseMs: 300,
+        isProjecting: false,
+      } satisfies ConsumerOptions);
     for (let round = 0; round < rounds; round += 1) {
       const first = start(`first-${round}`, Number.MAX_SAFE_INTEGER);
       await first.said(2); // its claim, its batch
@@ -55,10 +79,16 @@ export const zombie: Scenario = {
       histories.push(await fill(stage, log, 100)); // something that the zombie would apply
       const { code } = await Promise.race([first.ended, delay(60_000, { code: 0 })]);
       if (code === 0 || code === null) violations.push('the zombie was not refused');
-      const { rowCount } = await log.admin.query('SELECT FROM gateway.applied WHERE owner = $1 AND pos > $2', [`first-${round}`, until]); // prettier-ignore
+      const { rowCount } = await log.admin.query('SELECT FROM gateway.applied WHERE owner = $1 AND pos > $2', [
+        `first-${round}`,
+        until,
+      ]);
       if (rowCount !== 0) violations.push(`the zombie applied ${rowCount} events after it had lost the lease`);
     }
     const verdict = await stage.verdict(log, histories, { applied: [await readApplied(log.admin)] });
-    return report(`${rounds} leases moved away from a stopped owner`, { ...verdict, violations: [...verdict.violations, ...violations] }); // prettier-ignore
+    return report(`${rounds} leases moved away from a stopped owner`, {
+      ...verdict,
+      violations: [...verdict.violations, ...violations],
+    });
   },
 };

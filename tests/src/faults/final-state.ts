@@ -20,7 +20,9 @@ export const readLog = async (admin: pg.Pool): Promise<StoredLog> => {
   const streams = await admin.query<StoredLog['streams'][number]>(
     'SELECT stream_id AS id, version::int FROM es.stream',
   );
-  const head = await admin.query<{ origin: string; head: number }>('SELECT origin, last_pos::int AS head FROM es.log_head'); // prettier-ignore
+  const head = await admin.query<{ origin: string; head: number }>(
+    'SELECT origin, last_pos::int AS head FROM es.log_head',
+  );
   const [row] = head.rows;
   if (row === undefined) throw new Error('the log has no head');
   return { ...row, events: events.rows, commands: commands.rows, streams: streams.rows };

@@ -39,7 +39,8 @@ const always = () => true;
 
 const append = (stream: number, events: number, off: number, isLosing: boolean): Step => ({
   check: always,
-  toString: () => `append(stream ${stream}, ${events} events, version ${off === 0 ? 'right' : `off by ${off}`}${isLosing ? ', session lost' : ''})`, // prettier-ignore
+  toString: () =>
+    `append(stream ${stream}, ${events} events, version ${off === 0 ? 'right' : `off by ${off}`}${isLosing ? ', session lost' : ''})`,
   run: async ({ streams, accepted }, { store, admin, prefix }) => {
     const held = streams.get(stream) ?? [];
     const version = held.length + off;
@@ -52,7 +53,13 @@ const append = (stream: number, events: number, off: number, isLosing: boolean):
         {
           stream: `${prefix}-${stream}`,
           expected: version === 0 ? 'none' : BigInt(version),
-          events: ids.map((eventId) => ({ eventId, type: 'Counted', schemaVersion: 1, data: {}, meta: { correlationId: eventId, actorKind: 'person' } })), // prettier-ignore
+          events: ids.map((eventId) => ({
+            eventId,
+            type: 'Counted',
+            schemaVersion: 1,
+            data: {},
+            meta: { correlationId: eventId, actorKind: 'person' },
+          })),
         },
       ],
     };
@@ -60,7 +67,8 @@ const append = (stream: number, events: number, off: number, isLosing: boolean):
     if (off !== 0) return expectSame('a wrong version', answer, { outcome: 'conflict', versions: [held.length] });
     streams.set(stream, [...held, ...ids]);
     // After a lost session the store sends the same ids again, and may hear `replayed`.
-    if (answer.outcome !== 'appended' && !(isLosing && answer.outcome === 'replayed')) throw new Error(`the append answered ${answer.outcome}`); // prettier-ignore
+    if (answer.outcome !== 'appended' && !(isLosing && answer.outcome === 'replayed'))
+      throw new Error(`the append answered ${answer.outcome}`);
     expectSame('the new version', answer.versions, [held.length + events]);
     accepted.push({ request, answer });
   },
@@ -112,7 +120,10 @@ export const modelBased: Scenario = {
     await fc.assert(
       fc.asyncProperty(steps, async (commands) => {
         const prefix = `default/registry/run/${(runs += 1)}`;
-        await fc.asyncModelRun(() => ({ model: { streams: new Map(), accepted: [] }, real: { store, admin: log.admin, prefix } }), commands); // prettier-ignore
+        await fc.asyncModelRun(
+          () => ({ model: { streams: new Map(), accepted: [] }, real: { store, admin: log.admin, prefix } }),
+          commands,
+        );
       }),
       { seed: stage.seed, numRuns },
     );

@@ -59,7 +59,13 @@ class Chain {
     const nc = await connectNats(natsUrl, 'relay');
     this.stage.defer(() => nc.close());
     const target = chainPublisher(nc, IDENTITY);
-    const running = runRelay({ pool: this.relayPool, target, signal: this.#stop.signal, name, onRetry: () => (this.retries += 1) }); // prettier-ignore
+    const running = runRelay({
+      pool: this.relayPool,
+      target,
+      signal: this.#stop.signal,
+      name,
+      onRetry: () => (this.retries += 1),
+    });
     this.#ended.push(running);
     running.catch(() => undefined); // `stop` and `caughtUp` say it
   }
@@ -74,7 +80,14 @@ class Chain {
       pool,
       owner: 'c1',
       batches: (after) =>
-        eventFeed({ nc, base: 0n, after, readAll: (from) => store.readAll(from), upcasters: {}, signal: this.#stop.signal }), // prettier-ignore
+        eventFeed({
+          nc,
+          base: 0n,
+          after,
+          readAll: (from) => store.readAll(from),
+          upcasters: {},
+          signal: this.#stop.signal,
+        }),
       onApplied: (position) => (this.applied = Number(position)),
     });
     this.#ended.push(running);
@@ -239,6 +252,8 @@ export const natsAway: Scenario = {
     const back = performance.now();
     await chain.caughtUp();
     const rate = backlog / ((performance.now() - back) / 1_000);
-    return await chain.report(`${backlog} events in ${appendedS.toFixed(1)} s without NATS, caught up at ${rate.toFixed(0)}/s`); // prettier-ignore
+    return await chain.report(
+      `${backlog} events in ${appendedS.toFixed(1)} s without NATS, caught up at ${rate.toFixed(0)}/s`,
+    );
   },
 };

@@ -29,7 +29,10 @@ const seconds = (since: number): string => `${((performance.now() - since) / 1_0
 const main = async (): Promise<number> => {
   let parsed;
   try {
-    parsed = parseArgs({ allowPositionals: true, options: { seed: { type: 'string' }, minutes: { type: 'string' }, help: { type: 'boolean', short: 'h' } } }); // prettier-ignore
+    parsed = parseArgs({
+      allowPositionals: true,
+      options: { seed: { type: 'string' }, minutes: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+    });
   } catch (error) {
     console.error(`kontor: ${(error as Error).message}\n\n${USAGE}`);
     return 2;

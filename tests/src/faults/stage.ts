@@ -285,7 +285,7 @@ const grouped = (count: number): string => count.toLocaleString('en');
 /** @param isHit whether the fault struck at all: a test in which nothing went wrong shows nothing */
 export const report = (seen: string, verdict: Verdict, isHit = true): Report => {
   const { acknowledged, refused, recovered, unknown, events } = verdict;
-  const counts = `${grouped(acknowledged)} acknowledged, ${grouped(refused)} refused, ${recovered} recovered, ${unknown} unknown, ${grouped(events)} events`; // prettier-ignore
+  const counts = `${grouped(acknowledged)} acknowledged, ${grouped(refused)} refused, ${recovered} recovered, ${unknown} unknown, ${grouped(events)} events`;
   const missed = isHit ? [] : [`the fault did not strike: ${seen}`];
   return { seen: `${seen}; ${counts}`, violations: [...verdict.violations, ...missed] };
 };
