@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 
 /** A write or a guard as the client sent it. */
 export interface SentWrite {
@@ -61,9 +61,27 @@ export class HistoryFile {
   }
 }
 
-/** The lines of a history in the order in which they were written. */
-export const readHistory = (path: string): readonly Operation[] =>
-  readFileSync(path, 'utf8')
+const parse = (text: string): readonly Operation[] =>
+  text
     .split('\n')
     .filter(Boolean)
     .map((line) => JSON.parse(line) as Operation);
+
+/** The lines of a history in the order in which they were written. */
+export const readHistory = (path: string): readonly Operation[] => parse(readFileSync(path, 'utf8'));
+
+/** The whole lines of a history that is being written, behind the first `offset` bytes; `end` is the offset to go on from. */
+export const readHistoryFrom = (
+  path: string,
+  offset: number,
+): { readonly operations: readonly Operation[]; readonly end: number } => {
+  const file = openSync(path, 'r');
+  try {
+    const bytes = Buffer.alloc(fstatSync(file).size - offset);
+    readSync(file, bytes, 0, bytes.length, offset);
+    const length = bytes.lastIndexOf('\n') + 1;
+    return { operations: parse(bytes.toString('utf8', 0, length)), end: offset + length };
+  } finally {
+    closeSync(file);
+  }
+};

@@ -1,5 +1,6 @@
 // T26: minutes or hours of moderate traffic while everything is killed in turn. What holds must go on to hold, and nothing may grow.
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isTransient, runRelay, runSealer } from '@kontor/event-store';
 import { chainPublisher, connectNats, ensureStreams } from '@kontor/messaging';
@@ -9,7 +10,7 @@ import { newKey } from './audit.js';
 import type { ConsumerOptions } from './consumer.fixture.js';
 import { prepareConsumers } from './consume.js';
 import { readApplied, readMessages, readNotes, readRows } from './final-state.js';
-import { readHistory } from './history.js';
+import { readHistoryFrom } from './history.js';
 import { type Log, ORIGIN, type Program, report, type Scenario, type Stage } from './stage.js';
 import type { WriterOptions } from './writer.fixture.js';
 
@@ -24,8 +25,15 @@ const AWAY_MS = 2_000;
 /** After what was killed is back: sessions are made anew, and the first plans. */
 const SETTLE_MS = 3_000;
 const CATCH_UP = { timeoutMs: 300_000 };
-/** A third of the samples is warm-up. The highest of the last third may be so much above that of the second. */
-const GROWTH = { rssMb: { factor: 1.5, more: 64 }, pages: { factor: 2, more: 64 } };
+/** Fewer answers than this give no 99th percentile. */
+const MIN_LATENCIES = 100;
+/** A third of the samples is warm-up. What is watched may be so much higher in the last third than in the second. */
+const GROWTH = {
+  rssMb: { factor: 1.5, more: 64 },
+  pages: { factor: 2, more: 64 },
+  lag: { factor: 2, more: 1_000 },
+  latencyMsP99: { factor: 3, more: 30 },
+};
 
 /** The line of a stack trace that says what happened. */
 const reasonOf = (error: unknown): string => /^\w*[Ee]rror: .*$/m.exec((error as Error).message)?.[0] ?? String(error);
@@ -65,6 +73,14 @@ interface State {
   readonly sealed: number;
   readonly headPages: number;
   readonly streamPages: number;
+  readonly consumerPages: number;
+  readonly relayPages: number;
+}
+
+interface Sample extends State {
+  readonly rssMb: Readonly<Record<string, number>>;
+  /** Of the answers that no kill touched since it was last said; undefined while they are few. */
+  readonly latencyMsP99: number | undefined;
 }
 
 /** @returns undefined while PostgreSQL is away */
@@ -74,7 +90,9 @@ const stateOf = async ({ admin }: Log): Promise<State | undefined> => {
       `SELECT last_pos::int AS head, coalesce((SELECT acked_pos FROM es.relay WHERE name = 'jetstream'), 0)::int AS relayed,
               coalesce((SELECT min(pos) FROM gateway.consumer), 0)::int AS applied,
               coalesce((SELECT max(size) FROM es.seal), 0)::int AS sealed,
-              (pg_relation_size('es.log_head') / 8192)::int AS "headPages", (pg_relation_size('es.stream') / 8192)::int AS "streamPages"
+              (pg_relation_size('es.log_head') / 8192)::int AS "headPages", (pg_relation_size('es.stream') / 8192)::int AS "streamPages",
+              (pg_relation_size('gateway.consumer') / 8192)::int AS "consumerPages",
+              (pg_relation_size('es.relay') / 8192)::int AS "relayPages"
        FROM es.log_head`,
     );
     return rows[0];
@@ -85,28 +103,74 @@ const stateOf = async ({ admin }: Log): Promise<State | undefined> => {
 };
 
 /** Resident memory in MB; 0 if the process is just gone. */
-const rssMb = (pid: number): number =>
+const rssMbOf = (pid: number): number =>
   Math.round(Number(spawnSync('ps', ['-o', 'rss=', '-p', `${pid}`], { encoding: 'utf8' }).stdout) / 1_024);
 
+/** @param of a highest value for what must stay bounded, a median for what a kill may push up for a moment */
 const growth = (
   name: string,
   values: readonly number[],
-  { factor, more }: { factor: number; more: number },
+  { factor, more }: { readonly factor: number; readonly more: number },
+  of: (values: readonly number[]) => number,
 ): string[] => {
   const third = Math.floor(values.length / 3);
-  const [warm, last] = [Math.max(...values.slice(third, -third)), Math.max(...values.slice(-third))];
-  return last <= warm * factor + more ? [] : [`${name} grew from ${warm} to ${last}, above ${factor} x + ${more}`];
+  const [before, last] = [of(values.slice(third, -third)), of(values.slice(-third))];
+  return last <= before * factor + more ? [] : [`${name} grew from ${before} to ${last}, above ${factor} x + ${more}`];
+};
+const highest = (values: readonly number[]): number => Math.max(...values);
+const median = (values: readonly number[]): number => quantile(values, 0.5);
+
+/** What grew between the second third of the samples and the last. */
+const grownOf = (samples: readonly Sample[]): string[] => {
+  const lags = { relay: 'relayed', consumer: 'applied', sealer: 'sealed' } as const;
+  const tables = {
+    'es.log_head': 'headPages',
+    'es.stream': 'streamPages',
+    'gateway.consumer': 'consumerPages',
+    'es.relay': 'relayPages',
+  } as const;
+  const p99s = samples.flatMap(({ latencyMsP99 }) => latencyMsP99 ?? []);
+  return [
+    ...Object.keys(samples[0]?.rssMb ?? {}).flatMap((name) => {
+      const values = samples.map(({ rssMb }) => rssMb[name] ?? 0);
+      return growth(`memory of ${name} in MB`, values, GROWTH.rssMb, highest);
+    }),
+    ...Object.entries(tables).flatMap(([name, pages]) => {
+      const values = samples.map((sample) => sample[pages]);
+      return growth(`pages of ${name}`, values, GROWTH.pages, highest);
+    }),
+    ...Object.entries(lags).flatMap(([name, position]) => {
+      const values = samples.map((sample) => sample.head - sample[position]);
+      return growth(`events that the ${name} is behind`, values, GROWTH.lag, median);
+    }),
+    ...growth('p99 of an append in ms', p99s, GROWTH.latencyMsP99, median),
+  ];
 };
 
-/** Milliseconds from the last sending to the answer, of commands that no kill touched. */
-const latencies = (history: string, kills: readonly (readonly [number, number])[]): number[] => {
+type Kill = [startedAt: number, settledAt: number];
+
+/**
+ * Follows a history while it is written.
+ * @returns reads on: milliseconds from the last sending to the answer, of new answers that no kill touched
+ */
+const followLatencies = (path: string, kills: readonly Kill[]): (() => number[]) => {
   const sent = new Map<string, number>();
   const isCalm = (from: number, to: number): boolean => kills.every(([start, end]) => to < start || from > end);
-  return readHistory(history).flatMap(({ op, cmd, t }) => {
-    if (op === 'invoke') sent.set(cmd, t);
-    const from = sent.get(cmd) ?? t;
-    return op === 'ok' && isCalm(from, t) ? [t - from] : [];
-  });
+  let offset = 0;
+  return () => {
+    if (!existsSync(path)) return []; // the writer is only starting
+    const { operations, end } = readHistoryFrom(path, offset);
+    offset = end;
+    return operations.flatMap(({ op, cmd, t }) => {
+      if (op === 'invoke') {
+        sent.set(cmd, t);
+        return [];
+      }
+      const from = sent.get(cmd) ?? t;
+      sent.delete(cmd);
+      return op === 'ok' && isCalm(from, t) ? [t - from] : [];
+    });
+  };
 };
 
 /** @param minutes how long the writers write */
@@ -151,7 +215,11 @@ export const soak = (minutes: number): Scenario => ({
     };
     const consumer = keepAlive('consumer', () => stage.program('consumer', consumerOptions), true);
 
-    const samples: (State & { readonly rss: Record<string, number> })[] = [];
+    const kills: Kill[] = [];
+    const readers = writers.map(({ history }) => followLatencies(history, kills));
+    const calm: number[] = [];
+    const recent: number[] = [];
+    const samples: Sample[] = [];
     const sample = async (): Promise<void> => {
       const state = await stateOf(log);
       if (state === undefined) return console.log('     PostgreSQL is away');
@@ -159,17 +227,20 @@ export const soak = (minutes: number): Scenario => ({
         relay: process.pid,
         nats: nats.pid(),
         consumer: consumer.pid(),
-        writer: writers[0]?.pid() ?? 0,
         postgres: stage.servers.pgPid(),
       };
-      const rss = Object.fromEntries(Object.entries(pids).map(([name, pid]) => [name, rssMb(pid)]));
-      samples.push({ ...state, rss });
-      const { head, relayed, applied, sealed, headPages, streamPages } = state;
+      const rss = Object.fromEntries(Object.entries(pids).map(([name, pid]) => [name, rssMbOf(pid)]));
+      const latencies = readers.flatMap((read) => read());
+      calm.push(...latencies);
+      recent.push(...latencies);
+      const latencyMsP99 = recent.length < MIN_LATENCIES ? undefined : quantile(recent.splice(0), 0.99);
+      samples.push({ ...state, rssMb: rss, latencyMsP99 });
+      const { head, relayed, applied, sealed, headPages, streamPages, consumerPages, relayPages } = state;
       const memory = Object.entries(rss)
         .map(([name, mb]) => `${name} ${mb}`)
         .join(', ');
       console.log(
-        `     head ${head}, behind: relay ${head - relayed}, consumer ${head - applied}, seal ${head - sealed}; pages: log_head ${headPages}, stream ${streamPages}; RSS MB: ${memory}`,
+        `     head ${head}, behind: relay ${head - relayed}, consumer ${head - applied}, seal ${head - sealed}; p99 ${latencyMsP99 ?? '-'} ms; pages: log_head ${headPages}, stream ${streamPages}, consumer ${consumerPages}, relay ${relayPages}; RSS MB: ${memory}`,
       );
     };
 
@@ -183,7 +254,6 @@ export const soak = (minutes: number): Scenario => ({
       writer: () => writers[stage.upTo(2) - 1]?.kill(),
       consumer: consumer.kill,
     };
-    const kills: [number, number][] = [];
     const killed: string[] = [];
     let isWriting = true;
     const striking = (async () => {
@@ -193,9 +263,10 @@ export const soak = (minutes: number): Scenario => ({
         if (order.length === 0) order = Object.keys(strikes);
         const [name = ''] = order.splice(stage.upTo(order.length) - 1, 1);
         console.log(`     kill -9 ${name}`);
-        const since = Date.now();
+        const kill: Kill = [Date.now(), Infinity];
+        kills.push(kill);
         await strikes[name]?.();
-        kills.push([since, Date.now() + SETTLE_MS]);
+        kill[1] = Date.now() + SETTLE_MS;
         killed.push(name);
       }
     })();
@@ -227,30 +298,10 @@ export const soak = (minutes: number): Scenario => ({
       checkpoints: { publicKey, notes: await readNotes(log.admin) },
     };
     const verdict = await stage.verdict(log, histories, copies);
-    const grown = [
-      ...['relay', 'nats', 'consumer'].flatMap((name) =>
-        growth(
-          `memory of ${name}`,
-          samples.map(({ rss }) => rss[name] ?? 0),
-          GROWTH.rssMb,
-        ),
-      ),
-      ...growth(
-        'pages of es.log_head',
-        samples.map(({ headPages }) => headPages),
-        GROWTH.pages,
-      ),
-      ...growth(
-        'pages of es.stream',
-        samples.map(({ streamPages }) => streamPages),
-        GROWTH.pages,
-      ),
-    ];
-    const calm = histories.flatMap((history) => latencies(history, kills));
     const counts = Object.entries(Object.groupBy(killed, (name) => name)).map(
       ([name, all]) => `${all?.length} ${name}`,
     );
     const seen = `${killed.length} kills (${counts.join(', ')}), append p50 ${quantile(calm, 0.5)} ms, p99 ${quantile(calm, 0.99)} ms apart from them`;
-    return report(seen, { ...verdict, violations: [...verdict.violations, ...grown] }, killed.length > 0);
+    return report(seen, { ...verdict, violations: [...verdict.violations, ...grownOf(samples)] }, killed.length > 0);
   },
 });
