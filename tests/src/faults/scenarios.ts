@@ -14,7 +14,7 @@ import { modelBased } from './model.js';
 import { amnesia, cutRelay, deletedStore, killedNats, natsAway, relayDuel } from './relay.js';
 import { type Report, type Scenario, type Servers, Stage } from './stage.js';
 
-/** All fault tests, in the order of their numbers. A new one is one line here. */
+/** The fault tests that are programs of their own, in the order of their numbers. A new one is one line here. */
 export const SCENARIOS: readonly Scenario[] = [
   killedPostgres,
   killedNats,
