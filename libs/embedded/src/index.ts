@@ -14,6 +14,7 @@ export { hold, leashPid, onLeashReplaced, release } from './leash.js';
 export { examineNatsServer, type NatsBinary, resolveNatsServer } from './nats-binary.js';
 export { natsAdminUrl, reloadNats, startNats } from './nats.js';
 export { createDatabase, startPostgres } from './postgres.js';
+export { postgresBinaries } from './postgres-binaries.js';
 export { readSuperuser } from './postgres-cluster.js';
 export { endProcess, isAlive, processStartedAt } from './process-identity.js';
 export { newSecret, readOrCreateSecret } from './secret.js';

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { powerLoss } from './power-loss.js';
 import { play, SCENARIOS } from './scenarios.js';
 import { soak } from './soak.js';
 import { SPECS } from './specs.js';
@@ -11,13 +12,16 @@ const numberOf = ({ name }: { readonly name: string }): number => Number(name.sl
 /** What runs when nothing is asked for. */
 const BOUNDED = [...SCENARIOS, ...SPECS].toSorted((a, b) => numberOf(a) - numberOf(b));
 
-const USAGE = `usage: npm run faults [-- <test>... --seed <n> --minutes <n>]
+const USAGE = `usage: npm run faults [-- <test>... --seed <n> --minutes <n> --kernel <dir> --without-sync]
 
 Breaks the servers and processes on purpose, and has an independent checker look for what was lost, doubled or torn.
   <test>         of ${BOUNDED.map(({ name }) => name).join(', ')}; default: all of these
   T26            the soak: everything is killed in turn, and nothing may grow
+  T27            power loss: PostgreSQL and NATS in a guest below qemu, which is killed
   --seed <n>     repeats the chances of an earlier run
-  --minutes <n>  how long T26 writes, 2 to 1440, default: ${MINUTES}`;
+  --minutes <n>  how long T26 writes, 2 to 1440, default: ${MINUTES}
+  --kernel <dir> below it is the guest's kernel for T27, as boot/vmlinuz-* and lib/modules; default: /
+  --without-sync T27 with fsync = off in the guest: it must fail`;
 
 const seconds = (since: number): string => `${((performance.now() - since) / 1_000).toFixed(0)} s`;
 
@@ -30,6 +34,8 @@ const main = async (): Promise<number> => {
       options: {
         seed: { type: 'string' },
         minutes: { type: 'string' },
+        kernel: { type: 'string' },
+        'without-sync': { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },
     });
@@ -43,7 +49,7 @@ const main = async (): Promise<number> => {
     return 0;
   }
   const minutes = Number(values.minutes ?? MINUTES);
-  const known = [...BOUNDED, soak(minutes)];
+  const known = [...BOUNDED, soak(minutes), powerLoss(values.kernel ?? '/', !values['without-sync'])];
   const unknown = positionals.find((name) => !known.some((scenario) => scenario.name === name));
   if (unknown !== undefined) {
     console.error(`kontor: unknown fault test "${unknown}", allowed: ${known.map(({ name }) => name).join(', ')}`);
@@ -55,6 +61,10 @@ const main = async (): Promise<number> => {
   }
   if (values.minutes !== undefined && !positionals.includes('T26')) {
     console.error('kontor: --minutes is how long T26 writes, so it needs T26');
+    return 2;
+  }
+  if ((values.kernel !== undefined || values['without-sync']) && !positionals.includes('T27')) {
+    console.error('kontor: --kernel and --without-sync are of the guest of T27, so they need T27');
     return 2;
   }
   if (values.seed !== undefined && !/^\d{1,9}$/.test(values.seed)) {

@@ -163,11 +163,13 @@ export class Stage {
     return join(this.servers.directory, `${this.seed}-${process.hrtime.bigint()}-${this.#names}-${name}`);
   }
 
-  /** @param template a log to copy, with everything in it; nobody may be connected to it */
-  async log(template?: Log): Promise<Log> {
+  /**
+   * @param template a log to copy, with everything in it; nobody may be connected to it
+   * @param pgUrl another server than that of all scenarios
+   */
+  async log(template?: Log, pgUrl = this.servers.pgUrl()): Promise<Log> {
     this.#names += 1;
     const database = `faults_${process.hrtime.bigint()}_${this.#names}`;
-    const pgUrl = this.servers.pgUrl();
     const server = this.pool(pgUrl);
     if (template) await server.query(`CREATE DATABASE ${database} TEMPLATE ${template.database}`);
     const passwords = Object.fromEntries(LOGIN_ROLES.map((role) => [role, 'kontor-test']));
