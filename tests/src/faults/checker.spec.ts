@@ -232,6 +232,11 @@ describe('the checker', () => {
     ],
     [
       'I12',
+      { ...good, messages: { ...good.messages, messages: good.messages.messages.toSpliced(2, 1) } },
+      'I12: sequence 4 follows 2',
+    ],
+    [
+      'I12',
       { ...good, messages: { ...good.messages, lastSequence: 4 } },
       'I12: JetStream ends at sequence 4, the log at position 5',
     ],

@@ -266,7 +266,7 @@ const folds = ({ log, rows }: Evidence): string[] => {
     );
 };
 
-/** I12: JetStream sequence = position - base, with the same event id, up to the head. */
+/** I12: JetStream sequence = position - base, with the same event id, without a hole, up to the head. */
 const relayed = ({ log, messages }: Evidence): string[] => {
   if (!messages) return [];
   const { base, lastSequence } = messages;
@@ -276,6 +276,10 @@ const relayed = ({ log, messages }: Evidence): string[] => {
       ? []
       : [`sequence ${sequence} is event ${eventId}, position ${sequence + base} is ${event?.eventId}`];
   });
+  for (const [index, { sequence }] of messages.messages.entries()) {
+    const before = messages.messages[index - 1]?.sequence ?? sequence - 1;
+    if (sequence !== before + 1) wrong.push(`sequence ${sequence} follows ${before}`);
+  }
   const isComplete = lastSequence + base === log.head && messages.messages.at(-1)?.sequence === lastSequence;
   return isComplete ? wrong : [...wrong, `JetStream ends at sequence ${lastSequence}, the log at position ${log.head}`];
 };
