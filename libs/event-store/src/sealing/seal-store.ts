@@ -88,14 +88,18 @@ export const readTilePrefix = async (pool: pg.Pool, { level, index, width }: Til
   return rows[0]?.content.subarray(0, width * HASH_BYTES);
 };
 
-/** Leaf hashes as the append stored them, of the positions after `size`, at most `limit`. */
+/** Leaf hashes as the append stored them, of the positions after `size`, at most `limit`. They come as one value: rows would each be parsed. */
 export const readLeaves = async (pool: pg.Pool, size: number, limit: number): Promise<readonly Hash[]> => {
-  const { rows } = await pool.query<{ leaf: Buffer }>({
+  const { rows } = await pool.query<{ leaves: Buffer | null }>({
     name: 'es_leaves',
-    text: 'SELECT leaf FROM es.event WHERE pos > $1 ORDER BY pos LIMIT $2',
+    text: `SELECT string_agg(leaf, '' ORDER BY pos) AS leaves
+           FROM (SELECT pos, leaf FROM es.event WHERE pos > $1 ORDER BY pos LIMIT $2) AS e`,
     values: [size, limit],
   });
-  return rows.map(({ leaf }) => leaf);
+  const leaves = rows[0]?.leaves ?? Buffer.alloc(0);
+  return Array.from({ length: leaves.length / HASH_BYTES }, (_, index) =>
+    leaves.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES),
+  );
 };
 
 /** Saves a checkpoint that follows the one of `oldSize`. @returns false if another sealer was faster */
