@@ -14,7 +14,7 @@ export const startGovernance = ({ config, log }: Pick<ServiceOptions, 'config' |
     config,
     log,
     enrich: ({ store }) => withGateContext(store),
-    beforeAppend: ({ personal }) => destroyKeys(personal),
+    beforeAppend: destroyKeys,
     workers: async (parts) => {
       await activateDefaultPolicies(parts);
       return [];

@@ -5,6 +5,7 @@ FUNCTION es.first_uuid(timestamp with time zone) RETURNS uuid
 FUNCTION es.prepare_partitions() RETURNS TABLE(oldest_command_at timestamp with time zone, enough_until_pos bigint) SECURITY DEFINER SET search_path=pg_catalog, es SET TimeZone=UTC GRANT EXECUTE TO kontor_writer
 FUNCTION es.refuse() RETURNS trigger
 FUNCTION es.save_seal(bigint,bigint,bytea,text,smallint[],bigint[],smallint[],bytea[]) RETURNS boolean SECURITY DEFINER SET search_path=pg_catalog, es GRANT EXECUTE TO kontor_writer
+FUNCTION es.still_holds(text) RETURNS SETOF text SECURITY DEFINER SET search_path=pg_catalog, es GRANT EXECUTE TO kontor_governance
 TABLE es.archive
   first_pos bigint NOT NULL
   last_pos bigint NOT NULL

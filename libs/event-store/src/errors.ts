@@ -30,6 +30,17 @@ export class KeyUnusable extends EventStoreError {
   readonly retryable = false;
 }
 
+/** A legal hold keeps what was to be destroyed. Nothing was. */
+export class OnLegalHold extends EventStoreError {
+  readonly retryable = false;
+  constructor(
+    readonly workspace: string,
+    readonly legalHolds: readonly string[],
+  ) {
+    super(`${workspace} is on legal hold: ${legalHolds.join(', ')}`);
+  }
+}
+
 /** A read model did not reach the wanted position in time. */
 export class ConsistencyTimeout extends EventStoreError {
   readonly retryable = true;

@@ -35,6 +35,7 @@ export {
   LogForked,
   LogRewound,
   MigrationRefused,
+  OnLegalHold,
   ProjectionFailed,
   QueueFull,
   StoreUnavailable,

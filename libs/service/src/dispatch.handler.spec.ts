@@ -1,9 +1,9 @@
-import { type Context, type EventStore, InMemoryEventStore } from '@kontor/event-sourcing';
+import { type Context, type EventStore, InMemoryEventStore, reject } from '@kontor/event-sourcing';
 import { plainData } from '@kontor/event-sourcing/testing';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { counterContext } from './counter.fixture.js';
 import { Dispatch, type DispatchRequest } from './dispatch.js';
-import { DispatchHandler } from './dispatch.handler.js';
+import { DispatchHandler, type DispatchParts } from './dispatch.handler.js';
 import type { Log } from './log.js';
 
 const NOW = '2025-06-12T12:00:00.000Z';
@@ -28,7 +28,8 @@ beforeEach(() => {
   store = new InMemoryEventStore({ now: () => NOW });
 });
 
-const handlerOf = (context: Context) => new DispatchHandler(context, { store, personal: plainData(), log: silent });
+const handlerOf = (context: Context, more: Partial<DispatchParts> = {}) =>
+  new DispatchHandler(context, { store, personal: plainData(), log: silent, ...more });
 const counting = counterContext(() => false);
 
 /** A context where a counter is counted once: after that it is refused, or nothing. */
@@ -135,4 +136,11 @@ describe('a command on a stream that the handler has written', () => {
     expect(first).toMatchObject({ events: [{ type: 'Counted', recordedAt: NOW }] });
     expect(await handler.execute(sent)).toEqual(first);
   });
+});
+
+it('appends nothing when what must happen first is refused, and answers with the reason', async () => {
+  const beforeAppend = () => Promise.resolve(reject('NOT_WANTED', { by: 'others' }));
+  const reply = await handlerOf(counting, { beforeAppend }).execute(new Dispatch(request('Count', { counter: 'c' })));
+  expect(reply).toMatchObject({ outcome: 'rejected', code: 'NOT_WANTED', details: { by: 'others' } });
+  expect(await store.head()).toBe(0n);
 });

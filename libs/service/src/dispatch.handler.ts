@@ -11,6 +11,7 @@ import {
   isRejected,
   type NewEvent,
   newestVersion,
+  type Rejected,
   type Route,
   type StreamId,
 } from '@kontor/event-sourcing';
@@ -44,8 +45,11 @@ const rejected = (code: string, message: string, details: Readonly<Record<string
   details: { ...details },
 });
 
-/** What must have happened outside of the log before these events may say that it has. Repeated when a command is sent again. */
-export type BeforeAppend = (events: readonly DomainEvent[], metadata: CommandMetadata) => Promise<void>;
+/**
+ * What must have happened outside of the log before these events may say that it has. Repeated when a command is sent again.
+ * A rejection is the answer to the command: nothing has happened, and nothing is appended.
+ */
+export type BeforeAppend = (events: readonly DomainEvent[], metadata: CommandMetadata) => Promise<Rejected | undefined>;
 
 /** An event as it is stored, and as a fold will see it again. */
 interface Decided {
@@ -173,15 +177,13 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
         isPresent = true;
         continue;
       }
-      if (isRejected(decision)) {
-        const { code, details } = decision.rejection;
-        return rejected(code, this.context.rejections[code] ?? code, details);
-      }
+      if (isRejected(decision)) return this.#reject(decision);
       if (decision.length === 0) {
         return { outcome: 'accepted', position: String(position), version: String(version), eventIds: [] };
       }
       if (isWanted && !(await isWanted())) return rejected('SETTLED', 'The command was answered meanwhile.');
-      await this.parts.beforeAppend?.(decision as readonly DomainEvent[], metadata);
+      const refusal = await this.parts.beforeAppend?.(decision as readonly DomainEvent[], metadata);
+      if (refusal) return this.#reject(refusal);
       const events = await Promise.all(
         (decision as readonly DomainEvent[]).map((event) => this.#toNewEvent(event, metadata)),
       );
@@ -212,6 +214,10 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
       isPresent = true;
     }
     return rejected('CONFLICT', 'Others changed the same thing at the same time; try again.', { stream });
+  }
+
+  #reject({ rejection: { code, details } }: Rejected): CommandReply {
+    return rejected(code, this.context.rejections[code] ?? code, details);
   }
 
   /** The schema holds what a decider may say: an event that breaks it is a bug, and nothing is written. */

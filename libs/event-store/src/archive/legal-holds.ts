@@ -20,3 +20,14 @@ export const holdsOn = async (pool: pg.Pool | pg.ClientBase, workspace?: string)
   );
   return rows.map((row) => ({ workspace: row.workspace, holdId: row.hold_id, streamId: row.stream_id }));
 };
+
+/**
+ * The ids of the legal holds of a workspace, as they stand until the transaction of the session ends: no append commits before.
+ * To be asked last, right before the commit of what a hold forbids.
+ */
+export const stillHoldsOn = async (client: pg.ClientBase, workspace: string): Promise<readonly string[]> => {
+  const { rows } = await client.query<{ hold_id: string }>('SELECT hold_id FROM es.still_holds($1) AS hold_id', [
+    workspace,
+  ]);
+  return rows.map(({ hold_id }) => hold_id);
+};

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
-import { KeyUnusable } from '../errors.js';
+import { stillHoldsOn } from '../archive/legal-holds.js';
+import { KeyUnusable, OnLegalHold } from '../errors.js';
+import { inTransaction } from '../transaction.js';
 import { type Ciphertext, decrypt, encrypt, IV_BYTES, KEY_BYTES } from './cipher.js';
 
 /** One version of a person's data key. */
@@ -78,12 +80,24 @@ export class KeyStore {
   /**
    * Destroys all versions of a person's key up to one. The table is written anew, so that no page of it holds the wrapped key
    * any more; what the server's write-ahead log still holds goes when its segments are recycled.
+   *
+   * Legal holds are looked for between the change and its commit, under the lock of the log: none is placed in between, and
+   * appends wait for the commit alone.
+   *
+   * @param log sessions of a role that may destroy keys
+   * @throws OnLegalHold if the workspace has a hold; its keys are left
    */
-  async destroy(workspace: string, subject: string, upToVersion: number): Promise<void> {
-    await this.pool.query(
-      `UPDATE keys.data_key SET wrapped = NULL, destroyed_at = clock_timestamp()
-       WHERE workspace = $1 AND subject = $2 AND version <= $3 AND wrapped IS NOT NULL`,
-      [workspace, subject, upToVersion],
+  async destroy(log: pg.Pool, workspace: string, subject: string, upToVersion: number): Promise<void> {
+    await inTransaction(log, (logClient) =>
+      inTransaction(this.pool, async (keys) => {
+        await keys.query(
+          `UPDATE keys.data_key SET wrapped = NULL, destroyed_at = clock_timestamp()
+           WHERE workspace = $1 AND subject = $2 AND version <= $3 AND wrapped IS NOT NULL`,
+          [workspace, subject, upToVersion],
+        );
+        const holds = await stillHoldsOn(logClient, workspace);
+        if (holds.length > 0) throw new OnLegalHold(workspace, holds);
+      }),
     );
     await this.pool.query('VACUUM (FULL) keys.data_key');
   }

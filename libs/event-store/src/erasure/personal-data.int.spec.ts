@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { ERASED, personal, readData } from '@kontor/event-sourcing';
-import { testDatabase, uuidv7 } from '@kontor/testing';
+import { eventually, testDatabase, uuidv7 } from '@kontor/testing';
 import fc from 'fast-check';
+import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { createPool } from '../event-store.js';
-import { KeyUnusable } from '../errors.js';
+import { KeyUnusable, OnLegalHold } from '../errors.js';
 import { type LogFixture, openLog } from '../log.fixture.js';
 import { PersonalData } from './personal-data.js';
 import { keyStoreUrl } from './prepare-key-store.js';
@@ -15,6 +16,9 @@ const workspace = 'default';
 const kek = randomBytes(32);
 let log: LogFixture;
 const opened: PersonalData[] = [];
+
+/** Sessions of the log, for who may destroy keys. */
+let eraser: pg.Pool;
 
 const asRole = (role: string, key: Uint8Array = kek): PersonalData => {
   const data = new PersonalData({
@@ -40,6 +44,7 @@ const read = (personalData: PersonalData, { data, ...event }: Awaited<ReturnType
 
 beforeAll(async () => {
   log = await openLog(await testDatabase());
+  eraser = log.pool('kontor_governance');
 });
 afterEach(async () => {
   for (const data of opened.splice(0)) await data.close();
@@ -92,9 +97,9 @@ describe('personal data', () => {
     const elsewhere = asRole('kontor_gateway');
     expect(await governance.standing(workspace, 'dora')).toEqual({ keyVersion: 1, keyLeft: true });
     expect(await governance.standing(workspace, 'nobody')).toEqual({ keyVersion: 0, keyLeft: false });
-    await governance.destroy('other', 'dora', 1);
+    await governance.destroy(eraser, 'other', 'dora', 1);
     expect(await read(elsewhere, hers)).toEqual({ by: 'dora', value: 'her words' });
-    await governance.destroy(workspace, 'dora', 1);
+    await governance.destroy(eraser, workspace, 'dora', 1);
     elsewhere.forget();
     expect(await governance.standing(workspace, 'dora')).toEqual({ keyVersion: 1, keyLeft: false });
     expect(await read(elsewhere, hers)).toEqual({ by: 'dora', value: ERASED });
@@ -105,7 +110,7 @@ describe('personal data', () => {
     expect(later.data).toMatchObject({ value: { $enc: { k: 'dora/2' } } });
     expect(await read(elsewhere, later)).toMatchObject({ value: 'a new life' });
     expect(await read(elsewhere, hers)).toMatchObject({ value: ERASED });
-    await governance.destroy(workspace, 'dora', 1);
+    await governance.destroy(eraser, workspace, 'dora', 1);
     elsewhere.forget();
     expect(await read(elsewhere, later)).toMatchObject({ value: 'a new life' });
   });
@@ -129,17 +134,45 @@ describe('personal data', () => {
     expect(blinded).not.toEqual(hash);
     expect(await governance.blind({ workspace, actor: 'gina', schema, data }, hash)).toEqual(blinded);
     expect(await registry.blind({ workspace, actor: 'gina', schema: z.unknown(), data }, hash)).toBe(hash);
-    await governance.destroy(workspace, 'gina', 1);
+    await governance.destroy(eraser, workspace, 'gina', 1);
     expect(await governance.blind({ workspace, actor: 'gina', schema, data }, hash)).not.toEqual(blinded);
   });
 });
 
 describe('the key store', () => {
+  it('keeps a key when a legal hold is placed while it is being destroyed', async () => {
+    const governance = asRole('kontor_governance');
+    const hers = await store(governance, 'iris', 'evidence');
+    const place = await log.admin.connect();
+    // As an append that places a hold: it has the lock of the head row, and nobody sees its claim yet.
+    await place.query('BEGIN; SELECT FROM es.log_head FOR UPDATE');
+    const stream = `${workspace}/governance/legal-hold/h1`;
+    const claim = [workspace, 'governance/legal-hold', 'h1', stream];
+    await place.query('INSERT INTO es.claim (workspace, kind, key, stream_id) VALUES ($1, $2, $3, $4)', claim);
+    const destroying = governance.destroy(eraser, workspace, 'iris', 1).catch((error: unknown) => error);
+    await eventually(async () => {
+      const { rowCount } = await log.admin.query(
+        `SELECT FROM pg_stat_activity WHERE query LIKE '%still_holds%' AND usename = 'kontor_governance'
+         AND datname = current_database() AND wait_event_type = 'Lock'`,
+      );
+      return rowCount === 1;
+    });
+    await place.query('COMMIT');
+    place.release();
+    expect(await destroying).toMatchObject({ name: OnLegalHold.name, workspace, legalHolds: ['h1'] });
+    expect(await governance.standing(workspace, 'iris')).toEqual({ keyVersion: 1, keyLeft: true });
+    expect(await read(asRole('kontor_gateway'), hers)).toEqual({ by: 'iris', value: 'evidence' });
+
+    await log.admin.query(`DELETE FROM es.claim WHERE key = 'h1'`);
+    await governance.destroy(eraser, workspace, 'iris', 1);
+    expect(await governance.standing(workspace, 'iris')).toEqual({ keyVersion: 1, keyLeft: false });
+  });
+
   it('lets nobody but governance destroy, and shows no key as it is', async () => {
     const registry = asRole('kontor_registry');
     await store(registry, 'hugo', 'x');
     for (const role of ['kontor_registry', 'kontor_gateway']) {
-      await expect(asRole(role).destroy(workspace, 'hugo', 1)).rejects.toThrow(/permission denied/);
+      await expect(asRole(role).destroy(log.pool(role), workspace, 'hugo', 1)).rejects.toThrow(/permission denied/);
     }
     const pool = createPool({ connectionString: keyStoreUrl(log.urlFor('kontor_gateway')) });
     const { rows } = await pool.query<{ wrapped: Buffer }>(`SELECT wrapped FROM keys.data_key WHERE subject = 'hugo'`);

@@ -124,8 +124,8 @@ export class PersonalData {
   }
 
   /** See {@link KeyStore.destroy}; this process forgets at once. */
-  async destroy(workspace: string, subject: string, upToVersion: number): Promise<void> {
-    await this.#asking(() => this.#store.destroy(workspace, subject, upToVersion));
+  async destroy(log: pg.Pool, workspace: string, subject: string, upToVersion: number): Promise<void> {
+    await this.#asking(() => this.#store.destroy(log, workspace, subject, upToVersion));
     this.forget();
   }
 
