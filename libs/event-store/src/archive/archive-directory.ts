@@ -92,14 +92,14 @@ const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes)
 
 const isAbsent = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';
 
-/** @returns undefined if there is no archive in the directory */
+/** @returns undefined if there is no archive in the directory; @throws ArchiveDamaged if the file is no manifest */
 export const readManifest = async (
   directory: string,
 ): Promise<{ readonly manifest: Manifest; readonly digest: string } | undefined> => {
   const path = join(directory, MANIFEST);
   const bytes = await readFile(path).catch((error: unknown) => {
     if (isAbsent(error)) return undefined;
-    throw error;
+    throw new ArchiveDamaged(path, 'cannot be read', { cause: error });
   });
   if (!bytes) return undefined;
   try {
@@ -124,8 +124,8 @@ const contentOf = (file: EventsFile | StreamsFile): string =>
 export const readLines = async (directory: string, file: EventsFile | StreamsFile): Promise<readonly string[]> => {
   const path = join(directory, file.name);
   const bytes = await readFile(path).catch((error: unknown) => {
-    if (isAbsent(error)) throw new ArchiveDamaged(path, `is missing, with ${contentOf(file)}`, { cause: error });
-    throw error;
+    const problem = isAbsent(error) ? 'is missing' : 'cannot be read';
+    throw new ArchiveDamaged(path, `${problem}, with ${contentOf(file)}`, { cause: error });
   });
   if (sha256(bytes) !== file.sha256)
     throw new ArchiveDamaged(path, `is not what the manifest says, with ${contentOf(file)}`);

@@ -5,6 +5,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import type { RecordedEvent } from '@kontor/event-sourcing';
 import { eventually, testDatabase, uuidv7 } from '@kontor/testing';
 import { eventLeaf, logSigner, parseBundleLine, parseTlogProof, verifyInclusion } from '@kontor/transparency-log';
@@ -12,6 +13,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ArchivedMeanwhile } from '../errors.js';
 import type { PostgresEventStore } from '../event-store.js';
 import { type LogFixture, openLog, ORIGIN, requests } from '../log.fixture.js';
+import { readLogAlarms } from '../log-alarms.js';
 import { positionAtTime } from '../position-at-time.js';
 import { readPage, readRawPage } from '../read-all.js';
 import { copyEvents, copyRawEvents } from '../read-copy.js';
@@ -297,6 +299,51 @@ describe('the archive', () => {
     // The other place has a good one: it is copied, and from then on both are read.
     expect(await archive(0, { places: [here, there] })).toMatchObject({ firstPosition: 1 });
     expect(await collect(store.readStream(ONCE))).toEqual(before.streams[2]);
+  });
+
+  it('reads what one place has damaged from the next, and says which file once', async () => {
+    const warnings: string[] = [];
+    const warned = ({ message }: Error): number => warnings.push(message);
+    process.on('warning', warned);
+    const files = [here, there].map((place) => join(place, 'log-1-8192', 'events-000000.ndjson.zst'));
+    const read = async () => {
+      // The last few files stay in memory: others take their place.
+      await collect(store.readAll(0n));
+      await collect(store.readStream(ELSEWHERE));
+      return await collect(store.readStream(ONCE));
+    };
+    const alarms = async () =>
+      (await readLogAlarms(log.pool('kontor_gateway'), 0)).flatMap(({ code, message }) =>
+        code === 'ARCHIVE_DAMAGED' ? message : [],
+      );
+    cpSync(join(folder, 'away'), there, { recursive: true });
+    cpSync(join(here, 'log-1-8192'), join(there, 'log-1-8192'), { recursive: true });
+    await archive(0);
+    const bytes = readFileSync(files[0] ?? '');
+    for (const count of [1, 2]) {
+      writeFileSync(files[0] ?? '', bytes.subarray(count));
+      expect(await read()).toEqual(before.streams[2]);
+    }
+    await setImmediate();
+    expect(warnings).toEqual([
+      `${files[0]}: is not what the manifest says, with events 1 to 4096; ${join(there, 'log-1-8192')} is read instead: mend the archive`,
+    ]);
+    expect(await alarms()).toEqual([]);
+
+    renameSync(join(here, 'log-1-8192', 'manifest.json'), join(folder, 'manifest.json'));
+    expect(await read()).toEqual(before.streams[2]);
+    expect(await alarms()).toEqual([`${join(here, 'log-1-8192')} holds no archive`]);
+    writeFileSync(join(here, 'log-1-8192', 'manifest.json'), '{');
+    expect(await read()).toEqual(before.streams[2]);
+    expect(await alarms()).toEqual([`${join(here, 'log-1-8192', 'manifest.json')}: is no JSON`]);
+    rmSync(join(here, 'log-1-8192', 'manifest.json'));
+    renameSync(join(folder, 'manifest.json'), join(here, 'log-1-8192', 'manifest.json'));
+
+    rmSync(files[1] ?? '');
+    await expect(read()).rejects.toThrow(`${files[0]}: is not what the manifest says, with events 1 to 4096`);
+    for (const file of files) writeFileSync(file, bytes);
+    expect(await read()).toEqual(before.streams[2]);
+    process.off('warning', warned);
   });
 
   it('finds an event that was changed before it was archived, whatever its leaf says', async () => {

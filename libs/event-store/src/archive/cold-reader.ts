@@ -35,40 +35,40 @@ interface ArchiveRow {
 
 const ARCHIVE_COLUMNS = `a.first_pos, a.last_pos, ${instantSql('a.first_at')} AS first_at, ${instantSql('a.last_at')} AS last_at, a.manifest_digest, a.places`;
 
-/** Files and manifests never change, and their digests name them. */
-const manifests = new Map<string, { readonly manifest: Manifest; readonly directory: string }>();
+/** Manifests by directory, files by digest: neither ever changes. */
+const manifests = new Map<string, { readonly manifest: Manifest; readonly digest: string }>();
 const files = new Map<string, Promise<readonly string[]>>();
+/** What was said of damaged files. */
+const said = new Set<string>();
 
-/** @throws ArchiveMissing if no place has it; ArchiveDamaged if its manifest is not the one that was recorded */
-const openArchive = async ({ first_pos, last_pos, manifest_digest, places }: ArchiveRow) => {
-  const known = manifests.get(manifest_digest);
-  if (known && places.some((place) => known.directory === archiveIn(place, Number(first_pos), Number(last_pos))))
-    return known;
-  const directories = places.map((place) => archiveIn(place, Number(first_pos), Number(last_pos)));
-  for (const directory of directories) {
-    const found = await readManifest(directory);
-    if (!found) continue;
-    if (found.digest !== manifest_digest)
-      throw new ArchiveDamaged(directory, `manifest.json is not the one that was recorded, ${manifest_digest}`);
-    const opened = { manifest: found.manifest, directory };
-    manifests.set(manifest_digest, opened);
-    return opened;
-  }
-  throw new ArchiveMissing(Number(first_pos), Number(last_pos), directories);
+type Choose = (manifest: Manifest) => EventsFile | StreamsFile | undefined;
+
+interface Lines {
+  readonly manifest: Manifest;
+  readonly lines: readonly string[];
+}
+
+/** @returns undefined if the directory holds no archive; @throws ArchiveDamaged if its manifest is not the one that was recorded */
+const manifestIn = async (directory: string, digest: string): Promise<Manifest | undefined> => {
+  const kept = manifests.get(directory);
+  if (kept?.digest === digest) return kept.manifest;
+  const found = await readManifest(directory);
+  if (!found) return undefined;
+  if (found.digest !== digest)
+    throw new ArchiveDamaged(directory, `manifest.json is not the one that was recorded, ${digest}`);
+  manifests.set(directory, found);
+  return found.manifest;
 };
 
-/** The lines of a file, from memory if it was read lately. A manifest whose directory has gone is looked for anew. */
-const linesOf = async (
-  archive: ArchiveRow,
-  choose: (manifest: Manifest) => EventsFile | StreamsFile | undefined,
-): Promise<{ readonly manifest: Manifest; readonly lines: readonly string[] }> => {
-  const isFresh = !manifests.has(archive.manifest_digest);
-  const { manifest, directory } = await openArchive(archive);
+/** The lines of a file, from memory if it was read lately. @returns undefined if the directory holds no archive */
+const linesIn = async (directory: string, digest: string, choose: Choose): Promise<Lines | undefined> => {
+  const isKept = manifests.has(directory);
+  const manifest = await manifestIn(directory, digest);
+  if (!manifest) return undefined;
   const file = choose(manifest);
   if (!file) return { manifest, lines: [] };
-  const known = files.get(file.sha256);
+  const reading = files.get(file.sha256) ?? readLines(directory, file);
   files.delete(file.sha256);
-  const reading = known ?? readLines(directory, file);
   files.set(file.sha256, reading);
   const [oldest] = files.keys();
   if (files.size > MAX_FILES && oldest !== undefined) files.delete(oldest);
@@ -76,10 +76,58 @@ const linesOf = async (
     return { manifest, lines: await reading };
   } catch (error) {
     files.delete(file.sha256);
-    manifests.delete(archive.manifest_digest);
-    if (isFresh) throw error;
-    return await linesOf(archive, choose);
+    manifests.delete(directory);
+    if (!isKept) throw error;
+    // The directory may have gone since its manifest was read.
+    return await linesIn(directory, digest, choose);
   }
+};
+
+/**
+ * The lines of a file from the first place where it is what was archived. A damaged file of a place before is said once, as a
+ * warning of the process.
+ *
+ * @throws ArchiveDamaged that names the first damaged file, if no place has a good one; ArchiveMissing if no place has the archive
+ */
+const linesOf = async (
+  { first_pos, last_pos, manifest_digest, places }: ArchiveRow,
+  choose: Choose,
+): Promise<Lines> => {
+  const directories = places.map((place) => archiveIn(place, Number(first_pos), Number(last_pos)));
+  const damaged: ArchiveDamaged[] = [];
+  for (const directory of directories) {
+    try {
+      const found = await linesIn(directory, manifest_digest, choose);
+      if (!found) continue;
+      for (const { message } of damaged.filter((problem) => !said.has(problem.message))) {
+        said.add(message);
+        process.emitWarning(`${message}; ${directory} is read instead: mend the archive`, { code: 'ARCHIVE_DAMAGED' });
+      }
+      return found;
+    } catch (error) {
+      if (!(error instanceof ArchiveDamaged)) throw error;
+      damaged.push(error);
+    }
+  }
+  throw damaged[0] ?? new ArchiveMissing(Number(first_pos), Number(last_pos), directories);
+};
+
+/** A sentence for each place of an archive that does not hold the manifest that was recorded. */
+export const findDamagedManifests = async (pool: pg.Pool): Promise<readonly string[]> => {
+  const { rows } = await pool.query<ArchiveRow>(`SELECT ${ARCHIVE_COLUMNS} FROM es.archive a ORDER BY a.first_pos`);
+  const problems: string[] = [];
+  for (const { first_pos, last_pos, manifest_digest, places } of rows)
+    for (const place of places) {
+      const directory = archiveIn(place, Number(first_pos), Number(last_pos));
+      try {
+        manifests.delete(directory);
+        if (!(await manifestIn(directory, manifest_digest))) problems.push(`${directory} holds no archive`);
+      } catch (error) {
+        if (!(error instanceof ArchiveDamaged)) throw error;
+        problems.push(error.message);
+      }
+    }
+  return problems;
 };
 
 /** The file that begins at or before what is looked for; `files` are in order. */
