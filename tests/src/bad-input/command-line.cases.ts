@@ -47,6 +47,24 @@ export const commandLineCases: readonly CommandLineCase[] = [
     says: 'reason: must say why (INVALID)',
   },
   {
+    args: ['hold', 'add', '--workspace', 'nowhere', '--reason', 'x'],
+    on: 'platform',
+    exitCode: 1,
+    says: '--workspace: the log has no event of nowhere; allowed is one that has events',
+  },
+  {
+    args: ['subscriber', 'add', 'scout', '--workspace', 'nowhere'],
+    on: 'platform',
+    exitCode: 1,
+    says: '--workspace: the log has no event of nowhere; allowed is one that has events',
+  },
+  {
+    args: ['subscriber', 'remove', 'nobody'],
+    on: 'platform',
+    exitCode: 1,
+    says: 'there is no subscriber nobody; "kontor subscriber list" prints those that there are',
+  },
+  {
     args: ['hold', 'remove', '01975b00-0000-7000-8000-000000000001', '--workspace', 'default', '--reason', 'x'],
     on: 'platform',
     exitCode: 1,

@@ -102,5 +102,6 @@ it('the page on subscribing does what it says, although nats-server is killed', 
   await eventually(() => readers[0]?.child.exitCode !== null, { timeoutMs: 60_000 });
   expect(readers[0]?.trouble()).toMatch(/SubscriberRefused|ConsumerGone/);
   const again = await kontor(['subscriber', 'remove', 'billing'], { KONTOR_DATA_DIR: platform.dataDir });
-  expect(again).toEqual({ exitCode: 1, output: 'kontor: there is no subscriber billing\n' });
+  expect(again).toMatchObject({ exitCode: 1 });
+  expect(again.output).toContain('kontor: there is no subscriber billing; ');
 });

@@ -4,6 +4,7 @@ import type pg from 'pg';
 import type { CliConfig } from '../config.js';
 import { rolePasswords } from '../supervisor/database-roles.js';
 import type { RunFile } from '../supervisor/run-file.js';
+import { CommandFailed } from '../usage-error.js';
 
 /** The role that may read the log and append nothing. */
 const READER = 'kontor_gateway';
@@ -47,4 +48,19 @@ export const withLog = async <T>(connectionString: string, body: (pool: pg.Pool)
   } finally {
     await pool.end();
   }
+};
+
+/**
+ * For what is of no use in a workspace that nobody writes to, such as one that is misspelt.
+ *
+ * @throws CommandFailed if the log has no event of the workspace
+ */
+export const requireWorkspace = async (pool: pg.Pool, workspace: string): Promise<void> => {
+  // Stream ids begin with their workspace and are in order of their bytes: one look-up, however many there are.
+  const { rowCount } = await pool.query('SELECT FROM es.stream WHERE stream_id >= $1 AND stream_id < $2 LIMIT 1', [
+    `${workspace}/`,
+    `${workspace}0`,
+  ]);
+  if (rowCount === 0)
+    throw new CommandFailed(`--workspace: the log has no event of ${workspace}; allowed is one that has events`);
 };

@@ -19,6 +19,7 @@ import { print } from '../print.js';
 import { natsPasswordFile, natsUsers } from '../supervisor/nats-users.js';
 import type { RunFile } from '../supervisor/run-file.js';
 import { CommandFailed, UsageError } from '../usage-error.js';
+import { requireWorkspace } from './log-database.js';
 
 /** A reload takes milliseconds. */
 const RELOAD_TIMEOUT_MS = 5_000;
@@ -109,6 +110,7 @@ export const addSubscriberVerb = async (
 ): Promise<void> => {
   const { config, run, pool } = scope;
   const { from, json, ...filter } = options;
+  if (filter.workspace !== undefined) await requireWorkspace(pool, filter.workspace);
   const position = await positionOf(pool, from);
   await asAdministrator(scope, (nc) => addSubscriber(nc, name, { ...filter, from: position }));
   if (isEmbedded(run)) await admit(scope, name);
@@ -161,6 +163,7 @@ export const removeSubscriberVerb = async (scope: SubscriberScope, name: string)
     await rm(natsPasswordFile(config.dataDir, user));
     await reloadNats({ dataDir: config.dataDir, port: portOf(run), users: await natsUsers(config.dataDir) });
   }
-  if (!existed) throw new CommandFailed(`there is no subscriber ${name}`);
+  if (!existed)
+    throw new CommandFailed(`there is no subscriber ${name}; "kontor subscriber list" prints those that there are`);
   print(`removed ${name}`);
 };

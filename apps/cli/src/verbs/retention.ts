@@ -5,7 +5,7 @@ import { archive } from '../commands/archive.js';
 import { erase, writeReceipt } from '../commands/erase.js';
 import { asGovernance } from '../commands/govern.js';
 import { addHold, listHolds, removeHold } from '../commands/hold.js';
-import { ownerUrl, readerUrl, withLog } from '../commands/log-database.js';
+import { ownerUrl, readerUrl, requireWorkspace, withLog } from '../commands/log-database.js';
 import { collectPlace, parseActor, parseDays, parsePartition, parseTime, parseWorkspace } from '../parse-arguments.js';
 import { print } from '../print.js';
 import { graphqlUrl, ownToken, running, withRunningLog } from './running.js';
@@ -91,6 +91,7 @@ const holdVerbs = (kontor: Command): void => {
     .option('--actor <name>', 'who does it', parseActor)
     .action(async (options: HoldOptions) => {
       const { config, run } = await running();
+      await withLog(await readerUrl(config, run), (pool) => requireWorkspace(pool, options.workspace));
       print(await addHold(await asGovernance(config, run), options));
     });
 
