@@ -12,6 +12,7 @@ const COMMANDS: Readonly<Record<string, string>> = {
   'registered-model': 'CreateRegisteredModel',
   'model-version': 'DescribeModelVersion',
   'artifact-folder': 'RecordFolderArtifact',
+  workspace: 'CreateWorkspace',
   endpoint: 'CreateEndpoint',
   baseline: 'RequestBaseline',
   evaluation: 'RequestEvaluation',

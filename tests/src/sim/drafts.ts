@@ -37,6 +37,7 @@ const loggedModelId = (k: Known): string =>
 const modelId = (k: Known): string =>
   k.among([hex(1, 32), hex(2, 32), hex(3, 32)], k.recent('RegisteredModelCreated')?.modelId);
 const name = (k: Known): string => k.of(...NAMES);
+const workspace = (k: Known): string => k.of('team-a', 'team-b', 'default');
 const tag = (k: Known) => ({ key: k.of(...KEYS), value: k.of('a', 'b') });
 const version = (k: Known): number => k.of(1, 2, 3);
 const path = (k: Known): string => k.of('model/a', 'model/b', 'log');
@@ -154,6 +155,9 @@ export const registryDrafts: Drafts<typeof registryCommands> = {
   RemoveModelVersionTag: (k) => ({ modelId: modelId(k), version: version(k), key: k.of(...KEYS), knownValue: null }),
   RecordFolderArtifact: (k) => ({ folder: 'shared', ...file(k) }),
   RemoveFolderArtifacts: (k) => ({ folder: 'shared', path: k.of('model', path(k)) }),
+  CreateWorkspace: (k) => ({ name: workspace(k), description: k.of('a', ''), defaultArtifactRoot: null }),
+  ChangeWorkspace: (k) => ({ name: workspace(k), description: k.of('a', 'b', undefined) }),
+  DeleteWorkspace: (k) => ({ name: workspace(k), holds: k.maybe(0.3) ? ['1 experiments'] : [] }),
 };
 
 /** A registered version with its files, as the edge reads them. */

@@ -39,6 +39,16 @@ const BATCH_ITEMS = 1000;
 /** A request that creates may bring this many tags or params: bounds the event, MLflow has no limit. */
 const INITIAL_ITEMS = 1000;
 
+/** These stand in front of a path, where a workspace's name may stand too. */
+const RESERVED_WORKSPACES: readonly string[] = ['workspaces', 'api', 'ajax-api', 'static-files'];
+/** @source MLflow 3.18, `mlflow/store/workspace/abstract_store.py` */
+const workspaceName = z
+  .string()
+  .min(2)
+  .max(63)
+  .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, 'must be of a-z, 0-9 and -, not beginning or ending with -')
+  .refine((name) => !RESERVED_WORKSPACES.includes(name), { error: 'is reserved' });
+
 /** Endpoints on which it has traffic, as the edge read them: what serves is not deleted. */
 const servedBy = z.array(slug).max(1000);
 
@@ -195,6 +205,16 @@ export const registryCommands = {
   /** `folder` is the first part of a path that belongs to no run and no logged model; `path` is the rest. */
   RecordFolderArtifact: z.strictObject({ folder: upTo(250).min(1), ...file }),
   RemoveFolderArtifacts: z.strictObject({ folder: upTo(250).min(1), path }),
+
+  CreateWorkspace: z.strictObject({ name: workspaceName, description, defaultArtifactRoot: location.nullable() }),
+  /** Absent changes nothing; a root that is null goes back to the platform's. */
+  ChangeWorkspace: z.strictObject({
+    name: workspaceName,
+    description: description.optional(),
+    defaultArtifactRoot: location.nullable().optional(),
+  }),
+  /** `holds` names what is in it, as the edge read it: what holds something is not deleted. */
+  DeleteWorkspace: z.strictObject({ name: workspaceName, holds: z.array(z.string().max(200)).max(100) }),
 } as const;
 
 export type RegistryCommand = CommandOf<typeof registryCommands>;

@@ -11,6 +11,7 @@ import { registeredModel, type RegisteredModelCommand, type RegisteredModelState
 import { type RegistryRejection, registryRejections } from './rejections.js';
 import { sameData } from '../values.js';
 import { run, type RunCommand, type RunState } from './run.js';
+import { workspace, type WorkspaceCommand, type WorkspaceState } from './workspace.js';
 
 const inRegistry = ({ metadata }: Command, aggregate: string, id: string): StreamId =>
   streamId({ workspace: metadata.workspace, context: 'registry', aggregate, id });
@@ -22,6 +23,8 @@ const runStream = (c: With<'runId'>) => inRegistry(c, 'run', c.data.runId);
 const loggedModelStream = (c: With<'loggedModelId'>) => inRegistry(c, 'logged-model', c.data.loggedModelId);
 const modelStream = (c: With<'modelId'>) => inRegistry(c, 'registered-model', c.data.modelId);
 const folderStream = (c: With<'folder'>) => inRegistry(c, 'artifact-folder', c.data.folder);
+/** All of them in one workspace, `default`: the decider refuses what comes from another one. */
+const workspaceStream = (c: With<'name'>) => inRegistry(c, 'workspace', c.data.name);
 const versionStream = (c: Command<string, { readonly modelId: string; readonly version: number }>) =>
   inRegistry(c, 'model-version', `${c.data.modelId}-${c.data.version}`);
 
@@ -31,6 +34,7 @@ const ofLoggedModel = { stream: loggedModelStream };
 const ofModel = { stream: modelStream };
 const ofVersion = { stream: versionStream };
 const ofFolder = { stream: folderStream };
+const ofWorkspace = { stream: workspaceStream };
 
 const route = routes<typeof registryCommands>();
 
@@ -46,7 +50,8 @@ const renames = (kind: string, stream: StreamId, { name, previousName }: Names):
  * Everything that the registry context allows.
  *
  * Unique in a workspace: experiment names (claims of kind `experiment`), names of registered models and prompts together
- * (`registered-model`). Experiment numbers are unique because the number is the stream's id.
+ * (`registered-model`). Experiment numbers are unique because the number is the stream's id, and so are, in the whole
+ * installation, names of workspaces.
  */
 export const registry: Context = {
   name: 'registry',
@@ -128,6 +133,11 @@ export const registry: Context = {
     ...route<Artifacts, RegistryEvent, RegistryRejection, FolderCommand['type']>(artifactFolder, {
       RecordFolderArtifact: ofFolder,
       RemoveFolderArtifacts: ofFolder,
+    }),
+    ...route<WorkspaceState, RegistryEvent, RegistryRejection, WorkspaceCommand['type']>(workspace, {
+      CreateWorkspace: ofWorkspace,
+      ChangeWorkspace: ofWorkspace,
+      DeleteWorkspace: ofWorkspace,
     }),
   },
   // Version 2 stores personal values encrypted. Readers see a text in both.

@@ -84,6 +84,8 @@ const previousValue = z.string().nullable();
 
 const model = { modelId, name: z.string() };
 const version = { ...model, version: versionNumber };
+/** `defaultArtifactRoot` null: the files of its experiments lie where the platform puts them. */
+const workspace = { name: z.string(), description: z.string(), defaultArtifactRoot: z.string().nullable() };
 
 /** What the registry records. When something happened is the event's `recordedAt`; who did it is its `actor`. */
 export const registryEvents = {
@@ -221,6 +223,15 @@ export const registryEvents = {
     path: z.string(),
     files: z.array(z.strictObject({ path: z.string(), digest })),
   }),
+
+  /** Also of one that was deleted before: what was in it is in it again. */
+  WorkspaceCreated: z.strictObject(workspace),
+  WorkspaceChanged: z.strictObject({
+    ...workspace,
+    previousDescription: z.string(),
+    previousDefaultArtifactRoot: z.string().nullable(),
+  }),
+  WorkspaceDeleted: z.strictObject({ name: z.string() }),
 } as const;
 
 export type RegistryEvent = EventOf<typeof registryEvents>;

@@ -17,6 +17,7 @@ export const registryRejections = {
   REGISTERED_MODEL_EXISTS: 'A registered model with this id exists.',
   REGISTERED_MODEL_NOT_DELETED: 'The registered model is not deleted.',
   REGISTERED_MODEL_UNKNOWN: 'There is no registered model with this id.',
+  ROLE_REQUIRED: 'Workspaces are made, changed and deleted by the role admin.',
   RUN_DELETED: 'The run is deleted; restore it first.',
   RUN_EXISTS: 'A run with this id exists.',
   RUN_NAME_CONFLICT: 'The name and the tag mlflow.runName differ.',
@@ -24,6 +25,11 @@ export const registryRejections = {
   TAG_UNKNOWN: 'There is no tag with this key.',
   VERSION_IN_USE: 'The version serves traffic and cannot be deleted.',
   VERSION_UNKNOWN: 'The registered model has no such version, or it is deleted.',
+  WORKSPACE_ELSEWHERE: 'Workspaces are made, changed and deleted from the workspace default.',
+  WORKSPACE_EXISTS: 'A workspace with this name exists.',
+  WORKSPACE_NOT_EMPTY: 'The workspace holds something; delete that first.',
+  WORKSPACE_RESERVED: 'The workspace default is always there: it is neither created nor deleted.',
+  WORKSPACE_UNKNOWN: 'There is no workspace with this name.',
 } as const;
 
 export type RegistryRejection = keyof typeof registryRejections;
