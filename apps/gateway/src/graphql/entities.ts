@@ -24,6 +24,7 @@ import {
   modelVersionEntity,
   registeredModelEntity,
   runEntity,
+  workspaceEntity,
 } from '../registry/registry.entities.js';
 import type { Entity } from './entity.js';
 
@@ -36,6 +37,7 @@ export const entities: readonly Entity<object>[] = [
   registeredModelEntity,
   modelVersionEntity,
   artifactEntity,
+  workspaceEntity,
   endpointEntity,
   rolloutEntity,
   baselineEntity,

@@ -24,6 +24,7 @@ const MAPPERS: Readonly<Record<string, string>> = {
       ['RegisteredModel', 'registry/registered-models.projection', 'RegisteredModelRow'],
       ['ModelVersion', 'registry/model-versions.projection', 'ModelVersionRow'],
       ['Artifact', 'registry/artifacts.projection', 'ArtifactRow'],
+      ['Workspace', 'registry/workspaces.projection', 'WorkspaceRow'],
       ['Endpoint', 'deployment/endpoints.projection', 'EndpointRow'],
       ['Rollout', 'deployment/rollouts.projection', 'RolloutRow'],
       ['Baseline', 'monitoring/baselines.projection', 'BaselineRow'],

@@ -6,6 +6,7 @@ import { metricHistory } from './metric-history.projection.js';
 import { modelVersions } from './model-versions.projection.js';
 import { registeredModels } from './registered-models.projection.js';
 import { runs } from './runs.projection.js';
+import { workspaces } from './workspaces.projection.js';
 
 export const experimentEntity = entity('Experiment', experiments, {
   columns: { createdAt: 'text', experimentId: 'text', name: 'text', deleted: 'boolean' },
@@ -68,4 +69,11 @@ export const artifactEntity = entity('Artifact', artifacts, {
   columns: { path: 'text', owner: 'text', digest: 'text' },
   indexes: [['workspace', 'owner', 'path', 'key']],
   order: { column: 'path', descending: false },
+});
+
+/** All of them are rows of the workspace `default`. */
+export const workspaceEntity = entity('Workspace', workspaces, {
+  columns: { name: 'text', deleted: 'boolean' },
+  indexes: [['workspace', 'name', 'key']],
+  order: { column: 'name', descending: false },
 });

@@ -6,6 +6,7 @@ import { experiments } from './experiments.projection.js';
 import { metricHistory } from './metric-history.projection.js';
 import { registeredModels } from './registered-models.projection.js';
 import { runs } from './runs.projection.js';
+import { workspaces } from './workspaces.projection.js';
 
 const run = 'default/registry/run/r1';
 const started = {
@@ -185,6 +186,33 @@ describe('artifacts and experiments', () => {
           createdAt: '2026-06-01T12:00:00.000000Z',
           updatedAt: '2026-06-01T12:00:02.000000Z',
         },
+      });
+  });
+});
+
+describe('workspaces', () => {
+  it('hold what was said of them last; default has a row once it was changed', () => {
+    const stream = 'default/registry/workspace/team-a';
+    const data = { name: 'team-a', description: 'a', defaultArtifactRoot: null };
+    const before = { previousDescription: 'a', previousDefaultArtifactRoot: null };
+    const changed = { ...data, description: 'b', defaultArtifactRoot: 's3://bucket/a' };
+    const events = recorded<RegistryEvent>([
+      { stream, type: 'WorkspaceCreated', data },
+      { stream, type: 'WorkspaceChanged', data: { ...changed, ...before } },
+      { stream, type: 'WorkspaceDeleted', data: { name: 'team-a' } },
+      {
+        stream: 'default/registry/workspace/default',
+        type: 'WorkspaceChanged',
+        data: { ...data, name: 'default', ...before, previousDescription: '' },
+      },
+    ]);
+    const [createdAt = '', , , firstChangedAt = ''] = events.map(({ recordedAt }) => recordedAt);
+    const [createdBy = ''] = events.map(({ actor }) => actor);
+    projectionSpec(workspaces)
+      .given(events)
+      .thenRows({
+        'default/team-a': { ...changed, deleted: true, createdAt, createdBy },
+        'default/default': { ...data, name: 'default', deleted: false, createdAt: firstChangedAt, createdBy },
       });
   });
 });

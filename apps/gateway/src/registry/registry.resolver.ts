@@ -12,6 +12,7 @@ import {
   modelVersionEntity,
   registeredModelEntity,
   runEntity,
+  workspaceEntity,
 } from './registry.entities.js';
 
 /** The registered model that has a name at the parent's moment; a deleted one does not have it any more. */
@@ -41,7 +42,8 @@ type Types =
   | 'ModelAlias'
   | 'ModelVersion'
   | 'RegisteredModel'
-  | 'Run';
+  | 'Run'
+  | 'Workspace';
 
 /** Experiments, runs, logged models, registered models, versions and artifacts as people read them. */
 export const registryQueries: Pick<Resolvers, Types> = {
@@ -66,6 +68,8 @@ export const registryQueries: Pick<Resolvers, Types> = {
     modelVersions: (parent, { manifestDigest, ...page }, context) =>
       readPage(modelVersionEntity, page, { manifestDigest }, parent, context),
     artifacts: (parent, { owner, ...page }, context) => readPage(artifactEntity, page, { owner }, parent, context),
+    workspaces: (parent, { deleted, ...page }, context) =>
+      readPage(workspaceEntity, page, { deleted }, parent, context),
   },
   Artifact: { id: nodeId(artifactEntity) },
   Experiment: {
@@ -123,4 +127,5 @@ export const registryQueries: Pick<Resolvers, Types> = {
       readPage(metricBatchEntity, page, { runId: row.runId, metric: key }, row, context),
     artifacts: (row, page, context) => readPage(artifactEntity, page, { owner: `run:${row.runId}` }, row, context),
   },
+  Workspace: { id: nodeId(workspaceEntity) },
 };

@@ -1513,6 +1513,8 @@ export type Query = {
   readonly useCases?: Maybe<UseCaseConnection>;
   readonly window?: Maybe<Window>;
   readonly windows?: Maybe<WindowConnection>;
+  /** The workspaces of the installation, for whoever is in `default`; nobody else sees any. */
+  readonly workspaces?: Maybe<WorkspaceConnection>;
 };
 
 /** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
@@ -1796,6 +1798,13 @@ export type QueryWindowsArgs = {
   endpoint?: InputMaybe<Scalars['String']['input']>;
   first?: InputMaybe<Scalars['Int']['input']>;
   monitorId?: InputMaybe<Scalars['ID']['input']>;
+};
+
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
+export type QueryWorkspacesArgs = {
+  after?: InputMaybe<Scalars['String']['input']>;
+  deleted?: InputMaybe<Scalars['Boolean']['input']>;
+  first?: InputMaybe<Scalars['Int']['input']>;
 };
 
 export type RecordEvidenceInput = {
@@ -2639,6 +2648,39 @@ export type WindowEdge = {
   readonly node: Window;
 };
 
+/** A place with names, runs, models and files of its own. `default` is always there, and shown once somebody changed it. */
+export type Workspace = Node & {
+  readonly __typename?: 'Workspace';
+  readonly createdAt: Scalars['DateTime']['output'];
+  readonly createdBy: Scalars['String']['output'];
+  /** Below which the files of its experiments lie; null where the platform chooses. */
+  readonly defaultArtifactRoot?: Maybe<Scalars['String']['output']>;
+  readonly deleted: Scalars['Boolean']['output'];
+  readonly description: Scalars['String']['output'];
+  readonly id: Scalars['ID']['output'];
+  readonly name: Scalars['String']['output'];
+};
+
+/** A page of workspaces, by name. */
+export type WorkspaceConnection = {
+  readonly __typename?: 'WorkspaceConnection';
+  readonly edges: ReadonlyArray<WorkspaceEdge>;
+  readonly nodes: ReadonlyArray<Workspace>;
+  readonly pageInfo: PageInfo;
+  /** The position at which this page was read; the next page reads it too. */
+  readonly position: Scalars['LogPosition']['output'];
+  /** Costs a count of its own; ends at 10,000. */
+  readonly totalCount: Scalars['Int']['output'];
+  /** False if there are more than were counted. */
+  readonly totalCountExact: Scalars['Boolean']['output'];
+};
+
+export type WorkspaceEdge = {
+  readonly __typename?: 'WorkspaceEdge';
+  readonly cursor: Scalars['String']['output'];
+  readonly node: Workspace;
+};
+
 export type ResolverTypeWrapper<T> = Promise<T> | T;
 
 export type ResolverWithResolve<TResult, TParent, TContext, TArgs> = {
@@ -2946,7 +2988,8 @@ export type ResolversInterfaceTypes<_RefType extends Record<string, unknown>> = 
     | Seen<import('../../registry/runs.projection.js').RunRow>
     | Seen<import('../../governance/subjects.projection.js').SubjectRow>
     | Seen<import('../../governance/use-cases.projection.js').UseCaseRow>
-    | Seen<import('../../monitoring/windows.projection.js').WindowRow>;
+    | Seen<import('../../monitoring/windows.projection.js').WindowRow>
+    | Seen<import('../../registry/workspaces.projection.js').WorkspaceRow>;
   Problem: ForbiddenError | Rejection | ServiceUnavailableError | ValidationError;
 };
 
@@ -3276,6 +3319,9 @@ export type ResolversTypes = {
   Window: ResolverTypeWrapper<Seen<import('../../monitoring/windows.projection.js').WindowRow>>;
   WindowConnection: ResolverTypeWrapper<Connection<import('../../monitoring/windows.projection.js').WindowRow>>;
   WindowEdge: ResolverTypeWrapper<Omit<WindowEdge, 'node'> & { node: ResolversTypes['Window'] }>;
+  Workspace: ResolverTypeWrapper<Seen<import('../../registry/workspaces.projection.js').WorkspaceRow>>;
+  WorkspaceConnection: ResolverTypeWrapper<Connection<import('../../registry/workspaces.projection.js').WorkspaceRow>>;
+  WorkspaceEdge: ResolverTypeWrapper<Omit<WorkspaceEdge, 'node'> & { node: ResolversTypes['Workspace'] }>;
 };
 
 /** Mapping between all available schema types and the resolvers parents */
@@ -3516,6 +3562,9 @@ export type ResolversParentTypes = {
   Window: Seen<import('../../monitoring/windows.projection.js').WindowRow>;
   WindowConnection: Connection<import('../../monitoring/windows.projection.js').WindowRow>;
   WindowEdge: Omit<WindowEdge, 'node'> & { node: ResolversParentTypes['Window'] };
+  Workspace: Seen<import('../../registry/workspaces.projection.js').WorkspaceRow>;
+  WorkspaceConnection: Connection<import('../../registry/workspaces.projection.js').WorkspaceRow>;
+  WorkspaceEdge: Omit<WorkspaceEdge, 'node'> & { node: ResolversParentTypes['Workspace'] };
 };
 
 export type AbortRolloutPayloadResolvers<
@@ -4852,7 +4901,8 @@ export type NodeResolvers<
     | 'Run'
     | 'Subject'
     | 'UseCase'
-    | 'Window',
+    | 'Window'
+    | 'Workspace',
     ParentType,
     ContextType
   >;
@@ -5190,6 +5240,12 @@ export type QueryResolvers<
     RequireFields<QueryWindowArgs, 'monitorId' | 'start'>
   >;
   windows?: Resolver<Maybe<ResolversTypes['WindowConnection']>, ParentType, ContextType, Partial<QueryWindowsArgs>>;
+  workspaces?: Resolver<
+    Maybe<ResolversTypes['WorkspaceConnection']>,
+    ParentType,
+    ContextType,
+    Partial<QueryWorkspacesArgs>
+  >;
 };
 
 export type RecordEvidencePayloadResolvers<
@@ -6003,6 +6059,40 @@ export type WindowEdgeResolvers<
   node?: Resolver<ResolversTypes['Window'], ParentType, ContextType>;
 };
 
+export type WorkspaceResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['Workspace'] = ResolversParentTypes['Workspace'],
+> = {
+  createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  createdBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  defaultArtifactRoot?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  deleted?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  description?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type WorkspaceConnectionResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['WorkspaceConnection'] = ResolversParentTypes['WorkspaceConnection'],
+> = {
+  edges?: Resolver<ReadonlyArray<ResolversTypes['WorkspaceEdge']>, ParentType, ContextType>;
+  nodes?: Resolver<ReadonlyArray<ResolversTypes['Workspace']>, ParentType, ContextType>;
+  pageInfo?: Resolver<ResolversTypes['PageInfo'], ParentType, ContextType>;
+  position?: Resolver<ResolversTypes['LogPosition'], ParentType, ContextType>;
+  totalCount?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  totalCountExact?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+};
+
+export type WorkspaceEdgeResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['WorkspaceEdge'] = ResolversParentTypes['WorkspaceEdge'],
+> = {
+  cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  node?: Resolver<ResolversTypes['Workspace'], ParentType, ContextType>;
+};
+
 export type Resolvers<ContextType = GraphContext> = {
   AbortRolloutPayload?: AbortRolloutPayloadResolvers<ContextType>;
   AbortRolloutResult?: AbortRolloutResultResolvers<ContextType>;
@@ -6195,4 +6285,7 @@ export type Resolvers<ContextType = GraphContext> = {
   Window?: WindowResolvers<ContextType>;
   WindowConnection?: WindowConnectionResolvers<ContextType>;
   WindowEdge?: WindowEdgeResolvers<ContextType>;
+  Workspace?: WorkspaceResolvers<ContextType>;
+  WorkspaceConnection?: WorkspaceConnectionResolvers<ContextType>;
+  WorkspaceEdge?: WorkspaceEdgeResolvers<ContextType>;
 };
