@@ -157,7 +157,7 @@ export const registryDrafts: Drafts<typeof registryCommands> = {
   RemoveFolderArtifacts: (k) => ({ folder: 'shared', path: k.of('model', path(k)) }),
   CreateWorkspace: (k) => ({ name: workspace(k), description: k.of('a', ''), defaultArtifactRoot: null }),
   ChangeWorkspace: (k) => ({ name: workspace(k), description: k.of('a', 'b', undefined) }),
-  DeleteWorkspace: (k) => ({ name: workspace(k), holds: k.maybe(0.3) ? ['1 experiments'] : [] }),
+  DeleteWorkspace: (k) => ({ name: workspace(k), holds: k.maybe(0.3) ? [{ what: 'experiments', count: 1 }] : [] }),
 };
 
 /** A registered version with its files, as the edge reads them. */

@@ -49,6 +49,9 @@ const workspaceName = z
   .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, 'must be of a-z, 0-9 and -, not beginning or ending with -')
   .refine((name) => !RESERVED_WORKSPACES.includes(name), { error: 'is reserved' });
 
+/** What is in a workspace, by kind, as the edge read it. */
+const held = z.strictObject({ what: z.string().min(1).max(100), count: z.int().min(1) });
+
 /** Endpoints on which it has traffic, as the edge read them: what serves is not deleted. */
 const servedBy = z.array(slug).max(1000);
 
@@ -213,8 +216,8 @@ export const registryCommands = {
     description: description.optional(),
     defaultArtifactRoot: location.nullable().optional(),
   }),
-  /** `holds` names what is in it, as the edge read it: what holds something is not deleted. */
-  DeleteWorkspace: z.strictObject({ name: workspaceName, holds: z.array(z.string().max(200)).max(100) }),
+  /** What holds something is not deleted. */
+  DeleteWorkspace: z.strictObject({ name: workspaceName, holds: z.array(held).max(100) }),
 } as const;
 
 export type RegistryCommand = CommandOf<typeof registryCommands>;

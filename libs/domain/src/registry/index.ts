@@ -12,4 +12,5 @@ export {
   type TagTarget,
 } from './events.js';
 export { type RegistryRejection, registryRejections } from './rejections.js';
+export { mayAdminister } from './workspace.js';
 export { manifestDigestOf, type VersionArtifacts, versionArtifacts } from '../version-artifacts.js';

@@ -21,7 +21,7 @@ const by = <C extends ReturnType<typeof command>>(sent: C, actor: Actor = admin,
 const create = by(command('CreateWorkspace', described));
 const change = (description?: string, defaultArtifactRoot?: string | null) =>
   by(command('ChangeWorkspace', { name, description, defaultArtifactRoot }));
-const remove = (...holds: string[]) => by(command('DeleteWorkspace', { name, holds }));
+const remove = (...holds: { what: string; count: number }[]) => by(command('DeleteWorkspace', { name, holds }));
 
 const { given } = deciderSpec(workspace);
 
@@ -68,8 +68,8 @@ describe('a workspace', () => {
   it('is deleted only while it holds nothing', () => {
     given([created]).when(remove()).then([deleted]);
     given([created])
-      .when(remove('1 experiments'))
-      .thenRejected('WORKSPACE_NOT_EMPTY', { name, holds: ['1 experiments'] });
+      .when(remove({ what: 'experiments', count: 1 }))
+      .thenRejected('WORKSPACE_NOT_EMPTY', { name, holds: [{ what: 'experiments', count: 1 }] });
   });
 
   it('default is always there: changed, but neither created nor deleted', () => {

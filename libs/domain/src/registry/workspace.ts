@@ -1,4 +1,4 @@
-import { type CommandOf, type Decider, reject, unreachable } from '@kontor/event-sourcing';
+import { type Actor, type CommandOf, type Decider, reject, unreachable } from '@kontor/event-sourcing';
 import type { registryCommands } from './commands.js';
 import type { RegistryEvent } from './events.js';
 import type { RegistryRejection } from './rejections.js';
@@ -6,6 +6,9 @@ import type { RegistryRejection } from './rejections.js';
 /** Always there, and where all workspaces are kept. */
 const DEFAULT = 'default';
 const ADMIN = 'admin';
+
+/** Whether the actor may make, change and delete workspaces; the local user of an installation without sign-in may. */
+export const mayAdminister = ({ kind, roles }: Actor): boolean => kind === 'local' || roles.includes(ADMIN);
 
 type Described = Pick<
   Extract<RegistryEvent, { type: 'WorkspaceCreated' }>['data'],
@@ -29,7 +32,7 @@ export const workspace: Decider<WorkspaceState, WorkspaceCommand, RegistryEvent,
     const { actor, workspace: from } = metadata;
     const { name } = data;
     if (from !== DEFAULT) return reject('WORKSPACE_ELSEWHERE', { workspace: from });
-    if (actor.kind !== 'local' && !actor.roles.includes(ADMIN)) {
+    if (!mayAdminister(actor)) {
       return reject('ROLE_REQUIRED', { actor: actor.id, anyOf: [ADMIN] });
     }
     const isDefault = name === DEFAULT;
