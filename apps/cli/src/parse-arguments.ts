@@ -64,6 +64,9 @@ export const parseWorkspace = (text: string): string => {
   return text;
 };
 
+/** One more workspace. */
+export const collectWorkspace = collecting(parseWorkspace);
+
 /** A subscriber: part of a user's and of a consumer's name. */
 export const parseSubscriber = (text: string): string => {
   if (!/^[a-z0-9][a-z0-9-]{0,39}$/.test(text))

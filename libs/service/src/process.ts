@@ -25,6 +25,7 @@ export {
   DEFAULT_WORKSPACE,
   LOCAL_ACTOR_ID,
   mayCommand,
+  mayEnter,
   type Principal,
   signToken,
   TOKEN_ISSUER,

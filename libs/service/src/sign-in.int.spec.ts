@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { decodeJwt, decodeProtectedHeader, SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ensureKeyPair, loadPrivateKey } from './keys.js';
-import { Authenticator, mayCommand, signToken, TOKEN_ISSUER } from './sign-in.js';
+import { Authenticator, mayCommand, mayEnter, signToken, TOKEN_ISSUER } from './sign-in.js';
 
 const HOUR_MS = 3_600_000;
 const ada = { actor: { id: 'ada', kind: 'person', roles: ['owner'] }, workspace: 'default', ttlMs: HOUR_MS } as const;
@@ -32,9 +32,17 @@ describe('a token', () => {
   it.each(['Bearer', 'bearer', 'Basic'])('opens the door as %s, also a second time', async (scheme) => {
     const token = await signToken(key, TOKEN_ISSUER, ada, Date.now());
     const sent = scheme === 'Basic' ? Buffer.from(`anybody:${token}`).toString('base64') : token;
-    const expected = { actor: ada.actor, workspace: 'default', expiresAtMs: (decodeJwt(token).exp ?? 0) * 1000 };
+    const expiresAtMs = (decodeJwt(token).exp ?? 0) * 1000;
+    const expected = { actor: ada.actor, workspace: 'default', workspaces: ['default'], expiresAtMs };
     expect(await door.authenticate(`${scheme} ${sent}`)).toEqual(expected);
     expect(await door.authenticate(`${scheme} ${sent}`)).toEqual(expected);
+  });
+
+  it('of several workspaces begins in the first, and may enter no other ones', async () => {
+    const token = await signToken(key, TOKEN_ISSUER, { ...ada, moreWorkspaces: ['team-a'] }, Date.now());
+    const principal = await door.authenticate(`Bearer ${token}`);
+    expect(principal.workspace).toBe('default');
+    expect(['default', 'team-a', 'team-b'].filter((name) => mayEnter(principal, name))).toEqual(['default', 'team-a']);
   });
 
   it('of a service opens the doors that trust its issuer', async () => {
@@ -68,6 +76,7 @@ describe('a token', () => {
     ['without an end', () => signed('EdDSA', key, 'token', { exp: undefined })],
     ['of the kind that only open mode gives', () => signed('EdDSA', key, 'token', { kind: 'local' })],
     ['without a workspace', () => signed('EdDSA', key, 'token', { ws: undefined })],
+    ['of a workspace that can be none', () => signed('EdDSA', key, 'token', { more_ws: ['a/b'] })],
     ['signed with a shared secret', () => signed('HS256', createSecretKey(Buffer.alloc(32)), 'token')],
     ['without a signature', async () => `${encode({ alg: 'none' })}.${encode({ sub: 'ada', ...claims })}.`],
     ['of another shape', async () => 'a.b.c'],
@@ -85,6 +94,7 @@ describe('a door', () => {
     await expect(door.authenticate(undefined)).rejects.toThrow('a token is needed');
     const open = new Authenticator({ mode: 'open', keysDir, issuers: [TOKEN_ISSUER] });
     const local = await open.authenticate(undefined);
+    expect(mayEnter(local, 'anywhere')).toBe(true);
     expect(local.actor).toMatchObject({ kind: 'local', id: expect.stringMatching(/^local:/) as string });
     await expect(open.authenticate('Bearer a.b.c')).rejects.toMatchObject({ name: 'Unauthenticated' });
   });
@@ -97,7 +107,8 @@ describe('a door', () => {
   });
 
   it('lets an auditor send nothing, whatever other roles there are', () => {
-    const principal = (roles: string[]) => ({ actor: { ...ada.actor, roles }, workspace: 'default', expiresAtMs: 0 });
+    const place = { workspace: 'default', workspaces: ['default'], expiresAtMs: 0 };
+    const principal = (roles: string[]) => ({ actor: { ...ada.actor, roles }, ...place });
     expect(mayCommand(principal(['auditor', 'owner']))).toBe(false);
     expect(mayCommand(principal(['owner']))).toBe(true);
   });

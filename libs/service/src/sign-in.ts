@@ -10,6 +10,8 @@ import { loadPublicKey } from './keys.js';
 export interface Principal {
   readonly actor: Actor;
   readonly workspace: string;
+  /** Where it may be instead, {@link workspace} among them; undefined in open mode, where that is everywhere. */
+  readonly workspaces: readonly string[] | undefined;
   /** Milliseconds since 1970; undefined in open mode, which has no sign-in to expire. */
   readonly expiresAtMs: number | undefined;
 }
@@ -20,17 +22,25 @@ const AUDITOR = 'auditor';
 /** An auditor's token is no writer's token, whatever other roles it names. */
 export const mayCommand = ({ actor }: Principal): boolean => !actor.roles.includes(AUDITOR);
 
-/** The workspace that every installation has. In open mode everybody is in it. */
+/** Whether a request of this principal may choose the workspace. */
+export const mayEnter = ({ workspaces }: Principal, workspace: string): boolean =>
+  workspaces === undefined || workspaces.includes(workspace);
+
+/** The workspace that every installation has. In open mode everybody is in it who chooses no other. */
 export const DEFAULT_WORKSPACE = 'default';
 
 /** The key pair of `kontor token`: it signs for people. */
 export const TOKEN_ISSUER = 'token';
 
+const workspace = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,62}$/);
+
 const claims = z.object({
   sub: z.string().min(1).max(200),
   kind: z.enum(['person', 'service']),
   roles: z.array(z.string().min(1).max(100)).max(50),
-  ws: z.string().regex(/^[a-z0-9][a-z0-9_-]{0,62}$/),
+  ws: workspace,
+  /** Further ones, for requests that choose. */
+  more_ws: z.array(workspace).max(50).default([]),
   iat: z.int(),
   exp: z.int(),
 });
@@ -45,6 +55,8 @@ const MAX_REMEMBERED = 1_000;
 export interface TokenSubject {
   readonly actor: Actor;
   readonly workspace: string;
+  /** Further ones, which a request may choose. */
+  readonly moreWorkspaces?: readonly string[] | undefined;
   readonly ttlMs: number;
 }
 
@@ -57,11 +69,11 @@ export interface TokenSubject {
 export const signToken = (
   key: KeyObject,
   issuer: string,
-  { actor, workspace, ttlMs }: TokenSubject,
+  { actor, workspace, moreWorkspaces, ttlMs }: TokenSubject,
   nowMs: number,
 ): Promise<string> => {
   const issuedAtS = Math.floor(nowMs / 1000);
-  return new SignJWT({ kind: actor.kind, roles: [...actor.roles], ws: workspace })
+  return new SignJWT({ kind: actor.kind, roles: [...actor.roles], ws: workspace, more_ws: moreWorkspaces })
     .setProtectedHeader({ alg: 'EdDSA', typ: 'JWT', kid: issuer })
     .setSubject(actor.id)
     .setIssuedAt(issuedAtS)
@@ -117,11 +129,12 @@ export class Authenticator {
     const parsed = claims.safeParse(payload);
     if (!parsed.success)
       throw new Unauthenticated('the token lacks a claim of this installation', { cause: parsed.error });
-    const { sub, kind, roles, ws, exp } = parsed.data;
+    const { sub, kind, roles, ws, more_ws, exp } = parsed.data;
     // People and their tools have the key that signs tokens; a service proves its name with its own.
     if (sub.startsWith('service:') && sub !== `service:${decodeProtectedHeader(token).kid ?? TOKEN_ISSUER}`)
       throw new Unauthenticated(`the issuer of the token may not speak for ${sub}`);
-    return { actor: { id: sub, kind, roles }, workspace: ws, expiresAtMs: exp * 1000 };
+    const workspaces = [ws, ...more_ws];
+    return { actor: { id: sub, kind, roles }, workspace: ws, workspaces, expiresAtMs: exp * 1000 };
   }
 
   /** Read at the first token: open mode works without any key. */
@@ -163,5 +176,6 @@ export const LOCAL_ACTOR_ID = `local:${userName()}`;
 const localPrincipal: Principal = {
   actor: { id: LOCAL_ACTOR_ID, kind: 'local', roles: [] },
   workspace: DEFAULT_WORKSPACE,
+  workspaces: undefined,
   expiresAtMs: undefined,
 };

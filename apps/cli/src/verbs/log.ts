@@ -6,6 +6,7 @@ import { readConfig } from '../config.js';
 import {
   collectRole,
   collectType,
+  collectWorkspace,
   parseActor,
   parsePositionArgument,
   parseTtlMs,
@@ -20,7 +21,7 @@ const EIGHT_HOURS_MS = 8 * 3_600_000;
 interface TokenOptions {
   readonly actor: string;
   readonly role: readonly string[];
-  readonly workspace: string;
+  readonly workspace?: readonly string[];
   readonly ttl: number;
 }
 
@@ -39,12 +40,19 @@ export const logVerbs = (kontor: Command, setExitCode: (code: number) => void): 
     .description('print a signed token of a person')
     .requiredOption('--actor <name>', 'who it speaks for', parseActor)
     .requiredOption('--role <role>', 'what they may do; repeat for each', collectRole)
-    .option('--workspace <name>', 'where', parseWorkspace, DEFAULT_WORKSPACE)
+    .option(
+      '--workspace <name>',
+      `where (default: "${DEFAULT_WORKSPACE}"); repeat for each that requests may choose`,
+      collectWorkspace,
+    )
     .addOption(
       new Option('--ttl <duration>', 'how long: 30m, 8h, 7d').argParser(parseTtlMs).default(EIGHT_HOURS_MS, '8h'),
     )
-    .action(async ({ actor, role: roles, workspace, ttl: ttlMs }: TokenOptions) => {
-      print(await signPersonToken(readConfig().keysDir, { actor, roles, workspace, ttlMs }, Date.now()));
+    .action(async ({ actor, role: roles, workspace: workspaces = [], ttl: ttlMs }: TokenOptions) => {
+      const [workspace = DEFAULT_WORKSPACE, ...moreWorkspaces] = workspaces;
+      print(
+        await signPersonToken(readConfig().keysDir, { actor, roles, workspace, moreWorkspaces, ttlMs }, Date.now()),
+      );
     });
 
   kontor

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { type Authenticator, type Principal, refuseForeign, Unauthenticated } from '@kontor/service/process';
+import { type Authenticator, mayEnter, type Principal, refuseForeign, Unauthenticated } from '@kontor/service/process';
 import { ProtocolError } from './protocol-error.js';
 
 /** A body is held and parsed as a whole, so this bounds the memory and the time of one request. */
@@ -29,10 +29,10 @@ export const signIn = async (
     if (!(error instanceof Unauthenticated)) throw error;
     throw new ProtocolError('UNAUTHENTICATED', `${error.message}.`, { cause: error });
   }
-  if (principal.workspace === workspace) return principal;
+  if (mayEnter(principal, workspace)) return { ...principal, workspace };
   throw new ProtocolError(
     'FORBIDDEN',
-    `The token is of the workspace ${principal.workspace}; this process serves ${workspace}.`,
+    `The token is of the workspace ${principal.workspaces?.join(', ')}; this process serves ${workspace}.`,
   );
 };
 
