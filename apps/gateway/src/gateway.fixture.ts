@@ -2,7 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { upcasters } from '@kontor/domain/contexts';
+import type { Context } from '@kontor/event-sourcing';
 import { createEventStore, LOGIN_ROLES, prepareDatabase, type PostgresEventStore } from '@kontor/event-store';
+import { startService } from '@kontor/service';
+import { createLog } from '@kontor/service/process';
 import { testDatabase, testNats, uuidv7 } from '@kontor/testing';
 import { gatewayConfig } from './config.js';
 import { type GatewayServer, startGateway } from './server.js';
@@ -41,11 +45,14 @@ const CONTEXTS = ['registry', 'deployment', 'monitoring', 'governance'] as const
 interface TestGatewayOptions {
   readonly auth?: 'open' | 'token';
   readonly introspection?: 'on' | 'off';
+  /** Contexts whose services run beside the gateway and answer its commands. */
+  readonly services?: readonly Context[];
 }
 
 export const startTestGateway = async ({
   auth = 'open',
   introspection = 'on',
+  services = [],
 }: TestGatewayOptions = {}): Promise<TestGateway> => {
   const [database, nats, keysDir] = await Promise.all([
     testDatabase(),
@@ -76,6 +83,19 @@ export const startTestGateway = async ({
     KONTOR_INTROSPECTION: introspection,
   });
   let server = await startGateway(config);
+  const running = await Promise.all(
+    services.map((context) => {
+      const { natsUrl, artifactsDir } = config;
+      const places = {
+        pgUrl: prepared.urlFor(`kontor_${context.name}`),
+        natsUrl,
+        keysDir,
+        artifactsDir,
+        healthPort: 0,
+      };
+      return startService({ context, upcasters, config: places, log: createLog(context.name) });
+    }),
+  );
   return {
     get server() {
       return server;
@@ -126,6 +146,7 @@ export const startTestGateway = async ({
     },
     stop: async () => {
       await server.close();
+      await Promise.all(running.map((service) => service.stop()));
       await Promise.all([...stores.values()].map((store) => store.close()));
       await Promise.all([database.drop(), nats.stop(), rm(keysDir, { recursive: true, force: true })]);
     },

@@ -9,6 +9,7 @@ import { formatError, GatewayModule } from './gateway.module.js';
 import { buildSchema } from './graphql/schema.js';
 import { GRAPHQL_PATH, guardDoor } from './http-door.js';
 import { mountTiles } from './log/tile-door.js';
+import { withoutWorkspace } from './mlflow/enter-workspace.js';
 import { mountMlflow } from './mlflow/face.js';
 import { openSocketDoor } from './subscriptions/socket-door.js';
 
@@ -28,7 +29,11 @@ const logger = createLog('gateway');
 export const startGateway = async (config: GatewayConfig): Promise<GatewayServer> => {
   const gateway = await openGateway(config);
   const schema = await buildSchema();
-  const adapter = new FastifyAdapter({ bodyLimit: MAX_BODY_BYTES, forceCloseConnections: true });
+  const adapter = new FastifyAdapter({
+    bodyLimit: MAX_BODY_BYTES,
+    forceCloseConnections: true,
+    rewriteUrl: ({ url = '/' }) => withoutWorkspace(url),
+  });
   guardDoor(adapter.getInstance(), gateway);
   mountTiles(adapter.getInstance(), gateway);
   mountMlflow(adapter.getInstance(), gateway, (message, error) => logger.error(message, error));

@@ -1,6 +1,8 @@
 import { manifestDigestOf } from '@kontor/domain/registry';
+import { DEFAULT_WORKSPACE } from '@kontor/service/process';
 import type { ArtifactRow } from '../registry/artifacts.projection.js';
 import { artifactEntity, loggedModelEntity, runEntity } from '../registry/registry.entities.js';
+import { invalid } from './errors.js';
 import type { Conditions, RowQuery } from './row-query.js';
 import { rowsOf } from './rows-of.js';
 
@@ -19,6 +21,30 @@ const LOGGED_MODEL_PATH = /^.+?\/models\/(m-[0-9a-f]{32})\/artifacts(?:\/(.*))?$
 
 const PROXY = /^mlflow-artifacts:\/*/;
 
+/** Where the files of a workspace lie below the proxy's root, as locations name it; those of `default` at the root itself. */
+export const proxyRoot = (workspace: string): string =>
+  workspace === DEFAULT_WORKSPACE ? '' : `workspaces/${workspace}/`;
+
+/**
+ * A path of the proxy, below the root of its workspace. Locations name that root, callers may leave it out.
+ *
+ * @source MLflow 3.18.0, mlflow/server/handlers.py, `_get_workspace_scoped_repo_path_if_enabled`.
+ * @throws MlflowError for a path of another workspace.
+ */
+export const inWorkspace = (workspace: string, path: string): string => {
+  const [first, named, ...rest] = path.split('/');
+  if (first !== 'workspaces') return path;
+  if (!named) throw invalid("Artifact paths prefixed with 'workspaces/' must include a workspace name.");
+  if (named === workspace) return rest.join('/');
+  throw invalid(
+    `Artifact path targets workspace '${named}' but the workspace specified in the request is '${workspace}'.`,
+  );
+};
+
+/** What a location names as the proxy's path below the root of its workspace; of storage elsewhere the location itself. */
+export const proxyPathOf = (workspace: string, location: string): string =>
+  PROXY.test(location) ? inWorkspace(workspace, location.replace(PROXY, '')) : location;
+
 const inFolder = (path: string): OwnedPath => {
   const [id = '', ...rest] = path.split('/');
   return { command: 'Folder', owner: `artifact-folder:${id}`, id, path: rest.join('/') };
@@ -27,7 +53,7 @@ const inFolder = (path: string): OwnedPath => {
 /**
  * Whose files a path is among by its form alone.
  *
- * @param path normalised, relative to the proxy's root, not empty.
+ * @param path normalised, below the root of its workspace, not empty.
  */
 export const ownedPath = (path: string): OwnedPath => {
   const [, runId, inRun = ''] = RUN_PATH.exec(path) ?? [];
@@ -43,7 +69,8 @@ export const ownerOf = async (rows: RowQuery, path: string): Promise<OwnedPath> 
   const owned = ownedPath(path);
   if (owned.command === 'Folder') return owned;
   const row = await (owned.command === 'Run' ? rows.byId(runEntity, owned.id) : rows.byId(loggedModelEntity, owned.id));
-  const whole = [row?.artifactUri.replace(PROXY, ''), owned.path].filter((part) => part !== '').join('/');
+  const root = row && proxyPathOf(rows.workspace, row.artifactUri);
+  const whole = [root, owned.path].filter((part) => part !== '').join('/');
   return whole === path ? owned : inFolder(path);
 };
 
@@ -81,22 +108,24 @@ const MAX_ROOTS = 100_000;
 const rootsBelow = async (rows: RowQuery, folder: string): Promise<readonly string[]> => {
   const withFiles = (owner: string): Conditions => {
     const conditions = rows.conditions();
-    const prefix = conditions.bind(folder === '' ? 'mlflow-artifacts:/' : `mlflow-artifacts:/${folder}/`);
-    conditions.add(`starts_with(body->>'artifactUri', ${prefix})`);
+    const prefixes = ['', proxyRoot(rows.workspace)].map((root) =>
+      conditions.bind(`mlflow-artifacts:/${root}${folder === '' ? '' : `${folder}/`}`),
+    );
+    conditions.add(prefixes.map((prefix) => `starts_with(body->>'artifactUri', ${prefix})`).join(' OR '));
     return conditions.add(`EXISTS (SELECT FROM ${rows.relation(artifactEntity, 'a')} WHERE a.owner = ${owner})`);
   };
   const page = { orderBy: 'key', limit: MAX_ROOTS };
   const runs = await rows.list(runEntity, withFiles(`'run:' || (runs.body->>'runId')`), page);
   const ownerOfModel = `'logged-model:' || (logged_models.body->>'loggedModelId')`;
   const models = await rows.list(loggedModelEntity, withFiles(ownerOfModel), page);
-  return [...runs, ...models].map(({ artifactUri }) => artifactUri.replace(PROXY, ''));
+  return [...runs, ...models].map(({ artifactUri }) => proxyPathOf(rows.workspace, artifactUri));
 };
 
 /**
  * Files and folders directly below a path of the proxy, by name: also above the roots of runs and logged models, where
- * only folders lead on. `path` in the answer is relative to the proxy's root, or to that of the run or logged model.
+ * only folders lead on. `path` in the answer is relative to the root of the workspace, or to that of the run or logged model.
  *
- * @param path normalised; empty is the proxy's root.
+ * @param path normalised; empty is the root of the workspace.
  */
 export const listProxy = async (rows: RowQuery, path: string): Promise<readonly ListedFile[]> => {
   const owned = path === '' ? undefined : await ownerOf(rows, path);

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { artifactPath } from '../artifacts/artifact-path.js';
 import { artifactEntity, modelVersionEntity, registeredModelEntity } from '../registry/registry.entities.js';
-import { listProxy, type OwnedPath, ownedPath, ownerOf } from './artifact-paths.js';
+import { inWorkspace, listProxy, type OwnedPath, ownedPath, ownerOf } from './artifact-paths.js';
 import type { MlflowCall } from './call.js';
 import { invalid, missing, MlflowError } from './errors.js';
 import { writeJson } from './json.js';
@@ -27,6 +27,9 @@ export const checkedPath = (path: string): string => {
   if (normal !== undefined) return normal;
   throw invalid('Invalid path');
 };
+
+/** As {@link checkedPath}, of the proxy: below the root of the caller's workspace. */
+const proxyPath = (call: MlflowCall, path: string): string => inWorkspace(call.workspace, checkedPath(path));
 
 /** The raw path behind the proxy's root: the router decodes once, and the check decodes further by itself. */
 const pathOf = (request: FastifyRequest): string => (request.params as { readonly '*': string })['*'];
@@ -61,7 +64,7 @@ const refuseRegistered = async (call: MlflowCall, { command, id, path }: OwnedPa
 };
 
 const upload = async (request: FastifyRequest, call: MlflowCall): Promise<void> => {
-  const path = checkedPath(pathOf(request));
+  const path = proxyPath(call, pathOf(request));
   if (path === '' || /\/$/.test(pathOf(request))) throw invalid('Invalid path');
   const owned = await ownerOf(await call.rows(), path);
   if (owned.path === '') throw invalid('Invalid path');
@@ -78,7 +81,7 @@ const upload = async (request: FastifyRequest, call: MlflowCall): Promise<void> 
 };
 
 const remove = async (request: FastifyRequest, call: MlflowCall): Promise<void> => {
-  const path = checkedPath(pathOf(request));
+  const path = proxyPath(call, pathOf(request));
   if (path === '') throw invalid('Invalid path');
   const owned = await ownerOf(await call.rows(), path);
   if (owned.path === '') throw invalid('Invalid path');
@@ -100,7 +103,7 @@ const rangeOf = (header: string | undefined, sizeBytes: number): Range | 'unsati
 };
 
 const download = async (request: FastifyRequest, reply: FastifyReply, call: MlflowCall): Promise<FastifyReply> => {
-  const asked = checkedPath(pathOf(request));
+  const asked = proxyPath(call, pathOf(request));
   const rows = await call.rows();
   const owned = asked === '' ? undefined : await ownerOf(rows, asked);
   const [row] = owned ? await rows.all(artifactEntity, { owner: owned.owner, path: owned.path }, 'key', 1) : [];
@@ -135,7 +138,7 @@ const download = async (request: FastifyRequest, reply: FastifyReply, call: Mlfl
 
 /** Base names, as the proxy lists them. */
 const list = async (request: FastifyRequest, call: MlflowCall): Promise<object> => {
-  const folder = checkedPath((request.query as { readonly path?: string }).path ?? '');
+  const folder = proxyPath(call, (request.query as { readonly path?: string }).path ?? '');
   const files = await listProxy(await call.rows(), folder);
   const named = files.map((file) => ({ ...file, path: file.path.slice(file.path.lastIndexOf('/') + 1) }));
   return named.length > 0 ? { files: named } : {};

@@ -60,6 +60,11 @@ export class MlflowCall {
     return this.principal.workspace;
   }
 
+  /** The same request in another workspace. Whether it may be there is asked before. */
+  inWorkspace(workspace: string): MlflowCall {
+    return new MlflowCall(this.parts, { ...this.principal, workspace }, this.correlationId);
+  }
+
   /** The rows at the newest position, and not before the last write of this actor. All reads of a call share it. */
   rows(): Promise<RowQuery> {
     this.#rows ??= this.#newest().then((position) => this.rowsAt(position));

@@ -8,6 +8,10 @@ export interface Endpoint<F extends Fields = Fields> {
   readonly path: `/mlflow/${string}`;
   /** 2 unless MLflow moved the endpoint. */
   readonly version?: 3;
+  /** 200 unless MLflow answers otherwise; 204 sends no body. */
+  readonly status?: 201 | 204;
+  /** Set where a method other than GET brings its fields in the query. */
+  readonly query?: true;
   readonly fields: F;
   /** Answers with the JSON body; `{}` is an empty success. @throws MlflowError */
   readonly handle: (request: Message<F>, call: MlflowCall) => Promise<object>;

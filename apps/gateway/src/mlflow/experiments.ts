@@ -1,5 +1,7 @@
 import type { ExperimentRow } from '../registry/experiments.projection.js';
-import { experimentEntity } from '../registry/registry.entities.js';
+import { DEFAULT_WORKSPACE } from '@kontor/service/process';
+import { experimentEntity, workspaceEntity } from '../registry/registry.entities.js';
+import { proxyPathOf, proxyRoot } from './artifact-paths.js';
 import { CommandRejected, type MlflowCall } from './call.js';
 import { endpoint, type Endpoint } from './endpoint.js';
 import { invalid, missing, MlflowError } from './errors.js';
@@ -9,7 +11,7 @@ import { atMost, checkedKey, lastOfEachKey, toMs } from './names.js';
 import { readPageToken, writePageToken } from './page-token.js';
 import { toMlflowError } from './rejections.js';
 import { addFilter, orderBySql } from './search.js';
-import { addressesHost, foreignHost } from './storage-hosts.js';
+import { addressesHost, foreignHost, type LocationField } from './storage-hosts.js';
 
 const tag = message({ key: required(string), value: string });
 const viewType = oneOf('ACTIVE_ONLY', 'DELETED_ONLY', 'ALL');
@@ -47,7 +49,11 @@ const experimentExists = (name: string) =>
   new MlflowError('RESOURCE_ALREADY_EXISTS', `Experiment(name=${name}) already exists.`);
 
 /** @throws MlflowError for a location that no run's files could be below. */
-const checkLocation = (location: string): void => {
+export const checkLocation = (
+  workspace: string,
+  location: string,
+  field: LocationField = 'artifact_location',
+): void => {
   if (location.startsWith('runs:')) throw invalid(`Artifact location cannot be a runs:/ URI. Given: '${location}'`);
   if (location.length > 2048) {
     throw invalid(
@@ -55,14 +61,23 @@ const checkLocation = (location: string): void => {
     );
   }
   const [, scheme = ''] = /^([a-z][a-z0-9+.-]*):/i.exec(location) ?? [];
-  if (addressesHost(scheme, location)) throw foreignHost('artifact_location', scheme);
-  if (/[#;]/.test(location)) throw invalid("'artifact_location' URL can't include fragments or params.");
+  if (addressesHost(scheme, location)) throw foreignHost(field, scheme);
+  if (/[#;]/.test(location)) throw invalid(`'${field}' URL can't include fragments or params.`);
   if (location.split('?').slice(1).join('?').includes('..')) throw invalid('Invalid query string');
+  proxyPathOf(workspace, location);
+};
+
+/** Where the files of an experiment lie if it does not say it itself. */
+const defaultLocation = async (call: MlflowCall, experimentId: string): Promise<string> => {
+  const directory = await call.inWorkspace(DEFAULT_WORKSPACE).rows();
+  const row = await directory.byId(workspaceEntity, call.workspace);
+  const root = row?.defaultArtifactRoot ?? `mlflow-artifacts:/${proxyRoot(call.workspace)}`;
+  return `${root.replace(/\/$/, '')}/${experimentId}`;
 };
 
 const create = async (call: MlflowCall, number: bigint, name: string, location: string, tags: readonly object[]) => {
   for (let experimentId = number, tries = 1; ; experimentId++, tries++) {
-    const artifactLocation = location || `mlflow-artifacts:/${experimentId}`;
+    const artifactLocation = location || (await defaultLocation(call, String(experimentId)));
     try {
       await call.command('CreateExperiment', { experimentId: String(experimentId), name, artifactLocation, tags });
       return String(experimentId);
@@ -76,16 +91,12 @@ const create = async (call: MlflowCall, number: bigint, name: string, location: 
   }
 };
 
-/** Experiment 0, `Default`, exists from the start. Made by the first call that could miss it. */
+/** Experiment 0, `Default`, exists in each workspace from the start. Made by the first call that could miss it. */
 export const ensureDefaultExperiment = async (call: MlflowCall): Promise<void> => {
   if (await (await call.rows()).byId(experimentEntity, '0')) return;
   try {
-    await call.command('CreateExperiment', {
-      experimentId: '0',
-      name: 'Default',
-      artifactLocation: 'mlflow-artifacts:/0',
-      tags: [],
-    });
+    const artifactLocation = await defaultLocation(call, '0');
+    await call.command('CreateExperiment', { experimentId: '0', name: 'Default', artifactLocation, tags: [] });
   } catch (error) {
     // Another call was faster.
     if (!(error instanceof CommandRejected && ['EXPERIMENT_EXISTS', 'NAME_TAKEN'].includes(error.code))) throw error;
@@ -150,7 +161,7 @@ export const experimentEndpoints: readonly Endpoint[] = [
     handle: async ({ name, artifact_location = '', tags }, call) => {
       if (name.trim() === '') throw invalid(`Invalid experiment name: '${name}'`);
       atMost(500, 'name', name);
-      checkLocation(artifact_location);
+      checkLocation(call.workspace, artifact_location);
       const rows = await call.rows();
       if (await rows.find(experimentEntity, { name })) throw experimentExists(name);
       const [newest] = await rows.list(experimentEntity, rows.conditions(), {

@@ -11,6 +11,7 @@ import { type FaceParts, MlflowCall } from './call.js';
 import type { Endpoint } from './endpoint.js';
 import { invalid, MlflowError } from './errors.js';
 import { experimentEndpoints } from './experiments.js';
+import { enterWorkspace } from './enter-workspace.js';
 import { type Json, writeJson } from './json.js';
 import { loggedModelEndpoints } from './logged-models.js';
 import { readBody, readMessage, readQuery } from './message.js';
@@ -20,6 +21,7 @@ import { registeredModelEndpoints } from './registered-models.js';
 import { RowLoader } from './row-loader.js';
 import { runEndpoints } from './runs.js';
 import { serverInfoEndpoints } from './server-info.js';
+import { workspaceEndpoints } from './workspaces.js';
 
 /** A batch of metrics is documented with 1 MB; 16 times that is a client gone wild. */
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
@@ -33,7 +35,11 @@ export const endpoints: readonly Endpoint[] = [
   ...registeredModelEndpoints,
   ...versionEndpoints,
   ...serverInfoEndpoints,
+  ...workspaceEndpoints,
 ];
+
+/** Clients ask these before they know whether there are workspaces at all. */
+const OUTSIDE_WORKSPACES = /\/mlflow\/server-(?:info|features)$/;
 
 const PREFIXES = ['/api', '/ajax-api'];
 
@@ -62,6 +68,10 @@ export const mountMlflow = (
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
     scope.addHook('onSend', async (_request, reply) => void reply.header('x-content-type-options', 'nosniff'));
+    scope.addHook('onRequest', async (request) => {
+      if (OUTSIDE_WORKSPACES.test(request.routeOptions.url ?? '')) return;
+      request.principal = await enterWorkspace(request, callOf(request));
+    });
     scope.setErrorHandler((error, _request, reply) => answerError(error, reply));
     for (const declared of endpoints) {
       for (const prefix of PREFIXES) {
@@ -72,7 +82,8 @@ export const mountMlflow = (
           handler: async (request, reply) => {
             const message = readMessage(declared.fields, await inputOf(declared, request));
             const body = await declared.handle(message, callOf(request));
-            return reply.type('application/json').send(writeJson(body));
+            reply.code(declared.status ?? 200);
+            return declared.status === 204 ? reply.send() : reply.type('application/json').send(writeJson(body));
           },
         });
       }
@@ -91,14 +102,14 @@ export const mountMlflow = (
 
 /** The request's fields: path parts, and the query of a GET or the body of everything else. */
 const inputOf = async (
-  { method, fields }: Endpoint,
+  { method, query: isInQuery, fields }: Endpoint,
   request: FastifyRequest,
 ): Promise<Readonly<Record<string, Json>>> => {
   const params = request.params as Readonly<Record<string, string>>;
-  if (method === 'GET') {
+  if (method === 'GET' || isInQuery) {
     const query = new URLSearchParams(request.url.split('?', 2)[1] ?? '');
     // A GET without a query may bring its fields in a body, which Fastify leaves on the socket.
-    if (query.size === 0) return { ...readBody(await readText(request.raw)), ...params };
+    if (query.size === 0 && !isInQuery) return { ...readBody(await readText(request.raw)), ...params };
     return { ...readQuery(fields, query), ...params };
   }
   if (method === 'POST') checkContentType(request.headers['content-type']);

@@ -99,6 +99,23 @@ export const checkedModelName = (name: string, path = 'name'): string => {
   return atMost(256, 'name', name);
 };
 
+/** These stand in front of a path, where a workspace's name may stand too. */
+const RESERVED_WORKSPACES: readonly string[] = ['workspaces', 'api', 'ajax-api', 'static-files'];
+
+/** @source MLflow 3.18.0, `WorkspaceNameValidator`. @throws MlflowError for what no workspace can be called. */
+export const checkedWorkspaceName = (name: string): string => {
+  if (length(name) < 2 || length(name) > 63)
+    throw invalid(`Workspace name '${name}' must be between 2 and 63 characters.`);
+  if (!/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(name)) {
+    throw invalid(
+      `Workspace name '${name}' must match the pattern ^[a-z0-9]([-a-z0-9]*[a-z0-9])?$ ` +
+        '(lowercase alphanumeric with optional internal hyphens).',
+    );
+  }
+  if (RESERVED_WORKSPACES.includes(name)) throw invalid(`Workspace name '${name}' is reserved and cannot be used.`);
+  return name;
+};
+
 /** @param path of the field in the request. @throws MlflowError for what no logged model can have as its id. */
 export const checkedLoggedModelId = (path: string, id: string): string => {
   if (/^m-[0-9a-f]{32}$/.test(id)) return id;

@@ -34,6 +34,20 @@ export const toMlflowError = (code: string, message: string, details: Details): 
       return missing(`Registered Model with name=${text(details, 'name')} not found`);
     case 'VERSION_UNKNOWN':
       return missing(`Model Version (name=${text(details, 'name')}, version=${text(details, 'version')}) not found`);
+    case 'WORKSPACE_UNKNOWN':
+      return missing(`Workspace '${text(details, 'name')}' not found`);
+    case 'WORKSPACE_EXISTS':
+      return new MlflowError('RESOURCE_ALREADY_EXISTS', `Workspace '${text(details, 'name')}' already exists.`);
+    case 'WORKSPACE_NOT_EMPTY': {
+      const [{ what, count }] = details['holds'] as readonly [{ readonly what: string; readonly count: number }];
+      return new MlflowError(
+        'INVALID_STATE',
+        `Cannot delete workspace '${text(details, 'name')}': table '${what}' still contains ${count} resource(s). ` +
+          'Remove or reassign them before deleting the workspace.',
+      );
+    }
+    case 'ROLE_REQUIRED':
+      return new MlflowError('PERMISSION_DENIED', message);
     case 'ARCHIVE_NEEDS_ACTIVE_STAGE':
       return new MlflowError(
         'INTERNAL_ERROR',

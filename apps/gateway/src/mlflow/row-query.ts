@@ -107,6 +107,14 @@ export class RowQuery {
     return `(SELECT * FROM ${view} WHERE workspace = $1 AND ${asOf('$2')}) ${alias}`;
   }
 
+  async count(entity: Entity<object>, conditions: Conditions): Promise<number> {
+    const { rows } = await this.pool.query<{ count: string }>(
+      `SELECT count(*) FROM ${this.relation(entity, 'counted')} WHERE true ${conditions.sql}`,
+      conditions.values,
+    );
+    return Number(rows[0]?.count);
+  }
+
   async list<Row extends object>(
     entity: Entity<Row>,
     conditions: Conditions,

@@ -3,7 +3,7 @@ import { endpoint, type Endpoint } from './endpoint.js';
 /** The version of MLflow's server whose protocol this face follows; `/version` says it too. */
 export const MLFLOW_VERSION = '3.18.0';
 
-/** What clients ask before uploads and for workspaces. */
+/** What clients ask before uploads and for workspaces, the second one those that know no first one. */
 export const serverInfoEndpoints: readonly Endpoint[] = [
   endpoint({
     method: 'GET',
@@ -12,7 +12,7 @@ export const serverInfoEndpoints: readonly Endpoint[] = [
     fields: {},
     handle: async () => ({
       store_type: 'SqlStore',
-      workspaces_enabled: false,
+      workspaces_enabled: true,
       artifact_serving_enabled: true,
       multipart_uploads_enabled: false,
       multipart_downloads_enabled: false,
@@ -24,5 +24,12 @@ export const serverInfoEndpoints: readonly Endpoint[] = [
       features_enabled: { gateway: false, scheduled_issue_detection: false },
       tracking_auth: '',
     }),
+  }),
+  endpoint({
+    method: 'GET',
+    version: 3,
+    path: '/mlflow/server-features',
+    fields: {},
+    handle: async () => ({ workspaces_enabled: true }),
   }),
 ];

@@ -7,8 +7,11 @@ const HOST_SCHEMES = ['ftp', 'sftp', 'hdfs', 'viewfs', 'http', 'https', 'r2', 'b
 export const addressesHost = (scheme: string, uri: string): boolean =>
   HOST_SCHEMES.includes(scheme.toLowerCase()) || /^mlflow-artifacts:\/\/[^/]/i.test(uri);
 
+/** Fields of requests that say where files are to lie. */
+export type LocationField = 'artifact_location' | 'default_artifact_root';
+
 /** @param field of the request that holds the URI. */
-export const foreignHost = (field: 'source' | 'artifact_location', scheme: string) =>
+export const foreignHost = (field: 'source' | LocationField, scheme: string) =>
   invalid(
     `'${field}' cannot use the '${scheme}' scheme: the '${scheme}' scheme addresses a host other than the tracking ` +
       "server's configured artifact storage, so the server would connect to the host named in the URI.",

@@ -5,7 +5,7 @@ import {
   runEntity,
 } from '../registry/registry.entities.js';
 import { artifactPath } from '../artifacts/artifact-path.js';
-import { manifestOf, ownedPath } from './artifact-paths.js';
+import { inWorkspace, manifestOf, ownedPath } from './artifact-paths.js';
 import { invalid, missing } from './errors.js';
 import { atMost } from './names.js';
 import { addressesHost, foreignHost } from './storage-hosts.js';
@@ -169,7 +169,7 @@ const fromRunFolder = async (rows: RowQuery, source: string, runId: string, fold
 
 const fromProxy = async (rows: RowQuery, asked: Asked, rest: string): Promise<Origin> => {
   const { source, runId, loggedModelId } = asked;
-  const { command, id, path } = ownedPath(rest.replace(/\/$/, ''));
+  const { command, id, path } = ownedPath(inWorkspace(rows.workspace, rest.replace(/\/$/, '')));
   if (loggedModelId !== undefined) {
     if (command !== 'LoggedModel') throw refuse(source, MODEL_SENTENCE);
     return fromLoggedModel(rows, asked, id, path);
