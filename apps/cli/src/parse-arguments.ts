@@ -64,6 +64,13 @@ export const parseWorkspace = (text: string): string => {
   return text;
 };
 
+/** A workspace that can be made, as MLflow names them. */
+export const parseNewWorkspace = (text: string): string => {
+  if (!/^[a-z0-9][-a-z0-9]{0,61}[a-z0-9]$/.test(text))
+    throw new InvalidArgumentError('Allowed are 2 to 63 of a-z, 0-9 and -, not beginning or ending with -.');
+  return text;
+};
+
 /** One more workspace. */
 export const collectWorkspace = collecting(parseWorkspace);
 

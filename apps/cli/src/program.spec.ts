@@ -54,6 +54,12 @@ describe('the command line', () => {
     [['archive', '0', '--to', ' '], 'Repeat --to for a second place'],
     [['hold', 'add', '--workspace', 'default'], "required option '--reason <text>' not specified"],
     [['hold', 'remove', '--workspace', 'default', '--reason', 'x'], "missing required argument 'id'"],
+    ...['a', 'Team', 'team_a', 'ab-', 'x'.repeat(64)].map((name): [string[], string] => [
+      ['workspace', 'create', name],
+      'Allowed are 2 to 63 of a-z, 0-9 and -',
+    ]),
+    [['workspace', 'delete'], "missing required argument 'name'"],
+    [['workspace', 'describe', 'team-a'], "missing required argument 'text'"],
     [['subscriber', 'add'], "missing required argument 'name'"],
     [['subscriber', 'add', 'Billing'], 'Allowed are 1 to 40 of a-z, 0-9 and -'],
     [

@@ -4,6 +4,7 @@ import { platformVerbs } from './verbs/platform.js';
 import { proofVerbs } from './verbs/proof.js';
 import { retentionVerbs } from './verbs/retention.js';
 import { subscriberVerbs } from './verbs/subscriber.js';
+import { workspaceVerbs } from './verbs/workspace.js';
 
 /**
  * The command line. `parse` runs one command and answers its exit code.
@@ -26,6 +27,7 @@ export const program = (output: OutputConfiguration = {}): { parse(argv: readonl
   proofVerbs(kontor);
   retentionVerbs(kontor);
   subscriberVerbs(kontor);
+  workspaceVerbs(kontor);
 
   return {
     parse: async (argv) => {

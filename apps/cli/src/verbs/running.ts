@@ -28,8 +28,11 @@ export const withRunningLog = async <T>(body: (pool: pg.Pool, found: Running) =>
   return withLog(await readerUrl(found.config, found.run), (pool) => body(pool, found));
 };
 
+/** Where the running platform answers. */
+export const gatewayUrl = ({ run }: Running): string => run.addresses.gateway;
+
 /** Where the running platform answers GraphQL. */
-export const graphqlUrl = ({ run }: Running): string => `${run.addresses.gateway}/graphql`;
+export const graphqlUrl = (found: Running): string => `${gatewayUrl(found)}/graphql`;
 
 /** A token for one request of a command. @throws CommandFailed if the installation has no key yet */
 export const ownToken = (

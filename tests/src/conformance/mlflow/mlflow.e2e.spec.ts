@@ -18,9 +18,9 @@ describe.skipIf('missing' in environment && !inCi)('the unmodified MLflow client
   });
   afterAll(() => platform.stop());
 
-  const runClient = async (env: NodeJS.ProcessEnv, argument: string) => {
+  const runClient = async (env: NodeJS.ProcessEnv, program: string, ...args: readonly string[]) => {
     if ('missing' in environment) throw new Error(environment.missing);
-    const child = spawn(environment.python, [join(import.meta.dirname, 'client.py'), argument], {
+    const child = spawn(environment.python, [join(import.meta.dirname, program), ...args], {
       env: { ...process.env, MLFLOW_TRACKING_URI: platform.gatewayUrl, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -32,7 +32,7 @@ describe.skipIf('missing' in environment && !inCi)('the unmodified MLflow client
   };
 
   it('tracks, registers, loads, searches and is refused as by its own server', async () => {
-    const { exitCode, output } = await runClient({}, 'open');
+    const { exitCode, output } = await runClient({}, 'client.py', 'open');
     expect(exitCode, output).toBe(0);
     expect(output).toContain('"step": "done"');
   });
@@ -41,7 +41,7 @@ describe.skipIf('missing' in environment && !inCi)('the unmodified MLflow client
     const { output: token } = await kontor(['token', '--actor', 'ada', '--role', 'data-scientist'], {
       KONTOR_DATA_DIR: platform.dataDir,
     });
-    const { exitCode, output } = await runClient({ MLFLOW_TRACKING_TOKEN: token.trim() }, 'token');
+    const { exitCode, output } = await runClient({ MLFLOW_TRACKING_TOKEN: token.trim() }, 'client.py', 'token');
     expect(exitCode, output).toBe(0);
     const events = await kontor(['events', '--type', 'AliasSet', '--json'], { KONTOR_DATA_DIR: platform.dataDir });
     const actors = events.output
@@ -49,6 +49,31 @@ describe.skipIf('missing' in environment && !inCi)('the unmodified MLflow client
       .split('\n')
       .map((line) => (JSON.parse(line) as { actor: string }).actor);
     expect(actors).toContain('ada');
+  });
+
+  it('works in a workspace by its tracking URI alone, or by its header, and sees no other one', async () => {
+    const { exitCode, output } = await runClient({}, 'workspaces.py');
+    expect(exitCode, output).toBe(0);
+    expect(output).toContain('"step": "done"');
+  });
+
+  it('does all that it does elsewhere in a workspace that the command line made', async () => {
+    const cli = (...args: string[]) => kontor(['workspace', ...args], { KONTOR_DATA_DIR: platform.dataDir });
+    const uri = `${platform.gatewayUrl}/workspaces/team-a`;
+    expect(await cli('create', 'team-a', '--description', 'the first')).toEqual({
+      exitCode: 0,
+      output: `team-a is made: export MLFLOW_TRACKING_URI=${uri}\n`,
+    });
+    expect(await cli('create', 'team-a')).toMatchObject({
+      exitCode: 1,
+      output: "kontor: Workspace 'team-a' already exists.\n",
+    });
+    expect((await cli('list')).output).toMatch(/^default\n(?:.*\n)*team-a +the first$/m);
+    const { exitCode, output } = await runClient({ MLFLOW_TRACKING_URI: uri }, 'client.py', 'workspace');
+    expect(exitCode, output).toBe(0);
+    expect((await cli('delete', 'team-a')).output).toContain('still contains');
+    expect((await cli('describe', 'team-a', 'of the A team')).exitCode).toBe(0);
+    expect((await cli('list', '--json')).output).toContain('{"name":"team-a","description":"of the A team"}\n');
   });
 
   it('leaves read models that equal the log', async () => {
