@@ -5,9 +5,12 @@ import type { MlflowCall } from './call.js';
 import { invalid, missing } from './errors.js';
 import { checkedWorkspaceName } from './names.js';
 
-/** Whatever of MLflow stands behind `/workspaces/<name>`, so that a tracking URI alone chooses the workspace. */
+/**
+ * Whatever of MLflow stands behind `/workspaces/<name>`, so that a tracking URI alone chooses the workspace. The page is among
+ * it, because clients print links to it.
+ */
 const PREFIXED =
-  /^\/workspaces\/([^/?]*)(\/(?:api|ajax-api|v1\/traces|health|version|(?:model-versions\/)?get-artifact)(?:[/?].*)?)$/;
+  /^\/workspaces\/([^/?]*)(\/(?:(?:api|ajax-api|v1\/traces|health|version|(?:model-versions\/)?get-artifact)(?:[/?].*)?)?)$/;
 
 /** The URL that is routed: without the prefix of a workspace. {@link enterWorkspace} reads it from the original one. */
 export const withoutWorkspace = (url: string): string => PREFIXED.exec(url)?.[2] ?? url;
