@@ -156,7 +156,7 @@ export const registryDrafts: Drafts<typeof registryCommands> = {
   RecordFolderArtifact: (k) => ({ folder: 'shared', ...file(k) }),
   RemoveFolderArtifacts: (k) => ({ folder: 'shared', path: k.of('model', path(k)) }),
   CreateWorkspace: (k) => ({ name: workspace(k), description: k.of('a', ''), defaultArtifactRoot: null }),
-  ChangeWorkspace: (k) => ({ name: workspace(k), description: k.of('a', 'b', undefined) }),
+  ChangeWorkspace: (k) => ({ name: workspace(k), description: k.maybe(0.2) ? undefined : k.of('a', 'b') }),
   DeleteWorkspace: (k) => ({ name: workspace(k), holds: k.maybe(0.3) ? [{ what: 'experiments', count: 1 }] : [] }),
 };
 
