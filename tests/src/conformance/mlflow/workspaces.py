@@ -67,7 +67,8 @@ def work(team: str) -> tuple[str, str, str]:
     assert int(client.create_model_version("credit", f"runs:/{run_id}/notes", run_id).version) == 1
     client.set_registered_model_alias("credit", "champion", 1)
     assert client.get_model_version_by_alias("credit", "champion").run_id == run_id
-    assert [model.name for model in client.search_registered_models()] == ["credit"]
+    models = [model.name for model in client.search_registered_models()]
+    assert "credit" in models and (team == "default" or len(models) == 1), models
     model = mlflow.initialize_logged_model(name="credit")
     assert mlflow.get_logged_model(model.model_id).model_id == model.model_id
     return experiment.experiment_id, run_id, model.model_id
