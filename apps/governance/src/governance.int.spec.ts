@@ -4,7 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { upcasters } from '@kontor/domain/contexts';
 import { deploymentEvents } from '@kontor/domain/deployment';
-import { defaultPolicies, type GovernanceEvent, subjectStream, useCaseStream } from '@kontor/domain/governance';
+import {
+  defaultPolicies,
+  type GovernanceEvent,
+  policyStream,
+  subjectStream,
+  useCaseStream,
+} from '@kontor/domain/governance';
 import { monitoringEvents } from '@kontor/domain/monitoring';
 import { registryEvents } from '@kontor/domain/registry';
 import { type Actor, BEGINNING, type Recorded } from '@kontor/event-sourcing';
@@ -347,4 +353,23 @@ it('decides nothing about staging, and only once about each rollout in productio
   expect(await decision(production)).toMatchObject({ outcome: 'PASS' });
   expect(await decisions(staging)).toEqual([]);
   expect(await decisions(rollout)).toHaveLength(3);
+});
+
+it('puts its gate tables into force in a workspace that is made, in each only once', async () => {
+  const data = { name: 'team-a', description: '', defaultArtifactRoot: null };
+  const versions = (policyId: string) => events(policyStream('team-a', policyId));
+  for (let times = 0; times < 2; times += 1) {
+    await append('registry', 'WorkspaceCreated', data);
+    // Reactions are carried out in order, those to the second creation before the gate of a later rollout.
+    expect(await decision(await requestRollout())).toMatchObject({ outcome: 'PASS' });
+  }
+  for (const { policyId, tiers } of defaultPolicies) {
+    const [first, ...more] = await versions(policyId);
+    expect(first).toMatchObject({
+      type: 'PolicyActivated',
+      workspace: 'team-a',
+      data: { policyId, tiers, version: 1 },
+    });
+    expect(more).toEqual([]);
+  }
 });

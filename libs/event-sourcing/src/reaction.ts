@@ -4,6 +4,8 @@ import type { DomainEvent, Recorded } from './event.js';
 export interface ReactionCommand<Type extends string = string, Data = unknown> {
   readonly type: Type;
   readonly data: Data;
+  /** Where it is carried out; default: the workspace of the event. */
+  readonly workspace?: string;
 }
 
 /**

@@ -288,14 +288,14 @@ export class ReactionsConsumer {
 
   async #react(client: pg.PoolClient, event: RecordedEvent): Promise<void> {
     const { context } = this.options;
-    for (const [ordinal, { type, data }] of this.#commandsAfter(event).entries()) {
+    for (const [ordinal, { type, data, workspace = event.workspace }] of this.#commandsAfter(event).entries()) {
       await client.query(
         `INSERT INTO ${this.#outbox} (position, ordinal, workspace, command_id, type, data, correlation_id, causation_id)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
         [
           event.position,
           ordinal,
-          event.workspace,
+          workspace,
           derivedId({ process: context.name, step: ordinal, eventId: event.eventId, recordedAt: event.recordedAt }),
           type,
           JSON.stringify(data),

@@ -133,10 +133,10 @@ export class Reactor {
   #rowsOf(event: RecordedEvent): OutboxRow[] {
     const { reactions } = this.parts.context;
     if (!reactions.canHandle.includes(event.type)) return [];
-    return reactions.react(event).map(({ type, data }, ordinal) => ({
+    return reactions.react(event).map(({ type, data, workspace = event.workspace }, ordinal) => ({
       position: String(event.position),
       ordinal,
-      workspace: event.workspace,
+      workspace,
       commandId: this.#commandId(event, ordinal),
       type,
       data: JSON.parse(JSON.stringify(data)) as unknown,

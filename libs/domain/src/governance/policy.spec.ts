@@ -85,6 +85,13 @@ describe('a policy', () => {
     }
   });
 
+  it('stays as people have made it when the platform comes with its default', () => {
+    const first = given([]).when(activate()).events();
+    const other = { tiers: ['HIGH' as const] };
+    given(first).when(activate(other, OWN_SERVICE)).thenNothing();
+    expect(given(first).when(activate(other)).events()).toHaveLength(1);
+  });
+
   it('keeps its tiers for itself while they are in its newest version', async () => {
     const activate = workspace();
     expect(await activate('strict', 'production', 'HIGH')).toBe('appended');

@@ -16,8 +16,10 @@ export const policy: Decider<PolicyState, PolicyCommand, GovernanceEvent, Govern
   initialState: null,
   decide: ({ data, metadata }, state) => {
     const { actor } = metadata;
-    // The service itself puts the default tables of a fresh installation into force.
-    if (!mayGovern(actor) && !isOwnService(metadata)) return reject('ROLE_REQUIRED', rolesRequired(actor));
+    // The service itself puts the default tables of a fresh workspace into force; what is there stays.
+    if (isOwnService(metadata)) {
+      if (state !== null) return [];
+    } else if (!mayGovern(actor)) return reject('ROLE_REQUIRED', rolesRequired(actor));
     const { policyId, environment, rules } = data;
     const tiers = [...new Set(data.tiers)];
     const ids = rules.map(({ id }) => id);

@@ -1,6 +1,7 @@
 import { recorded } from '@kontor/event-sourcing/testing';
 import { expect, it } from 'vitest';
 import { governanceCommands } from './commands.js';
+import { defaultPolicies } from './default-policies.js';
 import { governanceReactions } from './reactions.js';
 
 const version = { modelName: 'credit', version: 1, manifestDigest: `sha256:${'a'.repeat(64)}` };
@@ -70,4 +71,9 @@ it('looks again after a pass: its use case may have moved between reading and ap
       { type: 'ReevaluateGates', data: { subject: version, contexts: null } },
     ]);
   }
+});
+
+it('puts the default gate tables into force in a workspace that is made', () => {
+  const commands = react('WorkspaceCreated', 'default/registry/workspace/team-a', { name: 'team-a' });
+  expect(commands).toEqual(defaultPolicies.map((data) => ({ type: 'ActivatePolicy', data, workspace: 'team-a' })));
 });

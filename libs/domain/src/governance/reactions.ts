@@ -4,6 +4,7 @@ import type { DeploymentEvent } from '../deployment/events.js';
 import type { MonitoringEvent } from '../monitoring/events.js';
 import type { RegistryEvent } from '../registry/events.js';
 import type { governanceCommands } from './commands.js';
+import { defaultPolicies } from './default-policies.js';
 import type { GovernanceEvent } from './events.js';
 import { derivedUuid } from '../digest.js';
 
@@ -104,6 +105,8 @@ const react = (event: Recorded<Known>): readonly ReactionCommand[] => {
     case 'ApprovalRevoked':
     case 'GateSettled':
       return [command('ReevaluateGates', { subject: event.data.subject, contexts: null })];
+    case 'WorkspaceCreated':
+      return defaultPolicies.map((table) => ({ ...command('ActivatePolicy', table), workspace: event.data.name }));
     case 'AlertRaised': {
       const { alertId, severity, endpoint, sentence } = event.data;
       if (severity !== 'critical') return [];
@@ -125,6 +128,7 @@ export const governanceReactions: Reactions = {
     'RolloutStarted',
     'RolloutAborted',
     'AlertRaised',
+    'WorkspaceCreated',
     'GateEvaluated',
     'AuthorshipRecorded',
     'EvidenceRecorded',
