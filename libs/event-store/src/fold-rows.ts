@@ -35,7 +35,8 @@ export const foldEvent = (
       const old = open.get(key);
       const row: object | undefined = projection.evolve(old?.row, event, key);
       if (row === old?.row) continue;
-      if (row && old && isEqualJson(row, old.row)) continue;
+      const body = row && JSON.stringify(row);
+      if (row && old && body?.length === old.body.length && isEqualJson(row, old.row)) continue;
       if (old) {
         if (old.validFrom >= event.position) {
           throw new Error(`row ${key} is true from ${old.validFrom} on; the event would be applied twice`);
@@ -43,8 +44,7 @@ export const foldEvent = (
         close({ ...old, validTo: event.position });
         open.delete(key);
       }
-      if (row) {
-        const body = JSON.stringify(row);
+      if (row && body !== undefined) {
         open.set(key, { key, workspace: event.workspace, body, row, validFrom: event.position });
       }
     }
@@ -54,7 +54,10 @@ export const foldEvent = (
   }
 };
 
-/** Whether two values have the same JSON, up to the order of members. Ends at the first difference. */
+/**
+ * Whether two values have the same JSON, up to the order of members, so that their texts have the same length. Ends at the
+ * first difference.
+ */
 const isEqualJson = (one: unknown, other: unknown): boolean => {
   if (typeof one !== 'object' || typeof other !== 'object' || one === null || other === null) return one === other;
   if (Array.isArray(one) !== Array.isArray(other)) return false;
