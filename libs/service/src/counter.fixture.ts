@@ -23,6 +23,8 @@ const commands = {
   ReportRevisionState: z.object({ counter: id }),
   Echo: z.object({ counter: id, of: z.string() }),
   Refuse: z.object({ counter: id }),
+  /** An echo that is refused while the count is odd. */
+  EchoIfEven: z.object({ counter: id, of: z.string() }),
   /** An echo that is `invalid`, makes the decider `crash` or has no facts (`unfounded`) while the context is broken. */
   EchoIfWhole: z.object({ counter: id, of: z.string(), defect: z.enum(['invalid', 'crash', 'unfounded']) }),
 };
@@ -33,12 +35,13 @@ type Counted = z.output<typeof counted>;
 const counter: Decider<number, CommandOf<typeof commands>, DomainEvent<'Counted', Counted>, 'NOT_WANTED'> = {
   initialState: 0,
   decide: (command, n) => {
-    if (command.type === 'Refuse') return reject('NOT_WANTED', { n });
+    if (command.type === 'Refuse' || (command.type === 'EchoIfEven' && n % 2 === 1)) return reject('NOT_WANTED', { n });
     const data = { counter: command.data.counter, n: n + 1 };
     switch (command.type) {
       case 'Count':
         return [{ type: 'Counted', data: { ...data, ...(command.data.then && { then: command.data.then }) } }];
       case 'Echo':
+      case 'EchoIfEven':
       case 'EchoIfWhole':
         return [{ type: 'Counted', data: { ...data, of: command.data.of } }];
       default:
@@ -93,6 +96,7 @@ export const counterContext = (isBroken: () => boolean): Context => ({
     ReportRevisionState: { stream },
     Echo: { stream },
     Refuse: { stream },
+    EchoIfEven: { stream },
     EchoIfWhole: { stream },
   }),
   upcasters: {},

@@ -124,7 +124,7 @@ describe('a command on a stream that the handler has written', () => {
       return true;
     };
     const reply = await slow.execute(new Dispatch({ ...next().request, isWanted }));
-    expect(reply).toMatchObject({ outcome: 'rejected', code: 'SETTLED' });
+    expect(reply).toMatchObject({ outcome: 'rejected', code: 'NO_LONGER_WANTED' });
     expect(asked).toBe(2);
     expect(await store.head()).toBe(1n);
   });

@@ -38,6 +38,12 @@ export interface Machine {
 
 const MACHINE: Machine = { pause: (ms) => delay(ms), newId: uuidv7 };
 
+/** An answer of PostgreSQL; an outage is one of the store. */
+const reached = <Answer>(asked: Promise<Answer>): Promise<Answer> =>
+  asked.catch((error: unknown) => {
+    throw unavailable(error);
+  });
+
 const rejected = (code: string, message: string, details: Readonly<Record<string, unknown>> = {}): CommandReply => ({
   outcome: 'rejected',
   code,
@@ -181,7 +187,8 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
       if (decision.length === 0) {
         return { outcome: 'accepted', position: String(position), version: String(version), eventIds: [] };
       }
-      if (isWanted && !(await isWanted())) return rejected('SETTLED', 'The command was answered meanwhile.');
+      if (isWanted && !(await reached(isWanted())))
+        return rejected('NO_LONGER_WANTED', 'Another worker has noted an answer to this command.');
       const refusal = await this.parts.beforeAppend?.(decision as readonly DomainEvent[], metadata);
       if (refusal) return this.#reject(refusal);
       const events = await Promise.all(
@@ -271,9 +278,7 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
 
   /** The answer to a command id that was accepted before; undefined if there is none. */
   async #known(commandId: string, hash: Uint8Array, wantsEvents: boolean): Promise<CommandReply | undefined> {
-    const known = await this.#store.findCommand(commandId).catch((error: unknown) => {
-      throw unavailable(error);
-    });
+    const known = await reached(this.#store.findCommand(commandId));
     if (!known) return undefined;
     return Buffer.from(known.requestHash).equals(hash) ? this.#repeat(known, wantsEvents) : this.#mismatch(commandId);
   }

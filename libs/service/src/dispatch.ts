@@ -9,10 +9,13 @@ export interface DispatchRequest {
   readonly data: unknown;
   /** What the command id stands for, where facts were added to it since: these may be others when it comes again. */
   readonly asked?: unknown;
-  /** Whether it is still to be done; asked once the state is known and before anything is written. Default: yes. */
-  readonly isWanted?: (() => Promise<boolean>) | undefined;
   /** Whether the reply repeats the events. */
   readonly wantsEvents?: boolean | undefined;
+  /**
+   * Asked after each decision to write something and before the append that names the judged version; if not, the command
+   * is rejected as `NO_LONGER_WANTED`. Default: it is wanted.
+   */
+  readonly isWanted?: (() => Promise<boolean>) | undefined;
   readonly metadata: CommandMetadata;
 }
 

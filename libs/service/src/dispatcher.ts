@@ -7,10 +7,11 @@ import { Dispatch, type DispatchRequest } from './dispatch.js';
 export interface DispatchOptions {
   readonly type: string;
   readonly data: unknown;
-  readonly isWanted?: DispatchRequest['isWanted'];
   /** `data` without the facts that were added to it; default: `data`. */
   readonly asked?: unknown;
   readonly workspace: string;
+  /** See {@link DispatchRequest}. */
+  readonly isWanted?: DispatchRequest['isWanted'];
   /** Default: the service itself. */
   readonly actor?: Actor;
   /** Default: a fresh one. The same id is the same command. */

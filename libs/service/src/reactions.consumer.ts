@@ -92,6 +92,13 @@ const passesByItself = (error: unknown): boolean =>
  * answer and is kept with the command. A command that is invalid, or that still fails after some tries, is parked with
  * its reply; later commands go on.
  *
+ * Every process has a worker, and none waits for another: a command that two send is in the log once, by its id. Only a
+ * refusal leaves nothing there, so a worker that stalled could carry out what another has seen refused and has gone on
+ * from. Hence the rule: a worker appends only if it has seen the row open after it took the state that it judges. The
+ * append names that state's version, so the stream has not moved since the row was open. A refusal that is noted between
+ * that look and the append is one of the same state or an older one; the command then counts as carried out just before
+ * the note, and nothing that came after the note on its stream. The first note stays.
+ *
  * An event whose reaction throws is parked with the reason, and so is every later event of its stream; other streams go
  * on. A service that starts takes the parked events and commands up again, in order: nothing is skipped, and readiness
  * is red until all of them are through.
@@ -335,9 +342,9 @@ export class ReactionsConsumer {
     const { signal } = this.#stopping;
     for (let tries = 1; !signal.aborted;) {
       const reply = await this.#dispatch(command);
+      if (reply.outcome === 'rejected' && reply.code === 'NO_LONGER_WANTED') return;
       // Others were faster on a busy stream. Nobody waits for this answer, so the command does: a suspension is not dropped.
       if (reply.outcome === 'rejected' && reply.code === 'CONFLICT') continue;
-      if (reply.outcome === 'rejected' && reply.code === 'SETTLED') return;
       if (reply.outcome !== 'failed') return this.#settle(command, reply);
       const { type, position } = command;
       if (reply.code === 'INVALID' || (reply.code === 'INTERNAL' && tries === TRIES)) return this.#park(command, reply);
@@ -366,14 +373,7 @@ export class ReactionsConsumer {
     return dispatcher.dispatch({ ...waiting, data, asked: command.data, isWanted: () => this.#isOpen(command) });
   }
 
-  /**
-   * Whether nobody has answered a command yet. Each host of a context has a worker, and all of them work on the same
-   * commands: one that stood still for long must not bring about what another one has seen refused.
-   *
-   * That it is asked between the reading of the state and the append which names that state is what makes it enough. A
-   * refusal that comes later rests on this state, then the decision is the same, or on a newer one, then the append
-   * conflicts and this is asked again.
-   */
+  /** Whether no worker has noted an answer. */
   async #isOpen({ position, ordinal }: Pick<WaitingCommand, 'position' | 'ordinal'>): Promise<boolean> {
     const { rowCount } = await this.options.pool.query(
       `SELECT FROM ${this.#outbox} WHERE position = $1 AND ordinal = $2 AND done_at IS NULL`,

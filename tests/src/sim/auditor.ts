@@ -161,6 +161,24 @@ const promises: Readonly<Record<string, Check>> = {
     }
   },
 
+  *'what a worker has seen refused is not carried out on a later state'({ tables, appended }) {
+    const written = appended.filter(({ result }) => result.outcome === 'appended');
+    for (const [{ name }, { outbox }] of tables) {
+      for (const { type, commandId, reply, settledAt = 0 } of outbox) {
+        if (reply?.outcome !== 'rejected') continue;
+        const late = written.find(({ request, moment }) => request.commandId === commandId && moment > settledAt);
+        const streams = late?.request.writes.map(({ stream }) => stream) ?? [];
+        const hasMoved = written.some(
+          ({ request, moment }) =>
+            moment > settledAt &&
+            moment < (late?.moment ?? 0) &&
+            request.writes.some(({ stream }) => streams.includes(stream)),
+        );
+        if (hasMoved) yield `${name}: ${type} ${commandId} was refused with ${reply.code}`;
+      }
+    }
+  },
+
   *'a cause comes before its effect'({ events }) {
     const known = new Set<string>();
     for (const { eventId, position, meta } of events) {

@@ -8,8 +8,8 @@ const RETRY_MS = 500;
 const IDLE_MS = 1_000;
 const MAX_BATCH = 8; // small, so that there are many transactions to die between
 
-/** A command that follows from an event, and the answer that it got. */
-export type OutboxRow = Omit<WaitingCommand, 'now'> & { reply?: CommandReply };
+/** A command that follows from an event, and the answer that it got, with its moment. */
+export type OutboxRow = Omit<WaitingCommand, 'now'> & { reply?: CommandReply; settledAt?: number };
 
 /** What a context's schema in PostgreSQL holds for its reactions. It outlives every process. */
 export interface ReactionTables {
@@ -163,21 +163,26 @@ export class Reactor {
       const data = (await enrich[type]?.(waiting)) ?? row.data;
       const actor = { id: `service:${context.name}`, kind: 'service', roles: [] } as const;
       const metadata = { commandId, workspace, actor, now: waiting.now, correlationId, causationId };
-      const isWanted = async () => {
-        await process.step();
-        return row.reply === undefined;
-      };
-      const reply = await dispatch({ type, data, asked: row.data, isWanted, metadata });
-      if (reply.outcome === 'rejected' && reply.code === 'SETTLED') return;
+      const reply = await dispatch({ type, data, asked: row.data, isWanted: () => this.isOpen(row), metadata });
+      if (reply.outcome === 'rejected' && reply.code === 'NO_LONGER_WANTED') return;
       const isBusy = reply.outcome === 'rejected' && reply.code === 'CONFLICT';
       if (isBusy || (reply.outcome === 'failed' && reply.code === 'UNAVAILABLE')) {
         await process.pause(RETRY_MS);
         continue;
       }
       await process.step();
-      row.reply ??= reply;
+      if (row.reply === undefined) Object.assign(row, { reply, settledAt: process.world.moment });
       await process.step();
       return;
     }
+  }
+
+  /** Whether no worker has noted an answer. */
+  protected async isOpen(row: OutboxRow): Promise<boolean> {
+    const { process } = this.parts;
+    await process.step();
+    const isOpen = row.reply === undefined;
+    await process.step();
+    return isOpen;
   }
 }

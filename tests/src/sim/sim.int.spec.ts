@@ -2,7 +2,7 @@ import { contexts } from '@kontor/domain/contexts';
 import type { AppendRequest, AppendResult, EventStore, RecordedEvent } from '@kontor/event-sourcing';
 import { expect, it } from 'vitest';
 import { FAILED_SEEDS } from './failed-seeds.js';
-import { Reactor } from './reactor.js';
+import { type OutboxRow, Reactor } from './reactor.js';
 import { type Replaced, simulate } from './simulate.js';
 
 const seedsFrom = (first: number, count: number): number[] => Array.from({ length: count }, (_, i) => first + i);
@@ -78,6 +78,25 @@ class EffectFirst extends Reactor {
   }
 }
 
+const SLOW_MS = 60_000;
+
+/** Its workers take their time between a decision and the look whether another has seen the command refused. */
+class Slow extends Reactor {
+  protected override async isOpen(row: OutboxRow): Promise<boolean> {
+    const { process } = this.parts;
+    await process.pause(process.world.below(SLOW_MS));
+    return super.isOpen(row);
+  }
+}
+
+/** They do not even look. */
+class Unfenced extends Slow {
+  protected override async isOpen(row: OutboxRow): Promise<boolean> {
+    await super.isOpen(row);
+    return true;
+  }
+}
+
 /** Deployment believes that every gate has passed. */
 const gullible = contexts.map((context) => {
   if (context.name !== 'deployment') return context;
@@ -115,6 +134,11 @@ it.each<readonly [string, string, Replaced]>([
   ],
   ['a checkpoint that moves before the effect', REACTIONS, { reactor: CheckpointFirst }],
   ['a checkpoint that moves after the effect', REACTIONS, { reactor: EffectFirst }],
+  [
+    'workers that are not fenced',
+    'what a worker has seen refused is not carried out on a later state',
+    { reactor: Unfenced },
+  ],
   [
     'a gate that is not asked',
     'a rollout starts by a passed decision about it, and nothing that it rests on has moved',
