@@ -48,7 +48,7 @@ class Gate {
   }
 }
 
-type Place = 'its facts' | 'its decision' | 'its look at the row';
+type Place = 'its facts' | 'its decision' | 'its look at the row' | 'its answer';
 
 /** A host's worker; nothing comes from the log, so it does only what waits in the outbox. */
 const workerOf = (held: { readonly at: Place; readonly gate: Gate } | undefined) => {
@@ -66,12 +66,14 @@ const workerOf = (held: { readonly at: Place; readonly gate: Gate } | undefined)
   };
   const handler = new DispatchHandler(context, { store: slow, personal: plainData(), log });
   const bus = {
-    execute: ({ request }: Dispatch) => {
+    execute: async ({ request }: Dispatch) => {
       const isWanted = async () => {
         await passing('its decision');
         return (await request.isWanted?.()) ?? true;
       };
-      return handler.execute({ request: { ...request, isWanted } } as Dispatch);
+      const reply = await handler.execute({ request: { ...request, isWanted } } as Dispatch);
+      await passing('its answer');
+      return reply;
     },
   };
   return new ReactionsConsumer({
@@ -91,28 +93,43 @@ const workerOf = (held: { readonly at: Place; readonly gate: Gate } | undefined)
   });
 };
 
+/** A client's way to count. */
+const counting = (counter: string) => {
+  const handler = new DispatchHandler(context, { store, personal: plainData(), log });
+  const client = new Dispatcher(handler as unknown as CommandBus, 'governance');
+  return () => client.dispatch({ type: 'Count', data: { counter }, workspace: 'default' });
+};
+
+/** Puts an `EchoIfEven` into the outbox. @returns its cause */
+const waiting = async (counter: string): Promise<string> => {
+  const cause = uuidv7();
+  await service.admin.query(
+    `INSERT INTO governance.outbox (position, ordinal, workspace, command_id, type, data, correlation_id, causation_id)
+     SELECT coalesce(max(position), 0) + 1, 0, 'default', $1, 'EchoIfEven', $2, $1, $3 FROM governance.outbox`,
+    [uuidv7(), JSON.stringify({ counter, of: 'the cause' }), cause],
+  );
+  return cause;
+};
+
+const isNoted = (cause: string) =>
+  eventually(async () => typeof (await service.outboxOf(cause))[0]?.reply?.outcome === 'string');
+
+const refused = { outcome: 'rejected', code: 'NOT_WANTED' };
+
 it.each(['its facts', 'its decision', 'its look at the row'] as const)(
   'a worker that stalls after %s does not carry out what another has seen refused since',
   async (at) => {
     const counter = `held-after-${at.replaceAll(' ', '-')}`;
-    const others = new DispatchHandler(context, { store, personal: plainData(), log });
-    const client = new Dispatcher(others as unknown as CommandBus, 'governance');
-    const count = () => client.dispatch({ type: 'Count', data: { counter }, workspace: 'default' });
+    const count = counting(counter);
     const gate = new Gate();
     const [stalled, other] = [workerOf({ at, gate }), workerOf(undefined)];
     await stalled.start();
-    const cause = uuidv7();
-    await service.admin.query(
-      `INSERT INTO governance.outbox (position, ordinal, workspace, command_id, type, data, correlation_id, causation_id)
-       SELECT coalesce(max(position), 0) + 1, 0, 'default', $1, 'EchoIfEven', $2, $1, $3 FROM governance.outbox`,
-      [uuidv7(), JSON.stringify({ counter, of: 'the cause' }), cause],
-    );
-    const refused = { outcome: 'rejected', code: 'NOT_WANTED' };
+    const cause = await waiting(counter);
     try {
       await gate.arrived;
       expect(await count()).toMatchObject({ outcome: 'accepted', version: '1' });
       await other.start();
-      await eventually(async () => (await service.outboxOf(cause))[0]?.reply !== null);
+      await isNoted(cause);
       expect(await service.outboxOf(cause)).toMatchObject([{ reply: refused }]);
       expect(await count()).toMatchObject({ outcome: 'accepted', version: '2' });
     } finally {
@@ -126,3 +143,25 @@ it.each(['its facts', 'its decision', 'its look at the row'] as const)(
     expect(await service.outboxOf(cause)).toMatchObject([{ reply: refused }]);
   },
 );
+
+it('a worker that stalls after its answer does not replace the one that another has noted since', async () => {
+  const counter = 'held-after-its-answer';
+  const count = counting(counter);
+  const gate = new Gate();
+  const [stalled, other] = [workerOf({ at: 'its answer', gate }), workerOf(undefined)];
+  expect(await count()).toMatchObject({ outcome: 'accepted', version: '1' });
+  await stalled.start();
+  const cause = await waiting(counter);
+  const accepted = { outcome: 'accepted', version: '3' };
+  try {
+    await gate.arrived;
+    expect(await count()).toMatchObject({ outcome: 'accepted', version: '2' });
+    await other.start();
+    await isNoted(cause);
+    expect(await service.outboxOf(cause)).toMatchObject([{ reply: accepted }]);
+  } finally {
+    gate.open();
+    await Promise.all([stalled.stop(), other.stop()]);
+  }
+  expect(await service.outboxOf(cause)).toMatchObject([{ reply: accepted }]);
+});
