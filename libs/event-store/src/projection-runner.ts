@@ -10,7 +10,7 @@ import {
   refreshClaims,
   renewCheckpoint,
 } from './checkpoints.js';
-import { GapInBatch, isTransient } from './errors.js';
+import { GapInBatch, isTransient, ProjectionFailed } from './errors.js';
 import { pause } from './pause.js';
 import { foldBatches, writeChanges } from './projection-store.js';
 import { type ReadModel, tablesOf } from './read-model.js';
@@ -71,18 +71,19 @@ const runOnce = async (options: RunProjectionsOptions, onProgress: () => void): 
     const { name, version } = projection;
     claims = [...claims, await claimCheckpoint(pool, { schema, name, version, owner })];
   }
-  let position = least(claims.map((claim) => claim.position));
-  options.onApplied?.(position);
+  let delivered = least(claims.map((claim) => claim.position));
+  options.onApplied?.(delivered);
 
   const idle = new AbortController();
   const renewal = renew(options, claims, idle.signal);
   try {
-    for await (const batch of options.batches(position)) {
-      refuseGap(batch, position);
+    for await (const batch of options.batches(delivered)) {
+      refuseGap(batch, delivered);
+      // Where a rebuild has taken all read models further, the batches still come one after the other.
+      delivered = batch.at(-1)?.position ?? delivered;
       claims = await applyToAll(options, claims, batch);
-      position = least(claims.map((claim) => claim.position));
       onProgress();
-      options.onApplied?.(position);
+      options.onApplied?.(least(claims.map((claim) => claim.position)));
       if (signal.aborted) break;
     }
   } finally {
@@ -134,20 +135,23 @@ const applyToAll = async (
 ): Promise<readonly CheckpointClaim[]> => {
   const { pool, schema, readModels } = options;
   const last = batch.at(-1)?.position ?? 0n;
-  const changes = await foldBatches(
-    pool,
-    readModels.map((readModel, index) => {
-      const done = claims[index]?.position ?? 0n;
-      const fresh = batch.filter(({ position }) => position > done);
-      return { readModel, tables: tablesOf(schema, readModel.projection), batch: fresh };
-    }),
-  );
   try {
+    const changes = await foldBatches(
+      pool,
+      readModels.map((readModel, index) => {
+        const done = claims[index]?.position ?? 0n;
+        const fresh = batch.filter(({ position }) => position > done);
+        return { readModel, tables: tablesOf(schema, readModel.projection), batch: fresh };
+      }),
+    );
     await writeChanges(pool, changes, advanceSql(schema, claims, last, appliedChannel(schema)));
   } catch (error) {
-    if (!isClaimMoved(error)) throw error;
-    // A rebuild has put rows in place that are further than ours were: some of the batch is in them.
-    return await applyToAll(options, await refreshClaims(pool, schema, claims), batch);
+    if (!isClaimMoved(error) && !(error instanceof ProjectionFailed)) throw error;
+    // A rebuild has put rows in place that are further than ours were: some of the batch is in them. The fold may have
+    // met such a row before the write could be refused.
+    const present = await refreshClaims(pool, schema, claims);
+    if (present.every(({ position }, index) => position === claims[index]?.position)) throw error;
+    return await applyToAll(options, present, batch);
   }
   return claims.map((claim) => ({ ...claim, position: last > claim.position ? last : claim.position }));
 };
