@@ -30,6 +30,9 @@ const aadOf = (workspace: string, { subject, version }: Pick<Row, 'subject' | 'v
 const join = ({ iv, ct }: Ciphertext): Buffer => Buffer.concat([iv, ct]);
 const split = (wrapped: Buffer): Ciphertext => ({ iv: wrapped.subarray(0, IV_BYTES), ct: wrapped.subarray(IV_BYTES) });
 
+/** While a key goes, the head row is locked and appends wait: for a key store that does not answer no longer than this. */
+const APPENDS_WAIT_MS = 5_000;
+
 /** The data keys of persons, each wrapped by the key-encryption key, which is never in the database. */
 export class KeyStore {
   constructor(
@@ -88,16 +91,19 @@ export class KeyStore {
    * @throws OnLegalHold if the workspace has a hold; its keys are left
    */
   async destroy(log: pg.Pool, workspace: string, subject: string, upToVersion: number): Promise<void> {
-    await inTransaction(log, (logClient) =>
-      inTransaction(this.pool, async (keys) => {
-        await keys.query(
-          `UPDATE keys.data_key SET wrapped = NULL, destroyed_at = clock_timestamp()
-           WHERE workspace = $1 AND subject = $2 AND version <= $3 AND wrapped IS NOT NULL`,
-          [workspace, subject, upToVersion],
-        );
-        const holds = await stillHoldsOn(logClient, workspace);
-        if (holds.length > 0) throw new OnLegalHold(workspace, holds);
-      }),
+    await inTransaction(
+      log,
+      (logClient) =>
+        inTransaction(this.pool, async (keys) => {
+          await keys.query(
+            `UPDATE keys.data_key SET wrapped = NULL, destroyed_at = clock_timestamp()
+             WHERE workspace = $1 AND subject = $2 AND version <= $3 AND wrapped IS NOT NULL`,
+            [workspace, subject, upToVersion],
+          );
+          const holds = await stillHoldsOn(logClient, workspace);
+          if (holds.length > 0) throw new OnLegalHold(workspace, holds);
+        }),
+      `BEGIN; SET LOCAL idle_in_transaction_session_timeout = ${APPENDS_WAIT_MS}`,
     );
     await this.pool.query('VACUUM (FULL) keys.data_key');
   }
