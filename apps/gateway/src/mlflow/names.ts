@@ -1,4 +1,5 @@
 import { randomBytes, randomInt } from 'node:crypto';
+import { RESERVED_WORKSPACES } from '@kontor/domain/registry';
 import { invalid } from './errors.js';
 
 /** 32 hex digits: MLflow's form of a run id, and behind `m-` of a logged model's. */
@@ -98,9 +99,6 @@ export const checkedModelName = (name: string, path = 'name'): string => {
   if (/[/:]/.test(name)) throw invalid(`Invalid model name '${name}'. Names cannot contain '/' or ':'.`);
   return atMost(256, 'name', name);
 };
-
-/** These stand in front of a path, where a workspace's name may stand too. */
-const RESERVED_WORKSPACES: readonly string[] = ['workspaces', 'api', 'ajax-api', 'static-files'];
 
 /** @source MLflow 3.18.0, `WorkspaceNameValidator`. @throws MlflowError for what no workspace can be called. */
 export const checkedWorkspaceName = (name: string): string => {

@@ -40,7 +40,7 @@ const BATCH_ITEMS = 1000;
 const INITIAL_ITEMS = 1000;
 
 /** These stand in front of a path, where a workspace's name may stand too. */
-const RESERVED_WORKSPACES: readonly string[] = ['workspaces', 'api', 'ajax-api', 'static-files'];
+export const RESERVED_WORKSPACES: readonly string[] = ['workspaces', 'api', 'ajax-api', 'static-files'];
 /** @source MLflow 3.18, `mlflow/store/workspace/abstract_store.py` */
 const workspaceName = z
   .string()

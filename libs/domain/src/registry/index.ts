@@ -1,4 +1,4 @@
-export { type RegistryCommand, registryCommands } from './commands.js';
+export { type RegistryCommand, registryCommands, RESERVED_WORKSPACES } from './commands.js';
 export { registry } from './context.js';
 export {
   type ArtifactOwner,
