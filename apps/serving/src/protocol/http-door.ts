@@ -32,7 +32,7 @@ export const signIn = async (
   if (mayEnter(principal, workspace)) return { ...principal, workspace };
   throw new ProtocolError(
     'FORBIDDEN',
-    `The token is of the workspace ${principal.workspaces?.join(', ')}; this process serves ${workspace}.`,
+    `The token is of ${principal.workspaces?.join(', ')}; this process serves ${workspace}.`,
   );
 };
 
