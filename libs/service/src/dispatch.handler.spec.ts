@@ -83,11 +83,11 @@ describe('a command on a stream that the handler has written', () => {
     return { looks, watched };
   };
   let ids = 0;
-  const next = (): Dispatch => {
+  const next = (type = 'Count', data: object = { counter: 'c' }): Dispatch => {
     ids += 1;
     const commandId = `01976421-5800-7000-8000-${String(ids).padStart(12, '0')}`;
-    const { metadata } = request('Count', {});
-    return new Dispatch(request('Count', { counter: 'c' }, { metadata: { ...metadata, commandId } }));
+    const { metadata } = request(type, data);
+    return new Dispatch(request(type, data, { metadata: { ...metadata, commandId } }));
   };
 
   it('looks at nothing for a yes', async () => {
@@ -111,6 +111,18 @@ describe('a command on a stream that the handler has written', () => {
     expect(await a.execute(next())).toMatchObject({ outcome: 'accepted' });
     // The other handler has never seen the stream: what it keeps says yes, and the log says no.
     expect(await b.execute(next())).toMatchObject({ outcome: 'rejected', code: 'NOT_WANTED' });
+  });
+
+  it('is refused by the present state before a taken name refuses it', async () => {
+    const { routes } = once('refused');
+    const { Count, TakeName } = routes;
+    if (!Count || !TakeName) throw new Error('the fixture has no Count or no TakeName');
+    const named = { ...counting, routes: { ...routes, TakeName: { ...TakeName, decider: Count.decider } } };
+    const [a, b] = [handlerOf(named), handlerOf(named)];
+    expect(await a.execute(next('TakeName', { counter: 'd', name: 'n' }))).toMatchObject({ outcome: 'accepted' });
+    expect(await a.execute(next())).toMatchObject({ outcome: 'accepted' });
+    const reply = await b.execute(next('TakeName', { counter: 'c', name: 'n' }));
+    expect(reply).toMatchObject({ outcome: 'rejected', code: 'NOT_WANTED' });
   });
 
   it('is not written once somebody else has answered it, however late that turns out', async () => {

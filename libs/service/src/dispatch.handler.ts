@@ -211,6 +211,11 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
           era: seen.era,
         });
       }
+      // That a name is taken is a no as well, and the log says it before it says that the state is an old one.
+      if (result.outcome === 'claimed' && !isPresent) {
+        isPresent = true;
+        continue;
+      }
       if (result.outcome !== 'conflict') return this.#toReply(result, metadata.commandId, events, wantsEvents);
       if (isPresent) {
         const pauseMs = CONFLICT_PAUSES_MS[conflicts];
