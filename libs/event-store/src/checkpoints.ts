@@ -75,6 +75,7 @@ export const advanceSql = (
   ],
 });
 
+/** Whether a statement of {@link advanceSql} was refused because a claim holds no longer, or stands elsewhere than its owner believes. */
 export const isClaimMoved = (error: unknown): boolean =>
   error instanceof pg.DatabaseError && error.code === CLAIM_MOVED;
 

@@ -100,7 +100,7 @@ export const mountMlflow = (
   });
 };
 
-/** The request's fields: path parts, and the query of a GET or the body of everything else. */
+/** The request's fields: path parts, and the query of a GET or of an endpoint that asks for it, or else the body. */
 const inputOf = async (
   { method, query: isInQuery, fields }: Endpoint,
   request: FastifyRequest,

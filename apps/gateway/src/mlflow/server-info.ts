@@ -3,7 +3,7 @@ import { endpoint, type Endpoint } from './endpoint.js';
 /** The version of MLflow's server whose protocol this face follows; `/version` says it too. */
 export const MLFLOW_VERSION = '3.18.0';
 
-/** What clients ask before uploads and for workspaces, the second one those that know no first one. */
+/** What clients ask before uploads and for workspaces: `server-info`, and those that do not know it yet `server-features`. */
 export const serverInfoEndpoints: readonly Endpoint[] = [
   endpoint({
     method: 'GET',
