@@ -35,7 +35,7 @@ interface ArchiveRow {
 
 const ARCHIVE_COLUMNS = `a.first_pos, a.last_pos, ${instantSql('a.first_at')} AS first_at, ${instantSql('a.last_at')} AS last_at, a.manifest_digest, a.places`;
 
-/** Manifests by directory, files by digest: neither ever changes. */
+/** Manifests by directory, files by directory and digest: neither ever changes, but one place may have lost what another has. */
 const manifests = new Map<string, { readonly manifest: Manifest; readonly digest: string }>();
 const files = new Map<string, Promise<readonly string[]>>();
 /** What was said of damaged files. */
@@ -67,15 +67,16 @@ const linesIn = async (directory: string, digest: string, choose: Choose): Promi
   if (!manifest) return undefined;
   const file = choose(manifest);
   if (!file) return { manifest, lines: [] };
-  const reading = files.get(file.sha256) ?? readLines(directory, file);
-  files.delete(file.sha256);
-  files.set(file.sha256, reading);
+  const name = `${directory} ${file.sha256}`;
+  const reading = files.get(name) ?? readLines(directory, file);
+  files.delete(name);
+  files.set(name, reading);
   const [oldest] = files.keys();
   if (files.size > MAX_FILES && oldest !== undefined) files.delete(oldest);
   try {
     return { manifest, lines: await reading };
   } catch (error) {
-    files.delete(file.sha256);
+    files.delete(name);
     manifests.delete(directory);
     if (!isKept) throw error;
     // The directory may have gone since its manifest was read.
