@@ -284,6 +284,7 @@ describe('projections', () => {
     await running;
     expect(claimed[0]).toMatchObject({ name: 'CheckpointLost' });
     expect(await storedRows()).toEqual(rows);
+    await pool.query(`UPDATE gateway.consumer SET lease_until = now() - interval '1 s'`);
   });
 
   it('applies only what is new where a rebuild has brought rows further while it folded', async () => {
