@@ -100,9 +100,9 @@ BEGIN
     INSERT INTO stream (stream_id, workspace, version, first_pos, last_pos)
     SELECT w_stream[w], split_part(w_stream[w], '/', 1), w_n[w], v_end[w] - w_n[w] + 1, v_end[w]
     FROM (SELECT generate_series(1, cardinality(w_cmd)) AS w) AS n WHERE v_cur[w] = 0 AND v_end[w] IS NOT NULL
-  ), advanced AS (                                           -- and the row stay where it was found
+  ), advanced AS (                                           -- and the row stay where it was found; counted below
     UPDATE stream s SET version = v_cur[w] + w_n[w], last_pos = v_end[w]
-    FROM unnest(v_row) WITH ORDINALITY AS r(ctid, w) WHERE s.ctid = r.ctid AND v_end[w] IS NOT NULL
+    FROM unnest(v_row) WITH ORDINALITY AS r(ctid, w) WHERE s.ctid = r.ctid AND v_end[w] IS NOT NULL RETURNING 1
   ), k AS (
     INSERT INTO command (command_id, request_hash, first_pos, last_pos, versions, recorded_at)
     SELECT c_id[c], c_hash[c], x.first_pos, x.last_pos, x.versions, v_ts
@@ -120,7 +120,9 @@ BEGIN
           FROM (SELECT i, e_write[i] AS w, w_cmd[e_write[i]] AS c FROM (SELECT generate_series(1, cardinality(e_id)) AS i) AS n OFFSET 0) AS n
           WHERE v_end[w] IS NOT NULL OFFSET 0) AS x
   )
-  UPDATE log_head h SET last_at = v_ts, last_pos = v_last WHERE h.log_id = p_log;
+  UPDATE log_head h SET last_at = v_ts, last_pos = v_last
+  WHERE h.log_id = p_log AND (SELECT count(*) FROM advanced) = (SELECT count(*) FROM unnest(v_cur, v_end) AS w(cur, last) WHERE cur > 0 AND last IS NOT NULL);
+  IF NOT FOUND THEN RAISE EXCEPTION 'somebody else than es.append has changed es.stream' USING ERRCODE = 'XX001'; END IF;
   IF cardinality(k_cmd) > 0 THEN
     INSERT INTO claim                                        -- a claim that is already ours stays; a foreign one was refused above
     SELECT split_part(k.stream, '/', 1), k.kind, k.key, k.stream FROM unnest(k_cmd, k_stream, k_kind, k_key, k_take) AS k(cmd, stream, kind, key, take)
