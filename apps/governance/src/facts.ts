@@ -54,8 +54,10 @@ interface Folded<State> {
 interface OpenGate {
   readonly workspace: string;
   readonly subject: Subject;
-  /** With the endpoint's stream: what becomes of the rollout there matters as well. */
+  readonly rolloutId: string;
   readonly restsOn: readonly StreamId[];
+  /** What becomes of the rollout there matters as well. */
+  readonly endpoint: StreamId;
 }
 
 const keyOf = (workspace: string, rolloutId: string): string => `${workspace} ${rolloutId}`;
@@ -111,10 +113,15 @@ class GateFollower {
     };
   }
 
-  /** Artifacts with an open decision that rests on the stream. */
+  /**
+   * Artifacts with an open decision that rests on the stream. That of an aborted rollout rests on nothing any more, but its
+   * abort itself is what another one may have waited for.
+   */
   restingOn(workspace: string, moved: string): Subject[] {
     const resting = [...this.#open.values()].filter(
-      (gate) => gate.workspace === workspace && gate.restsOn.includes(moved),
+      (gate) =>
+        gate.workspace === workspace &&
+        (gate.endpoint === moved || (gate.restsOn.includes(moved) && !this.hasEnded(workspace, gate.rolloutId))),
     );
     return [...new Map(resting.map(({ subject }) => [subject.manifestDigest, subject])).values()];
   }
@@ -129,8 +136,11 @@ class GateFollower {
         const { workspace } = event;
         const { rolloutId, outcome, endpoint, subject, restsOn } = event.data;
         const key = keyOf(workspace, rolloutId);
-        const streams = [...restsOn.map(({ stream }) => stream), endpointStream(workspace, endpoint)];
-        if (outcome === 'PASS') this.#open.set(key, { workspace, subject, restsOn: streams });
+        const gate = {
+          ...{ workspace, rolloutId, subject },
+          ...{ restsOn: restsOn.map(({ stream }) => stream), endpoint: endpointStream(workspace, endpoint) },
+        };
+        if (outcome === 'PASS') this.#open.set(key, gate);
         else this.#open.delete(key);
         return;
       }
