@@ -107,12 +107,13 @@ export class MlflowCall {
    */
   async begin<Row extends object>({ projection }: Entity<Row>, type: string, data: object): Promise<Row> {
     const { position, events = [] } = await this.#accepted(type, data, true);
-    const [event] = events;
+    const [event, ...more] = events;
+    if (event === undefined || more.length > 0) throw new Error(`${type} gave ${events.length} events instead of one`);
     const { workspace, principal } = this;
     const recorded = { ...event, position: BigInt(position), workspace, actor: principal.actor.id } as RecordedEvent;
     const [key = ''] = projection.keys(recorded);
     const row = projection.evolve(undefined, recorded, key) as Row | undefined;
-    if (events.length !== 1 || row === undefined) throw new Error(`${type} began no row of ${projection.name}`);
+    if (row === undefined) throw new Error(`${type} began no row of ${projection.name}`);
     return row;
   }
 

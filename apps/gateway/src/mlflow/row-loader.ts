@@ -10,6 +10,8 @@ interface Wanted {
   readonly reject: (error: unknown) => void;
 }
 
+/** Rows of one statement. */
+const MAX_ROWS = 500;
 /** Statements of one read model on their way at once; each answers whatever had gathered before it. */
 const STATEMENTS = 2;
 
@@ -18,7 +20,7 @@ const STATEMENTS = 2;
  * load the cost of a row is a part of a statement, and without load nobody waits.
  */
 export class RowLoader {
-  readonly #queues = new Map<string, { waiting: Wanted[]; running: number }>();
+  readonly #queues = new Map<string, { readonly waiting: Wanted[]; running: number }>();
 
   constructor(
     private readonly pool: pg.Pool,
@@ -37,12 +39,11 @@ export class RowLoader {
   }
 
   /** Never rejects: who waits for a row gets its error. */
-  async #run(name: string, queue: { waiting: Wanted[]; running: number }): Promise<void> {
+  async #run(name: string, queue: { readonly waiting: Wanted[]; running: number }): Promise<void> {
     if (queue.running >= STATEMENTS) return;
     queue.running += 1;
     while (queue.waiting.length > 0) {
-      const wanted = queue.waiting;
-      queue.waiting = [];
+      const wanted = queue.waiting.splice(0, MAX_ROWS);
       try {
         const bodies = await this.#read(name, wanted);
         wanted.forEach(({ resolve }, index) => resolve(bodies.get(String(index + 1))));
