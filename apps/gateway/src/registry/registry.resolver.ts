@@ -1,3 +1,5 @@
+import { mayAdminister } from '@kontor/domain/registry';
+import { DEFAULT_WORKSPACE } from '@kontor/service/process';
 import type { GraphContext, Momentary } from '../graphql/context.js';
 import { momentOf } from '../graphql/context.js';
 import type { Resolvers } from '../graphql/generated/types.js';
@@ -68,8 +70,10 @@ export const registryQueries: Pick<Resolvers, Types> = {
     modelVersions: (parent, { manifestDigest, ...page }, context) =>
       readPage(modelVersionEntity, page, { manifestDigest }, parent, context),
     artifacts: (parent, { owner, ...page }, context) => readPage(artifactEntity, page, { owner }, parent, context),
-    workspaces: (parent, { deleted, ...page }, context) =>
-      readPage(workspaceEntity, page, { deleted }, parent, context),
+    workspaces: (parent, { deleted, ...page }, context) => {
+      const name = mayAdminister(context.principal.actor) ? undefined : DEFAULT_WORKSPACE;
+      return readPage(workspaceEntity, page, { deleted, name }, parent, context);
+    },
   },
   Artifact: { id: nodeId(artifactEntity) },
   Experiment: {

@@ -1513,7 +1513,7 @@ export type Query = {
   readonly useCases?: Maybe<UseCaseConnection>;
   readonly window?: Maybe<Window>;
   readonly windows?: Maybe<WindowConnection>;
-  /** The workspaces of the installation, for whoever is in `default`; nobody else sees any. */
+  /** The workspaces of the installation, for whoever is in `default` and may make them; others there see `default` alone. */
   readonly workspaces?: Maybe<WorkspaceConnection>;
 };
 
