@@ -125,6 +125,24 @@ describe('a command on a stream that the handler has written', () => {
     expect(reply).toMatchObject({ outcome: 'rejected', code: 'NOT_WANTED' });
   });
 
+  it('is refused where the stream would grow past what may be folded, and known again all the same', async () => {
+    const [handler, other] = [handlerOf(counting, { maxStreamEvents: 2 }), handlerOf(counting, { maxStreamEvents: 2 })];
+    const [first, last, over] = [next(), next(), next()];
+    const answer = await handler.execute(first);
+    expect(await handler.execute(last)).toMatchObject({ outcome: 'accepted', version: '2' });
+    const full = {
+      outcome: 'rejected',
+      code: 'STREAM_FULL',
+      message: 'The stream default/governance/counter/c would hold 3 events; 2 are allowed: go on in a new one.',
+      details: { stream: 'default/governance/counter/c', events: 3, allowed: 2 },
+    };
+    expect(await handler.execute(over)).toEqual(full);
+    // The other has seen nothing of the stream: the log tells it.
+    expect(await other.execute(over)).toEqual(full);
+    expect(await handler.execute(first)).toEqual(answer);
+    expect(await store.head()).toBe(2n);
+  });
+
   it('is not written once somebody else has answered it, however late that turns out', async () => {
     const [slow, other] = [handlerOf(counting), handlerOf(counting)];
     let asked = 0;

@@ -28,6 +28,8 @@ import { Turns } from './turns.js';
 
 /** Another process came first: a conflict is decided again this often, with growing pauses; then the caller is told. */
 const CONFLICT_PAUSES_MS = [100, 150, 225] as const;
+/** About 50,000 events a second are folded: a longer stream would hold its first command after a start for more than 20 s. */
+const MAX_STREAM_EVENTS = 1_000_000;
 
 /** What the handler takes from the machine, so that a simulation can give it time and chance of its own. */
 export interface Machine {
@@ -79,6 +81,8 @@ export interface DispatchParts {
   readonly log: Log;
   readonly beforeAppend?: BeforeAppend | undefined;
   readonly machine?: Machine;
+  /** Default 1,000,000. */
+  readonly maxStreamEvents?: number;
 }
 
 /** Validates, folds, decides, encrypts, appends: the way of every command of every context. */
@@ -89,14 +93,16 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
 
   readonly #store: EventStore;
   readonly #machine: Machine;
+  readonly #maxStreamEvents: number;
 
   constructor(
     private readonly context: Context,
     private readonly parts: DispatchParts,
   ) {
-    const { store, personal, machine = MACHINE } = parts;
+    const { store, personal, machine = MACHINE, maxStreamEvents = MAX_STREAM_EVENTS } = parts;
     this.#store = store;
     this.#machine = machine;
+    this.#maxStreamEvents = maxStreamEvents;
     this.#states = new StreamStates(store, personal);
     personal.onForget = () => this.#states.forgetPersonal();
   }
@@ -187,6 +193,9 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
       if (decision.length === 0) {
         return { outcome: 'accepted', position: String(position), version: String(version), eventIds: [] };
       }
+      // No stream gets shorter: what the kept version leaves no room for, the present one does not either.
+      const length = Number(version) + decision.length;
+      if (length > this.#maxStreamEvents) return this.#full(stream, length);
       if (isWanted && !(await reached(isWanted())))
         return rejected('NO_LONGER_WANTED', 'Another worker has noted an answer to this command.');
       const refusal = await this.parts.beforeAppend?.(decision as readonly DomainEvent[], metadata);
@@ -230,6 +239,12 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
 
   #reject({ rejection: { code, details } }: Rejected): CommandReply {
     return rejected(code, this.context.rejections[code] ?? code, details);
+  }
+
+  #full(stream: StreamId, events: number): CommandReply {
+    const allowed = this.#maxStreamEvents;
+    const message = `The stream ${stream} would hold ${events} events; ${allowed} are allowed: go on in a new one.`;
+    return rejected('STREAM_FULL', message, { stream, events, allowed });
   }
 
   /** The schema holds what a decider may say: an event that breaks it is a bug, and nothing is written. */
