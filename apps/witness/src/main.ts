@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
@@ -19,16 +20,47 @@ Co-signs the checkpoints of logs, if each begins with the one before (C2SP tlog-
 
 class UsageError extends Error {}
 
+/** What a setting names cannot be used as things are. */
+class Unusable extends Error {}
+
+/** What the codes of the system mean for whoever gave the setting. */
+const REASONS: Readonly<Record<string, string>> = {
+  EACCES: 'this user may not',
+  EADDRINUSE: 'another process listens there',
+  EADDRNOTAVAIL: 'it is no address of this machine',
+  EEXIST: 'it is not a folder',
+  EISDIR: 'it is a directory',
+  ENOENT: 'it does not exist',
+  ENOTDIR: 'a part of it is not a folder',
+  ENOTFOUND: 'no such host is known',
+};
+
+/** @returns Unusable with the setting, what is wrong with it and what is allowed, if the system refused it; else the error */
+const unusable = (setting: string, value: string, allowed: string, error: unknown): unknown => {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === undefined) return error;
+  const reason = REASONS[code] ?? message;
+  return new Unusable(`${setting}: "${value}" cannot be used (${reason}): allowed is ${allowed}`, { cause: error });
+};
+
 const DEFAULT_PORT = '4020';
 
 const keysOf = (argument: string): readonly LogKey[] => {
   try {
     return parseLogKeys(argument.includes('+') ? argument : readFileSync(argument, 'utf8'));
   } catch (error) {
-    if (error instanceof Refused || (error as NodeJS.ErrnoException).code === 'ENOENT') {
-      throw new UsageError(`--log: ${(error as Error).message}`);
-    }
-    throw error;
+    if (error instanceof Refused) throw new UsageError(`--log: ${error.message}`);
+    throw unusable('--log', argument, 'what "kontor checkpoint --key" prints, or a file that holds it', error);
+  }
+};
+
+/** The witness' key and memory in its folder. */
+const openFolder = (dir: string): { readonly key: KeyObject; readonly memory: Memory } => {
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    return { key: loadOrMakeKey(dir), memory: new Memory(dir) };
+  } catch (error) {
+    throw unusable('--dir', dir, 'a folder that this user may read and write, or a new one', error);
   }
 };
 
@@ -64,13 +96,14 @@ const main = async (): Promise<void> => {
   if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535)
     throw new UsageError(`--port is "${port}": 0 to 65535 is allowed`);
   const logs = log.flatMap(keysOf);
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const key = loadOrMakeKey(dir);
-  const memory = new Memory(dir);
+  const { key, memory } = openFolder(dir);
   const witness = new Witness(logs, memory, (unixS) => witnessSigner(name, key, unixS));
   const server = witnessServer({ witness, memory, origins: logs.map(({ verifier }) => verifier.name), now: Date.now });
   server.listen(Number(port), host);
-  await once(server, 'listening');
+  await once(server, 'listening').catch((error: unknown) => {
+    const allowed = 'an address of this machine and a port that is free';
+    throw unusable('--host and --port', `${host} ${port}`, allowed, error);
+  });
   const { port: listening } = server.address() as AddressInfo;
   process.stdout.write(
     `listens on http://${host.includes(':') ? `[${host}]` : host}:${listening}\nkey: ${witnessSigner(name, key, 0).verifierKey}\n`,
@@ -85,9 +118,8 @@ const main = async (): Promise<void> => {
 try {
   await main();
 } catch (error) {
-  const { code } = error as NodeJS.ErrnoException;
   if (error instanceof UsageError) process.stderr.write(`kontor-witness: ${error.message}\n\n${USAGE}\n`);
-  else if (code !== undefined) process.stderr.write(`kontor-witness: ${(error as Error).message}\n`);
+  else if (error instanceof Unusable) process.stderr.write(`kontor-witness: ${error.message}\n`);
   else throw error;
   process.exitCode = error instanceof UsageError ? 2 : 1;
 }
