@@ -143,6 +143,22 @@ describe('a command on a stream that the handler has written', () => {
     expect(await store.head()).toBe(2n);
   });
 
+  it('says once that the stream has become long', async () => {
+    const said: unknown[] = [];
+    const log: Log = { ...silent, info: (message, fields) => void said.push([message, fields]) };
+    const events = Array.from({ length: 4_998 }, (_, n) => ({
+      eventId: `01976421-5800-7000-9000-${String(n).padStart(12, '0')}`,
+      ...{ type: 'Counted', schemaVersion: 1, data: { counter: 'c', n } },
+      meta: { correlationId: '01976421-5800-7000-8000-000000000002', actorKind: 'person' as const },
+    }));
+    const stream = 'default/governance/counter/c' as const;
+    const writes = [{ stream, expected: 'none' as const, events }];
+    await store.append({ commandId: COMMAND_ID, requestHash: new Uint8Array(32), actor: 'ada', writes });
+    const handler = handlerOf(counting, { log });
+    for (let n = 0; n < 3; n += 1) expect(await handler.execute(next())).toMatchObject({ outcome: 'accepted' });
+    expect(said).toEqual([['a stream has become long', { stream, events: '5000', allowed: 1_000_000 }]]);
+  });
+
   it('is not written once somebody else has answered it, however late that turns out', async () => {
     const [slow, other] = [handlerOf(counting), handlerOf(counting)];
     let asked = 0;

@@ -30,6 +30,8 @@ import { Turns } from './turns.js';
 const CONFLICT_PAUSES_MS = [100, 150, 225] as const;
 /** About 50,000 events a second are folded: a longer stream would hold its first command after a start for more than 20 s. */
 const MAX_STREAM_EVENTS = 1_000_000;
+/** Whoever runs the log learns of a stream that becomes long, years before it is full. */
+const LONG_STREAM_EVENTS = 5_000n;
 
 /** What the handler takes from the machine, so that a simulation can give it time and chance of its own. */
 export interface Machine {
@@ -194,8 +196,8 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
         return { outcome: 'accepted', position: String(position), version: String(version), eventIds: [] };
       }
       // No stream gets shorter: what the kept version leaves no room for, the present one does not either.
-      const length = Number(version) + decision.length;
-      if (length > this.#maxStreamEvents) return this.#full(stream, length);
+      const wanted = Number(version) + decision.length;
+      if (wanted > this.#maxStreamEvents) return this.#full(stream, wanted);
       if (isWanted && !(await reached(isWanted())))
         return rejected('NO_LONGER_WANTED', 'Another worker has noted an answer to this command.');
       const refusal = await this.parts.beforeAppend?.(decision as readonly DomainEvent[], metadata);
@@ -212,9 +214,16 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
         ...(route.claims && { claims: route.claims(command) }),
       });
       if (result.outcome === 'appended') {
+        const [length = version] = result.versions;
+        if (version < LONG_STREAM_EVENTS && length >= LONG_STREAM_EVENTS)
+          this.parts.log.info('a stream has become long', {
+            stream,
+            events: String(length),
+            allowed: this.#maxStreamEvents,
+          });
         this.#states.keep(stream, {
           state: events.reduce((before, { event }) => decider.evolve(before, event) as unknown, state),
-          version: result.versions[0] ?? version,
+          version: length,
           position: result.lastPosition,
           isPersonal: seen.isPersonal || events.some(({ stored }) => stored.meta.encrypted !== undefined),
           era: seen.era,
