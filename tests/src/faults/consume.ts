@@ -48,7 +48,8 @@ export const consume = async ({ pool, owner, leaseMs, batches, onApplied }: Cons
   });
   onApplied?.(claim.position);
   for await (const batch of batches(claim.position)) {
-    const last = batch.at(-1)?.position ?? 0n;
+    const last = batch.at(-1)?.position;
+    if (last === undefined) continue; // a silent second
     await inTransaction(pool, async (client) => {
       const done = await lockCheckpoint(client, claim);
       const fresh = batch.filter(({ position }) => position > done);
