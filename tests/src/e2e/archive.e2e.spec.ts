@@ -88,11 +88,18 @@ it('the page on archiving does what it says', async () => {
   // The platform folds all of it, too.
   await createExperiment(platform.gatewayUrl, 'after the drop');
   const [, last = ''] = /positions 1 to (\d+)/.exec(archived.output) ?? [];
-  const file = join(folder, 'first', `log-1-${last}`, 'events-000000.ndjson.zst');
-  const bytes = readFileSync(file);
-  writeFileSync(file, bytes.with(bytes.length >> 1, (bytes[bytes.length >> 1] ?? 0) ^ 1));
-  rmSync(join(folder, 'all.jsonl'));
-  const damaged = await run('Read it as before');
-  expect(damaged, damaged.output).toMatchObject({ exitCode: 1 });
-  expect(damaged.output).toContain(`${file}: is not what the manifest says, with events 1 to ${last}`);
+  const [first, second] = ['first', 'second'].map((place) =>
+    join(folder, place, `log-1-${last}`, 'events-000000.ndjson.zst'),
+  ) as [string, string];
+  for (const [file, exitCode] of [
+    [first, 0], // the second is read instead
+    [second, 1],
+  ] as const) {
+    const bytes = readFileSync(file);
+    writeFileSync(file, bytes.with(bytes.length >> 1, (bytes[bytes.length >> 1] ?? 0) ^ 1));
+    rmSync(join(folder, 'all.jsonl'), { force: true });
+    const damaged = await run('Read it as before');
+    expect(damaged, damaged.output).toMatchObject({ exitCode });
+    expect(damaged.output).toContain(`${first}: is not what the manifest says, with events 1 to ${last}`);
+  }
 });
