@@ -1,5 +1,6 @@
 import { parsePosition } from '@kontor/event-sourcing';
 import { toEvent } from '../log/log.resolvers.js';
+import { latestMetricEntity } from '../registry/registry.entities.js';
 import { versionByName } from '../registry/registry.resolver.js';
 import { subjectEntity } from '../governance/governance.entities.js';
 import { MAX_PAGE_ROWS } from './connection.js';
@@ -11,7 +12,9 @@ import type { Resolvers, ResolversInterfaceTypes, ResolversTypes } from './gener
 import { fromNodeId } from './node-id.js';
 import { readOne } from './read.js';
 
-const byType: ReadonlyMap<string, Entity<object>> = new Map(entities.map((entity) => [entity.type, entity]));
+const byType: ReadonlyMap<string, Entity<object>> = new Map(
+  entities.filter((entity) => entity !== latestMetricEntity).map((entity) => [entity.type, entity]),
+);
 
 type AnyNode = ResolversInterfaceTypes<ResolversTypes>['Node'];
 

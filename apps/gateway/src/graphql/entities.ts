@@ -19,6 +19,7 @@ import {
 import {
   artifactEntity,
   experimentEntity,
+  latestMetricEntity,
   loggedModelEntity,
   metricBatchEntity,
   modelVersionEntity,
@@ -32,6 +33,7 @@ import type { Entity } from './entity.js';
 export const entities: readonly Entity<object>[] = [
   experimentEntity,
   runEntity,
+  latestMetricEntity,
   metricBatchEntity,
   loggedModelEntity,
   registeredModelEntity,

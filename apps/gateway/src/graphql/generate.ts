@@ -48,7 +48,7 @@ const MAPPERS: Readonly<Record<string, string>> = {
   // Without a mapper of its own, the generator types the fields of an enum with internal values as null.
   ...Object.fromEntries(Object.keys(enums).map((name) => [name, name])),
   Query: 'Momentary | undefined',
-  Metric: `import('../../registry/runs.projection.js').RunRow['metrics'][number]`,
+  Metric: `import('../../registry/points.js').Point`,
   ModelAlias: `import('../mapped.js').ModelAliasParent`,
   VersionRef: `import('../mapped.js').VersionRefParent`,
   Revision: `import('../mapped.js').RevisionParent`,

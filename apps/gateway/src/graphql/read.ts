@@ -24,6 +24,26 @@ export const readPage = <Row extends object>(
 ): Promise<Connection<Row>> =>
   connection(context.rows, entity, { ...page, workspace: context.workspace, where }, momentOf(parent, context));
 
+/** Rows of one statement of {@link readAll}. */
+const PIECE_ROWS = 1_000;
+
+/** All rows with these values, at the parent's moment: for parts of a row, of which nobody asks a page. */
+export const readAll = async <Row extends object>(
+  entity: Entity<Row>,
+  where: Where,
+  parent: Momentary | undefined,
+  { rows, workspace, moment }: GraphContext,
+): Promise<readonly Seen<Row>[]> => {
+  const all: Seen<Row>[] = [];
+  for (;;) {
+    const last = all.at(-1);
+    const after = last && { value: String((last as Record<string, unknown>)[entity.order.column]), key: last.key };
+    const piece = await rows.page(entity, { workspace, where, limit: PIECE_ROWS, after }, parent?.moment ?? moment);
+    all.push(...piece);
+    if (piece.length < PIECE_ROWS) return all;
+  }
+};
+
 /** Hands the moment of a row on to a part of it. */
 export const within = <Part extends object>(part: Part, { moment }: Momentary): Part & Momentary => ({
   ...part,

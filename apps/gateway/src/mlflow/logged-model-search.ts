@@ -7,7 +7,7 @@ import { loggedModelsJson } from './logged-model-json.js';
 import { bool, int64, type Message, message, repeated, required, string } from './message.js';
 import { readPageToken, writePageToken } from './page-token.js';
 import type { Conditions, RowQuery } from './row-query.js';
-import { addFilter, byMetric, type SearchColumns } from './search.js';
+import { addFilter, comparison, type SearchColumns } from './search.js';
 
 const DEFAULT_PAGE = 50n;
 const MAX_PAGE = 50_000n;
@@ -67,6 +67,19 @@ const pointsOf = (rows: RowQuery): string =>
 const latestPoint = (rows: RowQuery, datasets: readonly Dataset[]) => (key: string, conditions: Conditions) =>
   `SELECT p FROM ${pointsOf(rows)} AND b.metric = ${conditions.bind(key)} AND (${onDatasets(datasets, conditions)}) ` +
   `ORDER BY (p->>'timestampMs')::bigint DESC, (p->>'step')::bigint DESC, b."runId" LIMIT 1`;
+
+const isNaN = "(p->>'isNaN')::boolean";
+const value = "(p->>'value')::double precision";
+
+/** Whether the latest point, a query of one column `p`, is as a term says. A NaN matches only `!=`. */
+const holds = (latest: string, term: Comparison, conditions: Conditions): string => {
+  const compared = comparison(value, term, conditions);
+  const matches = term.comparator === '!=' ? `${isNaN} OR ${compared}` : `NOT ${isNaN} AND ${compared}`;
+  return `EXISTS (SELECT FROM (${latest}) latest WHERE ${matches})`;
+};
+
+const byMetric = (latest: string, direction: string): string =>
+  `(SELECT ${isNaN} FROM (${latest}) latest) ASC NULLS LAST, (SELECT ${value} FROM (${latest}) latest) ${direction} NULLS LAST`;
 
 export const searchLoggedModelsFields = {
   experiment_ids: required(repeated(string)),
@@ -129,7 +142,14 @@ export const searchLoggedModels = async (request: Request, call: MlflowCall): Pr
   const rows = token ? call.rowsAt(token.position) : await call.rows();
   const conditions = rows.conditions();
   conditions.add(`NOT deleted AND "experimentId" = ANY (${conditions.bind(experimentIds)})`);
-  const columns: SearchColumns = { attributes: ATTRIBUTES, latestPoint: latestPoint(rows, datasets) };
+  const latest = latestPoint(rows, datasets);
+  const columns: SearchColumns = {
+    attributes: ATTRIBUTES,
+    metrics: {
+      holds: (term, bound) => holds(latest(term.key, bound), term, bound),
+      order: (key, direction, bound) => byMetric(latest(key, bound), direction),
+    },
+  };
   addFilter(columns, terms, conditions);
   // Without a filter on metrics a dataset asks for models that were measured on it at all.
   if (datasets.length > 0 && !terms.some(({ entity }) => entity === 'metric')) {

@@ -1,3 +1,4 @@
+import type { Point } from '../registry/points.js';
 import { metricBatchEntity } from '../registry/registry.entities.js';
 import { endpoint, type Endpoint } from './endpoint.js';
 import { invalid } from './errors.js';
@@ -6,7 +7,7 @@ import { readPageToken, writePageToken } from './page-token.js';
 import type { RowQuery } from './row-query.js';
 import { rowsOf } from './rows-of.js';
 import { idOf, runIdFields } from './run-id.js';
-import { metricJson, type Point } from './run-json.js';
+import { metricJson } from './run-json.js';
 
 /** Points and runs of one answer. @source MLflow 3.18.0, `get_metric_history_bulk_handler` and its interval form */
 const MAX_BULK_POINTS = 25_000;

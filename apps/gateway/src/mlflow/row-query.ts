@@ -11,6 +11,7 @@ import type { RowLoader } from './row-loader.js';
 export class Conditions {
   readonly values: unknown[];
   readonly #terms: string[] = [];
+  readonly #joins: string[] = [];
 
   constructor(...fixed: readonly unknown[]) {
     this.values = [...fixed];
@@ -26,6 +27,15 @@ export class Conditions {
     return this;
   }
 
+  /** Joins another relation, whose columns must have names that the rows do not have. */
+  join(sql: string): void {
+    this.#joins.push(sql);
+  }
+
+  get joins(): string {
+    return this.#joins.join(' ');
+  }
+
   /** The terms joined by AND, beginning with AND; empty if there are none. */
   get sql(): string {
     return this.#terms.map((term) => `AND (${term})`).join(' ');
@@ -34,7 +44,8 @@ export class Conditions {
 
 export interface Listing {
   readonly orderBy: string;
-  readonly limit: number;
+  /** Without it all rows. */
+  readonly limit?: number | undefined;
   readonly offset?: number;
   /** For statements of few shapes, asked often: each session then plans them once. */
   readonly isPrepared?: boolean;
@@ -86,7 +97,7 @@ export class RowQuery {
     entity: Entity<Row>,
     where: Readonly<Record<string, unknown>>,
     orderBy: string,
-    limit: number,
+    limit?: number,
   ): Promise<readonly Row[]> {
     const conditions = this.conditions();
     for (const [name, value] of Object.entries(where)) {
@@ -122,7 +133,7 @@ export class RowQuery {
   ): Promise<readonly Row[]> {
     const view = `${pg.escapeIdentifier(this.schema)}.${pg.escapeIdentifier(entity.projection.name)}`;
     const page = `LIMIT ${conditions.bind(limit)} OFFSET ${conditions.bind(offset)}`;
-    const text = `SELECT body FROM ${view} WHERE workspace = $1 AND ${asOf('$2')} ${conditions.sql}
+    const text = `SELECT body FROM ${view} ${conditions.joins} WHERE workspace = $1 AND ${asOf('$2')} ${conditions.sql}
        ORDER BY ${orderBy} ${page}`;
     const { rows } = await this.pool.query<{ body: Row }>({
       text,

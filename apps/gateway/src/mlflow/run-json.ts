@@ -1,8 +1,6 @@
 import type { ExperimentRow } from '../registry/experiments.projection.js';
+import type { Point } from '../registry/points.js';
 import type { RunRow } from '../registry/runs.projection.js';
-
-/** A stored point of a metric. */
-export type Point = RunRow['metrics'][number];
 
 /** A stored point as JSON: NaN is a text, because JSON has no such number. */
 export const metricJson = (point: Point): object => ({
@@ -33,11 +31,11 @@ export const infoJson = (run: RunRow, deleted: boolean): object => ({
   lifecycle_stage: deleted ? 'deleted' : 'active',
 });
 
-/** A whole run as MLflow answers it. */
-export const runJson = (run: RunRow, deleted: boolean) => ({
+/** A whole run as MLflow answers it. @param metrics the latest point of each */
+export const runJson = (run: RunRow, metrics: readonly Point[], deleted: boolean) => ({
   info: infoJson(run, deleted),
   data: {
-    ...(run.metrics.length > 0 && { metrics: run.metrics.map(metricJson) }),
+    ...(metrics.length > 0 && { metrics: metrics.map(metricJson) }),
     ...(run.params.length > 0 && { params: run.params }),
     ...(run.tags.length > 0 && { tags: run.tags }),
   },

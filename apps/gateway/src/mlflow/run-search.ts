@@ -7,6 +7,7 @@ import { parseFilter, RUN_FILTER } from './filter.js';
 import { int64, type Message, oneOf, repeated, string } from './message.js';
 import { readPageToken, writePageToken } from './page-token.js';
 import { isDeleted, runJson } from './run-json.js';
+import { joinedMetrics, latestPoints } from './run-metrics.js';
 import { addFilter, orderBySql, type SearchColumns } from './search.js';
 
 const DEFAULT_PAGE = 1000n;
@@ -14,7 +15,7 @@ const MAX_PAGE = 50_000n;
 /** More experiments in one search than a client shows. */
 const MAX_EXPERIMENTS = 1000;
 
-const RUN_COLUMNS: SearchColumns = {
+const RUN_COLUMNS: Omit<SearchColumns, 'metrics'> = {
   ordersByKeys: true,
   attributes: {
     run_id: `body->>'runId'`,
@@ -65,8 +66,9 @@ export const searchRuns = async (request: Message<typeof searchRunsFields>, call
     return `${isOfIt} AND ${run_view_type === 'DELETED_ONLY' ? gone : `NOT ${gone}`}`;
   });
   conditions.add(perExperiment.map((sql) => `(${sql})`).join(' OR '));
-  addFilter(RUN_COLUMNS, terms, conditions);
-  const orderBy = orderBySql(RUN_COLUMNS, order_by, {
+  const columns: SearchColumns = { ...RUN_COLUMNS, metrics: joinedMetrics(rows) };
+  addFilter(columns, terms, conditions);
+  const orderBy = orderBySql(columns, order_by, {
     aliases: RUN_FILTER.aliases,
     ties: '"startTimeMs" DESC, key ASC',
     conditions,
@@ -75,10 +77,15 @@ export const searchRuns = async (request: Message<typeof searchRunsFields>, call
   const size = Number(max_results);
   const found = await rows.list(runEntity, conditions, { orderBy, limit: size + 1, offset });
   const byId = new Map(experiments.map((experiment) => [experiment.experimentId, experiment]));
+  const shown = found.slice(0, size);
+  const points = await latestPoints(
+    rows,
+    shown.map(({ runId }) => runId),
+  );
   const page = await Promise.all(
-    found.slice(0, size).map(async (run) => {
+    shown.map(async (run) => {
       const whole = await withDatasetTexts(call.parts.artifacts, run);
-      return runJson(whole, isDeleted(run, byId.get(run.experimentId)));
+      return runJson(whole, points.get(run.runId) ?? [], isDeleted(run, byId.get(run.experimentId)));
     }),
   );
   return {

@@ -22,6 +22,7 @@ import {
 } from './run-data.js';
 import { idOf, runIdFields } from './run-id.js';
 import { infoJson, isDeleted, runJson } from './run-json.js';
+import { latestPoints } from './run-metrics.js';
 import { searchRuns, searchRunsFields } from './run-search.js';
 
 const tag = message({ key: required(string), value: string });
@@ -150,7 +151,7 @@ export const runEndpoints: readonly Endpoint[] = [
         artifactUri: `${artifactLocation.replace(/\/$/, '')}/${runId}/artifacts`,
         tags: named ? pairs : [...pairs, { key: 'mlflow.runName', value: name }],
       });
-      const { outputs: _, ...created } = runJson(await inMlflowsWords(started), false);
+      const { outputs: _, ...created } = runJson(await inMlflowsWords(started), [], false);
       return { run: created };
     },
   }),
@@ -159,8 +160,12 @@ export const runEndpoints: readonly Endpoint[] = [
     path: '/mlflow/runs/get',
     fields: runIdFields,
     handle: async (request, call) => {
-      const { run, deleted } = await runById(call, idOf(request));
-      return { run: runJson(await withDatasetTexts(call.parts.artifacts, run), deleted) };
+      const runId = idOf(request);
+      const [points, { run, deleted }] = await Promise.all([
+        latestPoints(await call.rows(), [runId]),
+        runById(call, runId),
+      ]);
+      return { run: runJson(await withDatasetTexts(call.parts.artifacts, run), points.get(runId) ?? [], deleted) };
     },
   }),
   endpoint({

@@ -9,16 +9,20 @@ export interface SearchColumns {
   readonly attributes: Readonly<Record<string, string>>;
   /** Whether rows are also ordered by metrics, params and tags. */
   readonly ordersByKeys?: boolean;
-  /** SQL of a query whose column `p` is the latest point of a metric as JSON; by default among the row's own metrics. */
-  readonly latestPoint?: (key: string, conditions: Conditions) => string;
+  /** Of what has metrics. */
+  readonly metrics?: MetricColumns;
 }
 
-const ownPoint = (key: string, conditions: Conditions): string =>
-  `SELECT p FROM json_array_elements(body->'metrics') p WHERE p->>'key' = ${conditions.bind(key)} LIMIT 1`;
+/** How one search reads the latest value of a metric. */
+export interface MetricColumns {
+  /** SQL of a term over it. */
+  readonly holds: (term: Comparison, conditions: Conditions) => string;
+  /** SQL of an order by it: values first, then NaN, then what lacks it. */
+  readonly order: (key: string, direction: string, conditions: Conditions) => string;
+}
 
-const numberOf = (point: string): string => `(${point}->>'value')::double precision`;
-
-const comparison = (left: string, { comparator, value }: Comparison, conditions: Conditions): string => {
+/** A comparison as SQL. @param left SQL of what is compared */
+export const comparison = (left: string, { comparator, value }: Comparison, conditions: Conditions): string => {
   if (comparator === 'IN' || comparator === 'NOT IN') {
     return `${comparator === 'IN' ? '' : 'NOT '}(${left} = ANY (${conditions.bind(value)}))`;
   }
@@ -36,11 +40,7 @@ const refusePersonal = (entity: string, key: string): void => {
 };
 
 /** One term of a filter as a condition over the row. What lacks the key matches no comparison on it, not even `!=`. */
-const toSql = (
-  { attributes, latestPoint = ownPoint }: SearchColumns,
-  term: Comparison,
-  conditions: Conditions,
-): string => {
+const toSql = ({ attributes, metrics }: SearchColumns, term: Comparison, conditions: Conditions): string => {
   const { entity, key, comparator } = term;
   if (comparator !== 'IS NULL' && comparator !== 'IS NOT NULL') refusePersonal(entity, key);
   switch (entity) {
@@ -49,13 +49,9 @@ const toSql = (
       if (left === undefined) throw new Error(`no SQL for the attribute ${key}`);
       return comparison(left, term, conditions);
     }
-    case 'metric': {
-      // A NaN matches only `!=`.
-      const isNaN = "(p->>'isNaN')::boolean";
-      const holds = comparison(numberOf('p'), term, conditions);
-      const matches = comparator === '!=' ? `${isNaN} OR ${holds}` : `NOT ${isNaN} AND ${holds}`;
-      return `EXISTS (SELECT FROM (${latestPoint(key, conditions)}) latest WHERE ${matches})`;
-    }
+    case 'metric':
+      if (metrics === undefined) throw new Error(`no SQL for the metric ${key}`);
+      return metrics.holds(term, conditions);
     case 'param':
     case 'tag': {
       const list = entity === 'param' ? 'params' : 'tags';
@@ -83,11 +79,6 @@ export const addFilter = (columns: SearchColumns, filter: readonly Comparison[],
   for (const term of filter) conditions.add(toSql(columns, term, conditions));
 };
 
-/** By a metric: values first, then NaN, then what lacks it. @param latest as in {@link SearchColumns.latestPoint} */
-export const byMetric = (latest: string, direction: string): string =>
-  `(SELECT CASE WHEN (p->>'isNaN')::boolean THEN 1 ELSE 0 END FROM (${latest}) latest) ASC NULLS LAST, ` +
-  `(SELECT ${numberOf('p')} FROM (${latest}) latest) ${direction} NULLS LAST`;
-
 /** One clause of `order_by`: `metrics.loss DESC`. */
 const CLAUSE = /^\s*(?:([A-Za-z]+)\s*\.\s*)?(`[^`]+`|"[^"]+"|[^\s`"]+)(?:\s+(ASC|DESC))?\s*$/i;
 
@@ -99,7 +90,7 @@ const CLAUSE = /^\s*(?:([A-Za-z]+)\s*\.\s*)?(`[^`]+`|"[^"]+"|[^\s`"]+)(?:\s+(ASC
  * @throws MlflowError in MLflow's words.
  */
 export const orderBySql = (
-  { attributes, ordersByKeys = false }: SearchColumns,
+  columns: SearchColumns,
   clauses: readonly string[],
   {
     aliases,
@@ -120,7 +111,7 @@ export const orderBySql = (
     const [, entity = 'attribute', quoted = '', direction = 'ASC'] = match;
     const key = quoted.replace(/^[`"]|[`"]$/g, '');
     const kind = entity.toLowerCase().replace(/s$/, '');
-    if (!ordersByKeys && !kind.startsWith('attr')) throw invalid(`Invalid order_by entity: ${kind}`);
+    if (columns.ordersByKeys !== true && !kind.startsWith('attr')) throw invalid(`Invalid order_by entity: ${kind}`);
     const name = `${kind}.${key}`;
     if (seen.has(name)) {
       throw new MlflowError('INTERNAL_ERROR', `\`order_by\` contains duplicate fields: ${pythonList(clauses)}`, {
@@ -129,7 +120,7 @@ export const orderBySql = (
     }
     seen.add(name);
     refusePersonal(kind.startsWith('attr') || kind === 'run' ? 'attribute' : kind, aliases[key] ?? key);
-    return orderTerm(entity.toLowerCase(), aliases[key] ?? key, direction.toUpperCase(), attributes, conditions);
+    return orderTerm(entity.toLowerCase(), aliases[key] ?? key, direction.toUpperCase(), columns, conditions);
   });
   return [...sql, ties].join(', ');
 };
@@ -138,7 +129,7 @@ const orderTerm = (
   entity: string,
   key: string,
   direction: string,
-  attributes: SearchColumns['attributes'],
+  { attributes, metrics }: SearchColumns,
   conditions: Conditions,
 ): string => {
   const pick = (list: string, value: string) =>
@@ -146,7 +137,8 @@ const orderTerm = (
   switch (entity) {
     case 'metric':
     case 'metrics':
-      return byMetric(ownPoint(key, conditions), direction);
+      if (metrics === undefined) throw new Error(`no SQL for the metric ${key}`);
+      return metrics.order(key, direction, conditions);
     case 'param':
     case 'params':
     case 'parameter':

@@ -1,8 +1,7 @@
 import type { RegistryEvent } from '@kontor/domain/registry';
 import type { Projection } from '@kontor/event-sourcing';
 import { rowKey } from '../graphql/row-key.js';
-
-type Point = Extract<RegistryEvent, { type: 'RunDataLogged' }>['data']['metrics'][number];
+import { type Point, pointsByMetric } from './points.js';
 
 export interface MetricBatchRow {
   readonly runId: string;
@@ -36,7 +35,9 @@ export const metricHistory: Projection<MetricBatchRow, RegistryEvent> = {
     if (event.type !== 'RunDataLogged') return row;
     const { runId, metrics } = event.data;
     const [metric = '', model = ''] = rowKeyText.split('/').slice(-2).map(decodeURIComponent);
-    const points = metrics.filter(({ key, loggedModelId }) => key === metric && (loggedModelId ?? '') === model);
+    const points = (pointsByMetric(metrics).get(metric) ?? []).filter(
+      ({ loggedModelId }) => (loggedModelId ?? '') === model,
+    );
     const logged = String(event.position).padStart(POSITION_DIGITS, '0');
     return { runId, metric, loggedModelId: model || null, logged, points };
   },

@@ -1,6 +1,7 @@
 import { entity } from '../graphql/entity.js';
 import { artifacts } from './artifacts.projection.js';
 import { experiments } from './experiments.projection.js';
+import { latestMetrics } from './latest-metrics.projection.js';
 import { loggedModels } from './logged-models.projection.js';
 import { metricHistory } from './metric-history.projection.js';
 import { modelVersions } from './model-versions.projection.js';
@@ -20,9 +21,22 @@ export const experimentEntity = entity('Experiment', experiments, {
 
 export const runEntity = entity('Run', runs, {
   columns: { createdAt: 'text', experimentId: 'text', deleted: 'boolean', startTimeMs: 'bigint', status: 'text' },
-  indexes: [['workspace', 'experimentId', 'createdAt', 'key']],
+  indexes: [
+    ['workspace', 'experimentId', 'createdAt', 'key'],
+    ['workspace', 'experimentId', 'startTimeMs'],
+  ],
   order: { column: 'createdAt', descending: true },
   personal: ['userId', 'tags'],
+});
+
+/** Parts of runs: nobody asks for one by an id. */
+export const latestMetricEntity = entity('Metric', latestMetrics, {
+  columns: { runKey: 'text', metric: 'text', isNaN: 'boolean', value: 'double precision' },
+  indexes: [
+    ['runKey', 'metric'],
+    ['workspace', 'metric', 'isNaN', 'value'],
+  ],
+  order: { column: 'metric', descending: false },
 });
 
 export const metricBatchEntity = entity('MetricBatch', metricHistory, {

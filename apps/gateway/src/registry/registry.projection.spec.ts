@@ -3,6 +3,7 @@ import { projectionSpec, recorded } from '@kontor/event-sourcing/testing';
 import { describe, expect, it } from 'vitest';
 import { artifacts } from './artifacts.projection.js';
 import { experiments } from './experiments.projection.js';
+import { latestMetrics } from './latest-metrics.projection.js';
 import { metricHistory } from './metric-history.projection.js';
 import { registeredModels } from './registered-models.projection.js';
 import { runs } from './runs.projection.js';
@@ -49,7 +50,7 @@ const logged = recorded<RegistryEvent>([
 ]);
 
 describe('runs', () => {
-  it('keep the latest point of a metric by step, whatever came last', () => {
+  it('keep params and tags as they were set last', () => {
     projectionSpec(runs)
       .given(logged)
       .thenRows({
@@ -57,7 +58,6 @@ describe('runs', () => {
           ...started,
           tags: [],
           params: [{ key: 'depth', value: '3' }],
-          metrics: [point('loss', 0.5, 1), point('auc', 0.7, 0)],
           status: 'FINISHED',
           endTimeMs: 9,
           datasets: [],
@@ -69,6 +69,35 @@ describe('runs', () => {
           createdBy: 'ada',
         },
       });
+  });
+});
+
+describe('latest metrics', () => {
+  const latest = ({ key, ...measured }: ReturnType<typeof point>) => ({
+    runKey: 'default/r1',
+    metric: key,
+    ...measured,
+  });
+
+  it('are the points of the highest step, whatever came last', () => {
+    projectionSpec(latestMetrics)
+      .given(logged)
+      .thenRows({
+        'default/r1/loss': latest(point('loss', 0.5, 1)),
+        'default/r1/auc': latest(point('auc', 0.7, 0)),
+      });
+  });
+
+  it('are replaced by a later step, time or value, and by nothing before', () => {
+    const log = (...metrics: ReturnType<typeof point>[]) => ({
+      ...{ stream: run, type: 'RunDataLogged' as const, data: { runId: 'r1', metrics, params: [], tags: [] } },
+    });
+    const later = { ...point('a/b', 0.1, 2), timestampMs: 5 };
+    projectionSpec(latestMetrics)
+      .given(
+        recorded<RegistryEvent>([log(point('a/b', 0.5, 2)), log(later), log(point('a/b', 9, 2), point('a/b', 9, 1))]),
+      )
+      .thenRows({ 'default/r1/a%2Fb': latest(later) });
   });
 });
 

@@ -3,12 +3,13 @@ import { DEFAULT_WORKSPACE } from '@kontor/service/process';
 import type { GraphContext, Momentary } from '../graphql/context.js';
 import { momentOf } from '../graphql/context.js';
 import type { Resolvers } from '../graphql/generated/types.js';
-import { nodeId, readOne, readPage, within } from '../graphql/read.js';
+import { nodeId, readAll, readOne, readPage, within } from '../graphql/read.js';
 import { subjectEntity } from '../governance/governance.entities.js';
 import { evaluationEntity } from '../monitoring/monitoring.entities.js';
 import {
   artifactEntity,
   experimentEntity,
+  latestMetricEntity,
   loggedModelEntity,
   metricBatchEntity,
   modelVersionEntity,
@@ -127,6 +128,10 @@ export const registryQueries: Pick<Resolvers, Types> = {
   Run: {
     id: nodeId(runEntity),
     experiment: (row, _args, context) => readOne(experimentEntity, [row.experimentId], row, context),
+    metrics: async (row, _args, context) => {
+      const rows = await readAll(latestMetricEntity, { runKey: row.key }, row, context);
+      return rows.map(({ metric, ...point }) => ({ ...point, key: metric }));
+    },
     metricHistory: (row, { key, ...page }, context) =>
       readPage(metricBatchEntity, page, { runId: row.runId, metric: key }, row, context),
     artifacts: (row, page, context) => readPage(artifactEntity, page, { owner: `run:${row.runId}` }, row, context),

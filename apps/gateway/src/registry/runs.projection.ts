@@ -4,15 +4,12 @@ import { rowKey } from '../graphql/row-key.js';
 import { withoutKey, withValues } from './tags.js';
 
 type DataOf<Type extends RegistryEvent['type']> = Extract<RegistryEvent, { type: Type }>['data'];
-type Point = DataOf<'RunDataLogged'>['metrics'][number];
 type Dataset = DataOf<'RunInputsLogged'>['datasets'][number];
 type Output = DataOf<'RunOutputsLogged'>['models'][number];
 
 export type RunRow = Omit<DataOf<'RunStarted'>, 'tags'> & {
   readonly tags: readonly { readonly key: string; readonly value: string }[];
   readonly params: readonly { readonly key: string; readonly value: string }[];
-  /** The latest point of each metric: highest step, then timestamp, then value. */
-  readonly metrics: readonly Point[];
   readonly status: 'RUNNING' | 'SCHEDULED' | 'FINISHED' | 'FAILED' | 'KILLED';
   readonly endTimeMs: number | null;
   readonly datasets: readonly Dataset[];
@@ -25,32 +22,15 @@ export type RunRow = Omit<DataOf<'RunStarted'>, 'tags'> & {
   readonly createdBy: string;
 };
 
-/** Whether a point replaces another as the latest of its metric. @source MLflow 3.18, `SqlLatestMetric` */
-const isLater = (point: Point, than: Point): boolean =>
-  point.step !== than.step
-    ? point.step > than.step
-    : point.timestampMs !== than.timestampMs
-      ? point.timestampMs > than.timestampMs
-      : point.value >= than.value;
-
-const withPoints = (known: readonly Point[], points: readonly Point[]): readonly Point[] => {
-  const latest = new Map(known.map((point) => [point.key, point]));
-  for (const point of points) {
-    const before = latest.get(point.key);
-    if (before === undefined || isLater(point, before)) latest.set(point.key, point);
-  }
-  return [...latest.values()];
-};
-
 const withDatasets = (known: readonly Dataset[], added: readonly Dataset[]): readonly Dataset[] => {
   const seen = new Set(known.map(({ name, digest }) => `${name}\n${digest}`));
   return [...known, ...added.filter(({ name, digest }) => !seen.has(`${name}\n${digest}`))];
 };
 
-/** Runs with the latest point of each metric, parameters, tags, inputs and outputs. */
+/** Runs with parameters, tags, inputs and outputs. What they measured has rows of its own. */
 export const runs: Projection<RunRow, RegistryEvent> = {
   name: 'runs',
-  version: 1,
+  version: 2,
   canHandle: [
     'RunStarted',
     'RunFinished',
@@ -65,6 +45,7 @@ export const runs: Projection<RunRow, RegistryEvent> = {
   ],
   keys: ({ workspace, data }) => {
     if ('target' in data) return data.target.aggregate === 'run' ? [rowKey(workspace, data.target.runId)] : [];
+    if ('metrics' in data && data.params.length + data.tags.length === 0) return [];
     return 'runId' in data && data.runId !== null ? [rowKey(workspace, data.runId)] : [];
   },
   evolve: (row, event) => {
@@ -72,7 +53,6 @@ export const runs: Projection<RunRow, RegistryEvent> = {
       return {
         ...event.data,
         params: [],
-        metrics: [],
         status: 'RUNNING',
         endTimeMs: null,
         datasets: [],
@@ -95,11 +75,10 @@ export const runs: Projection<RunRow, RegistryEvent> = {
         return { ...row, name: event.data.name, tags: withValues(row.tags, [tag]) };
       }
       case 'RunDataLogged': {
-        const { metrics, params, tags } = event.data;
+        const { params, tags } = event.data;
         const plain = tags.map(({ key, value }) => ({ key, value }));
         return {
           ...row,
-          metrics: withPoints(row.metrics, metrics),
           params: withValues(row.params, params),
           tags: withValues(row.tags, plain),
         };

@@ -3143,7 +3143,7 @@ export type ResolversTypes = {
   >;
   LoggedModelEdge: ResolverTypeWrapper<Omit<LoggedModelEdge, 'node'> & { node: ResolversTypes['LoggedModel'] }>;
   Measure: ResolverTypeWrapper<Measure>;
-  Metric: ResolverTypeWrapper<import('../../registry/runs.projection.js').RunRow['metrics'][number]>;
+  Metric: ResolverTypeWrapper<import('../../registry/points.js').Point>;
   MetricBatch: ResolverTypeWrapper<Seen<import('../../registry/metric-history.projection.js').MetricBatchRow>>;
   MetricBatchConnection: ResolverTypeWrapper<
     Connection<import('../../registry/metric-history.projection.js').MetricBatchRow>
@@ -3432,7 +3432,7 @@ export type ResolversParentTypes = {
   LoggedModelConnection: Connection<import('../../registry/logged-models.projection.js').LoggedModelRow>;
   LoggedModelEdge: Omit<LoggedModelEdge, 'node'> & { node: ResolversParentTypes['LoggedModel'] };
   Measure: Measure;
-  Metric: import('../../registry/runs.projection.js').RunRow['metrics'][number];
+  Metric: import('../../registry/points.js').Point;
   MetricBatch: Seen<import('../../registry/metric-history.projection.js').MetricBatchRow>;
   MetricBatchConnection: Connection<import('../../registry/metric-history.projection.js').MetricBatchRow>;
   MetricBatchEdge: Omit<MetricBatchEdge, 'node'> & { node: ResolversParentTypes['MetricBatch'] };
