@@ -23,7 +23,7 @@ export const pythonWith = (requirements: string): { readonly python: string } | 
     writeFileSync(file, requirements);
     for (const [command, args] of [
       ['python3', ['-m', 'venv', '--clear', venv]],
-      [python, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '-r', file]],
+      [python, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-compile', '-r', file]],
     ] as const) {
       const { status, stderr } = spawnSync(command, args, { encoding: 'utf8' });
       if (status !== 0)

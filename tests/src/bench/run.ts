@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { appendBench } from './append.js';
 import { growthBench } from './growth.js';
+import { mlflowBench } from './mlflow.js';
 import { projectionBench } from './projections.js';
 import { relayBench } from './relay.js';
 import { servingScenario } from './serving.js';
@@ -16,6 +17,8 @@ const BENCHES: Readonly<Record<string, () => Promise<BenchReport>>> = {
   // Generates logs of up to 20 M events, which takes 20 GB and a quarter of an hour: runs only where it is asked for.
   growth: growthBench,
   serving: servingScenario,
+  // Installs MLflow into an environment of its own the first time.
+  mlflow: mlflowBench,
 };
 
 /** Names for several. */
