@@ -13,6 +13,7 @@ const COMMANDS: Readonly<Record<string, string>> = {
   'model-version': 'DescribeModelVersion',
   'artifact-folder': 'RecordFolderArtifact',
   workspace: 'CreateWorkspace',
+  webhook: 'CreateWebhook',
   endpoint: 'CreateEndpoint',
   baseline: 'RequestBaseline',
   evaluation: 'RequestEvaluation',

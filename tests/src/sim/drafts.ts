@@ -43,6 +43,14 @@ const version = (k: Known): number => k.of(1, 2, 3);
 const path = (k: Known): string => k.of('model/a', 'model/b', 'log');
 const file = (k: Known) => ({ path: path(k), digest: digestOf(k.of(1, 2)), sizeBytes: 9 });
 const registeredAs = (k: Known) => ({ modelName: name(k), version: version(k) });
+const uuidOf = (n: number): string => `${hex(n, 8)}-0000-7000-8000-${hex(n, 12)}`;
+const webhookId = (k: Known): string =>
+  k.among([uuidOf(1), uuidOf(2), uuidOf(3)], k.recent('WebhookCreated')?.webhookId);
+const webhookSettings = (k: Known) => ({
+  ...{ name: name(k), url: k.of('https://a.example/', 'https://b.example/'), description: '' },
+  events: k.of(['model_version.created' as const], ['prompt.created' as const, 'model_version_alias.created' as const]),
+  ...{ status: k.of('ACTIVE' as const, 'DISABLED' as const), secretVersion: k.of(1, 2, null) },
+});
 const servedBy = (k: Known): string[] => (k.maybe(0.2) ? ['credit'] : []);
 
 const artifacts = (k: Known): VersionArtifacts => {
@@ -158,6 +166,14 @@ export const registryDrafts: Drafts<typeof registryCommands> = {
   CreateWorkspace: (k) => ({ name: workspace(k), description: k.of('a', ''), defaultArtifactRoot: null }),
   ChangeWorkspace: (k) => ({ name: workspace(k), description: k.maybe(0.2) ? undefined : k.of('a', 'b') }),
   DeleteWorkspace: (k) => ({ name: workspace(k), holds: k.maybe(0.3) ? [{ what: 'experiments', count: 1 }] : [] }),
+  CreateWebhook: (k) => ({ webhookId: webhookId(k), ...webhookSettings(k) }),
+  ChangeWebhook: (k) => ({ webhookId: webhookId(k), ...webhookSettings(k) }),
+  DeleteWebhook: (k) => ({ webhookId: webhookId(k) }),
+  RedeliverWebhook: (k) => ({ webhookId: webhookId(k), deliveryId: uuidOf(9) }),
+  AbandonWebhookDelivery: (k) => ({
+    ...{ webhookId: webhookId(k), deliveryId: uuidOf(9), eventId: uuidOf(8), event: 'prompt.created' },
+    ...{ tries: 9, responseStatus: k.of(503, null), reason: REASON },
+  }),
 };
 
 /** A registered version with its files, as the edge reads them. */

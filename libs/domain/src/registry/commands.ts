@@ -11,6 +11,9 @@ import {
   runOutput,
   stage,
   tagValue,
+  WEBHOOK_EVENTS,
+  webhookEvent,
+  webhookStatus,
 } from './events.js';
 import { versionArtifacts } from '../version-artifacts.js';
 
@@ -48,6 +51,20 @@ const workspaceName = z
   .max(63)
   .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, 'must be of a-z, 0-9 and -, not beginning or ending with -')
   .refine((name) => !RESERVED_WORKSPACES.includes(name), { error: 'is reserved' });
+
+const webhookId = z.uuid();
+const webhookSettings = z.strictObject({
+  /** @source MLflow 3.18, `mlflow/utils/validation.py` */
+  name: z
+    .string()
+    .max(63)
+    .regex(/^[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?$/i, 'must be letters, digits, ., _ and -, the first and last no sign'),
+  url: location.min(1),
+  events: z.array(webhookEvent).min(1).max(WEBHOOK_EVENTS.length),
+  description,
+  status: webhookStatus,
+  secretVersion: z.int().min(1).nullable(),
+});
 
 /** What is in a workspace, by kind, as the edge read it. */
 const held = z.strictObject({ what: z.string().min(1).max(100), count: z.int().min(1) });
@@ -218,6 +235,23 @@ export const registryCommands = {
   }),
   /** What holds something is not deleted. */
   DeleteWorkspace: z.strictObject({ name: workspaceName, holds: z.array(held).max(100) }),
+
+  // A secret is stored before; these carry its version. Whether the address may be called is asked at the edge.
+  CreateWebhook: webhookSettings.extend({ webhookId }),
+  /** Absent changes nothing. */
+  ChangeWebhook: webhookSettings.partial().extend({ webhookId }),
+  DeleteWebhook: z.strictObject({ webhookId }),
+  RedeliverWebhook: z.strictObject({ webhookId, deliveryId: z.uuid() }),
+  /** From the sender itself. */
+  AbandonWebhookDelivery: z.strictObject({
+    webhookId,
+    deliveryId: z.uuid(),
+    eventId: z.uuid(),
+    event: webhookEvent,
+    tries: z.int().min(1),
+    responseStatus: z.int().nullable(),
+    reason: upTo(1000),
+  }),
 } as const;
 
 export type RegistryCommand = CommandOf<typeof registryCommands>;

@@ -11,6 +11,7 @@ import { registeredModel, type RegisteredModelCommand, type RegisteredModelState
 import { type RegistryRejection, registryRejections } from './rejections.js';
 import { sameData } from '../values.js';
 import { run, type RunCommand, type RunState } from './run.js';
+import { webhook, type WebhookCommand, type WebhookState } from './webhook.js';
 import { workspace, type WorkspaceCommand, type WorkspaceState } from './workspace.js';
 
 const inRegistry = ({ metadata }: Command, aggregate: string, id: string): StreamId =>
@@ -25,6 +26,7 @@ const modelStream = (c: With<'modelId'>) => inRegistry(c, 'registered-model', c.
 const folderStream = (c: With<'folder'>) => inRegistry(c, 'artifact-folder', c.data.folder);
 /** All of them in one workspace, `default`: the decider refuses what comes from another one. */
 const workspaceStream = (c: With<'name'>) => inRegistry(c, 'workspace', c.data.name);
+const webhookStream = (c: With<'webhookId'>) => inRegistry(c, 'webhook', c.data.webhookId);
 const versionStream = (c: Command<string, { readonly modelId: string; readonly version: number }>) =>
   inRegistry(c, 'model-version', `${c.data.modelId}-${c.data.version}`);
 
@@ -35,6 +37,7 @@ const ofModel = { stream: modelStream };
 const ofVersion = { stream: versionStream };
 const ofFolder = { stream: folderStream };
 const ofWorkspace = { stream: workspaceStream };
+const ofWebhook = { stream: webhookStream };
 
 const route = routes<typeof registryCommands>();
 
@@ -138,6 +141,13 @@ export const registry: Context = {
       CreateWorkspace: ofWorkspace,
       ChangeWorkspace: ofWorkspace,
       DeleteWorkspace: ofWorkspace,
+    }),
+    ...route<WebhookState, RegistryEvent, RegistryRejection, WebhookCommand['type']>(webhook, {
+      CreateWebhook: ofWebhook,
+      ChangeWebhook: ofWebhook,
+      DeleteWebhook: ofWebhook,
+      RedeliverWebhook: ofWebhook,
+      AbandonWebhookDelivery: ofWebhook,
     }),
   },
   // Version 2 stores personal values encrypted. Readers see a text in both.

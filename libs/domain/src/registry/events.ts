@@ -79,6 +79,44 @@ export const artifactOwner = z.discriminatedUnion('aggregate', [
 ]);
 export type ArtifactOwner = z.output<typeof artifactOwner>;
 
+/**
+ * What a webhook can be told of: entity and action.
+ *
+ * @source MLflow 3.18, `mlflow/entities/webhook.py`. The budgets are of its gateway to language models: nothing here exceeds one.
+ */
+export const WEBHOOK_EVENTS = [
+  'registered_model.created',
+  'model_version.created',
+  'model_version_tag.set',
+  'model_version_tag.deleted',
+  'model_version_alias.created',
+  'model_version_alias.deleted',
+  'prompt.created',
+  'prompt_version.created',
+  'prompt_tag.set',
+  'prompt_tag.deleted',
+  'prompt_version_tag.set',
+  'prompt_version_tag.deleted',
+  'prompt_alias.created',
+  'prompt_alias.deleted',
+  'budget_policy.exceeded',
+] as const;
+export const webhookEvent = z.enum(WEBHOOK_EVENTS);
+export type WebhookEvent = z.output<typeof webhookEvent>;
+
+export const webhookStatus = z.enum(['ACTIVE', 'DISABLED']);
+
+const webhookSettings = z.strictObject({
+  name: z.string(),
+  url: z.string(),
+  events: z.array(webhookEvent),
+  description: z.string(),
+  status: webhookStatus,
+  /** Of the secret that signs; the secret itself is never in an event. Null: nothing is signed. */
+  secretVersion: z.int().min(1).nullable(),
+});
+export type WebhookSettings = z.output<typeof webhookSettings>;
+
 /** Null also where it is personal: it stays in the event that set it, under the key of who wrote it, and nowhere else. */
 const previousValue = z.string().nullable();
 
@@ -232,6 +270,30 @@ export const registryEvents = {
     previousDefaultArtifactRoot: z.string().nullable(),
   }),
   WorkspaceDeleted: z.strictObject({ name: z.string() }),
+
+  WebhookCreated: webhookSettings.extend({ webhookId: z.uuid() }),
+  /** Only what changed. */
+  WebhookChanged: z.strictObject({
+    webhookId: z.uuid(),
+    changed: webhookSettings.partial(),
+    previous: webhookSettings.partial(),
+  }),
+  /** What waits for it is not sent any more. */
+  WebhookDeleted: z.strictObject({ webhookId: z.uuid() }),
+  /** Somebody wants a message to be sent again, under its first id. */
+  WebhookRedeliveryRequested: z.strictObject({ webhookId: z.uuid(), deliveryId: z.uuid() }),
+  /** The target did not take a message, and it is not tried again unless somebody asks. */
+  WebhookDeliveryAbandoned: z.strictObject({
+    webhookId: z.uuid(),
+    deliveryId: z.uuid(),
+    /** Of the event that the message tells of. */
+    eventId: z.uuid(),
+    event: webhookEvent,
+    tries: z.int().min(1),
+    /** Of the last try; null if there was no answer. */
+    responseStatus: z.int().nullable(),
+    reason: z.string(),
+  }),
 } as const;
 
 export type RegistryEvent = EventOf<typeof registryEvents>;

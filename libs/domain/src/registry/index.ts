@@ -10,6 +10,9 @@ export {
   type RunDataset,
   type Stage,
   type TagTarget,
+  WEBHOOK_EVENTS,
+  type WebhookEvent,
+  type WebhookSettings,
 } from './events.js';
 export { type RegistryRejection, registryRejections } from './rejections.js';
 export { mayAdminister } from './workspace.js';
