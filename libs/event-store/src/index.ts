@@ -45,6 +45,7 @@ export type { Parity } from './compare-builds.js';
 export { createEventStore, createPool, type EventStoreOptions, type PostgresEventStore } from './event-store.js';
 export { KEY_LIFETIME_MS, PersonalData, type PersonalDataOptions } from './erasure/personal-data.js';
 export { keyStoreUrl } from './erasure/prepare-key-store.js';
+export { type Leadership, leadUntilAborted } from './leader.js';
 export { type LogAlarm, readLogAlarms } from './log-alarms.js';
 export { tailLog, type TailOptions } from './log-tail.js';
 export { migrate } from './migrate.js';
@@ -76,6 +77,7 @@ export { exportCheckpoint, exportLog, exportRange, exportStreams, unknownStreams
 export { beginEpoch, type NewEpoch } from './sealing/new-epoch.js';
 export { runSealer, type SealerOptions } from './sealing/sealer.js';
 export { readSeal, readTilePrefix, readTiles, type Seal } from './sealing/seal-store.js';
+export { type SecretName, SecretStore } from './secret-store.js';
 export { shared } from './shared.js';
 export { inTransaction } from './transaction.js';
 export { type ReadModelVerdict, verifyReadModels, type VerifyOptions } from './verify-read-models.js';
