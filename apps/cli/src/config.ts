@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { isLoopback, type WitnessAddress, witnessVariable } from '@kontor/service/process';
+import { isLoopback, outgoingVariables, type WitnessAddress, witnessVariable } from '@kontor/service/process';
 import { z } from 'zod';
 import { UsageError } from './usage-error.js';
 
@@ -20,6 +20,8 @@ const allowed = {
   KONTOR_SERVING_PORT: 'a port from 1024 to 65535',
   KONTOR_AUTH: '"open" or "token"',
   KONTOR_LOG_ORIGIN: 'a name of letters, digits and . / - without blanks, such as kontor.example/log/0',
+  KONTOR_WEBHOOK_ALLOW_HTTP: '"on" or "off"',
+  KONTOR_WEBHOOK_ALLOW_PRIVATE: '"on" or "off"',
   KONTOR_WITNESS: 'the key of a witness, as kontor-witness prints it, a blank and the address of the witness',
 } as const;
 
@@ -38,6 +40,7 @@ const schema = z.object({
     .string()
     .regex(/^[\w./-]{1,200}$/)
     .optional(),
+  ...outgoingVariables,
   KONTOR_WITNESS: witnessVariable,
 });
 

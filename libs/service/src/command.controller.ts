@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import type { Actor, Context } from '@kontor/event-sourcing';
+import type { Actor, CommandMetadata, Context } from '@kontor/event-sourcing';
 import { type CommandReply, serveCommands } from '@kontor/messaging';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { CommandBus } from '@nestjs/cqrs';
@@ -53,12 +53,19 @@ const failed = (
   ...(path !== undefined && { path }),
 });
 
+/**
+ * Answers a request of a type that is no command: nothing is decided and nothing appended. Who asks is verified as for a
+ * command, and the same id is the same request.
+ */
+export type AnswerRequest = (data: unknown, metadata: CommandMetadata) => Promise<CommandReply>;
+
 interface CommandControllerOptions {
   readonly connection: NatsConnection;
   readonly context: Context;
   readonly bus: CommandBus;
   readonly keysDir: string;
   readonly log: Log;
+  readonly requests: Readonly<Record<string, AnswerRequest>>;
 }
 
 /** Commands in work at once; a decision waits for PostgreSQL most of the time, and group commit likes company. */
@@ -113,9 +120,11 @@ export class CommandController {
       if (!ISSUERS[issuer]?.(type)) throw new Unauthenticated(`${issuer} may not send ${type}`);
       if (!speaksFor(issuer, actor)) throw new Unauthenticated(`${issuer} may not speak for ${actor.id}`);
       if (actor.roles.includes(AUDITOR)) throw new Unauthenticated('the role auditor reads and sends no command');
-      return await this.options.bus.execute(
-        new Dispatch({ type, data, wantsEvents, metadata: { ...metadata, workspace, actor } }),
-      );
+      const verified = { ...metadata, workspace, actor };
+      const { requests, bus } = this.options;
+      const answer = Object.hasOwn(requests, type) ? requests[type] : undefined;
+      if (answer) return await answer(data, verified);
+      return await bus.execute(new Dispatch({ type, data, wantsEvents, metadata: verified }));
     } catch (error) {
       if (!(error instanceof Unauthenticated)) throw error;
       // Not an event: nobody is proven to have done it, and whoever can write to NATS could fill the log for ever.

@@ -1,4 +1,5 @@
 export { startService } from './bootstrap.js';
+export { type AnswerRequest } from './command.controller.js';
 export { derivedId } from './derived-id.js';
 export { Dispatch, type DispatchRequest } from './dispatch.js';
 export { DispatchHandler, type Machine } from './dispatch.handler.js';

@@ -19,6 +19,15 @@ export {
 export { type Running, runProcess } from './lifecycle.js';
 export { refuseForeign } from './local-host.js';
 export { createLog, type Log, type LogFields } from './log.js';
+export {
+  type Answer,
+  checkOutgoing,
+  OutgoingRefused,
+  type OutgoingRules,
+  outgoingVariables,
+  postOutgoing,
+  toOutgoingRules,
+} from './outgoing/outgoing.js';
 export { openProgress } from './progress.js';
 export {
   Authenticator,

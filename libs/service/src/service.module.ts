@@ -11,6 +11,7 @@ import {
   runCosigner,
   runRelay,
   runSealer,
+  SecretStore,
 } from '@kontor/event-store';
 import { chainPublisher, connectNats, ensureStreams, eventFeed, type LogIdentity } from '@kontor/messaging';
 import { logSigner } from '@kontor/transparency-log';
@@ -24,7 +25,7 @@ import {
 } from '@nestjs/common';
 import { CommandBus, CqrsModule } from '@nestjs/cqrs';
 import type pg from 'pg';
-import { CommandController } from './command.controller.js';
+import { type AnswerRequest, CommandController } from './command.controller.js';
 import { Dispatcher } from './dispatcher.js';
 import { type BeforeAppend, DispatchHandler } from './dispatch.handler.js';
 import { ensureKeyEncryptionKey, ensureKeyPair, loadLogKeys, LOG_KEY } from './keys.js';
@@ -53,6 +54,7 @@ export interface ServiceParts {
   readonly identity: LogIdentity;
   readonly store: PostgresEventStore;
   readonly personal: PersonalData;
+  readonly secrets: SecretStore;
   readonly dispatcher: Dispatcher;
   readonly log: Log;
 }
@@ -74,6 +76,8 @@ export interface ServiceOptions<Config extends ServiceConfig = ServiceConfig> {
   readonly enrich?: (parts: ServiceParts, config: Config) => Readonly<Record<string, Enrich>>;
   /** See {@link BeforeAppend}. */
   readonly beforeAppend?: (parts: ServiceParts) => BeforeAppend;
+  /** What the service is asked beside commands, through the same door, by type. */
+  readonly requests?: (parts: ServiceParts) => Readonly<Record<string, AnswerRequest>>;
   /** Started after commands and reactions. */
   readonly workers?: (parts: ServiceParts, config: Config) => Promise<readonly Worker[]>;
 }
@@ -167,16 +171,15 @@ const openParts = async (
   const { config, context, upcasters, log } = options;
   const application_name = `kontor-${context.name}`;
   const pool = createPool({ connectionString: config.pgUrl, application_name });
-  const personal = new PersonalData({
-    pool: createPool({ connectionString: keyStoreUrl(config.pgUrl), application_name, max: KEY_SESSIONS }),
-    kek: await ensureKeyEncryptionKey(config.keysDir),
-  });
+  const keys = createPool({ connectionString: keyStoreUrl(config.pgUrl), application_name, max: KEY_SESSIONS });
+  const kek = await ensureKeyEncryptionKey(config.keysDir);
+  const [personal, secrets] = [new PersonalData({ pool: keys, kek }), new SecretStore(keys, kek)];
   const connection = await connectNats(config.natsUrl, `kontor-${context.name}`);
   const identity = await readIdentity(pool);
   if (config.anchorDir !== undefined) await refuseRewound(pool, openAnchors(config.anchorDir, identity.origin));
   await ensureStreams(connection, identity);
   const store = createEventStore(pool, { upcasters });
-  return { pool, connection, identity, store, personal, dispatcher: new Dispatcher(bus, context.name), log };
+  return { pool, connection, identity, store, personal, secrets, dispatcher: new Dispatcher(bus, context.name), log };
 };
 
 const startParts = async <Config extends ServiceConfig>(
@@ -222,7 +225,8 @@ const startParts = async <Config extends ServiceConfig>(
     duties.push(startDuty('cosigner', log, (signal, onRetry) => runCosigner({ ...cosigner, signal, onRetry })));
   }
   // Last, so that no command is taken before everything that follows from it runs.
-  const commands = new CommandController({ connection, context, bus, keysDir: config.keysDir, log });
+  const requests = options.requests?.(parts) ?? {};
+  const commands = new CommandController({ connection, context, bus, keysDir: config.keysDir, log, requests });
   // Ready means that a command sent now finds the subscription.
   await connection.flush();
   return { commands, reactions, workers, duties };

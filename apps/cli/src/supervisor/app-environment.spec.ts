@@ -14,6 +14,7 @@ const environment = {
   KONTOR_INTROSPECTION: 'off',
   KONTOR_ALLOWED_HOSTS: 'kontor.example',
   KONTOR_WORKSPACE: 'loans',
+  KONTOR_WEBHOOK_ALLOW_HTTP: 'on',
 };
 const context = {
   config: { environment, dataDir: '/d', artifactsDir: '/d/artifacts', host: '127.0.0.1', auth: 'open' as const },
@@ -40,8 +41,12 @@ const DOOR = {
 };
 
 describe('the environment of an app holds what it needs and nothing else of the shell', () => {
-  it.each(['registry', 'deployment', 'governance'] as const)('%s: its database and its broker', (app) => {
+  it.each(['deployment', 'governance'] as const)('%s: its database and its broker', (app) => {
     expect(appEnvironment(app, context)).toEqual(SERVICE);
+  });
+
+  it('registry: also which webhooks it may call', () => {
+    expect(appEnvironment('registry', context)).toEqual({ ...SERVICE, KONTOR_WEBHOOK_ALLOW_HTTP: 'on' });
   });
 
   it('monitoring: also the files and the door that it evaluates through', () => {
@@ -58,6 +63,7 @@ describe('the environment of an app holds what it needs and nothing else of the 
       KONTOR_PG_URL: 'postgresql://role@127.0.0.1/kontor',
       KONTOR_PORT: '4000',
       KONTOR_INTROSPECTION: 'off',
+      KONTOR_WEBHOOK_ALLOW_HTTP: 'on',
     });
   });
 

@@ -13,13 +13,16 @@ const OF_THE_SYSTEM = [
   'TZ',
 ] as const;
 
+/** What webhooks may be: the gateway checks them, the registry calls them. */
+const OF_WEBHOOKS = ['KONTOR_WEBHOOK_ALLOW_HTTP', 'KONTOR_WEBHOOK_ALLOW_PRIVATE'] as const;
+
 /** Settings of an app that are handed on as a person gave them. Any service may be the one that seals the log. */
 const OF_THE_APP: Readonly<Record<AppName, readonly string[]>> = {
-  registry: ['KONTOR_ANCHOR_DIR', 'KONTOR_WITNESS'],
+  registry: ['KONTOR_ANCHOR_DIR', 'KONTOR_WITNESS', ...OF_WEBHOOKS],
   deployment: ['KONTOR_ANCHOR_DIR', 'KONTOR_WITNESS'],
   monitoring: ['KONTOR_ANCHOR_DIR', 'KONTOR_WITNESS'],
   governance: ['KONTOR_ANCHOR_DIR', 'KONTOR_WITNESS'],
-  gateway: ['KONTOR_ALLOWED_HOSTS', 'KONTOR_INTROSPECTION'],
+  gateway: ['KONTOR_ALLOWED_HOSTS', 'KONTOR_INTROSPECTION', ...OF_WEBHOOKS],
   serving: ['KONTOR_ALLOWED_HOSTS', 'KONTOR_WORKSPACE'],
 };
 
