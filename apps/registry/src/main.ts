@@ -1,8 +1,17 @@
 import { upcasters } from '@kontor/domain/contexts';
 import { registry } from '@kontor/domain/registry';
-import { readServiceConfig, startService } from '@kontor/service';
+import { startService } from '@kontor/service';
 import { createLog, runProcess } from '@kontor/service/process';
+import { readRegistryConfig } from './config.js';
+import { startWebhooks, testWebhook } from './webhooks/webhooks.worker.js';
 
 await runProcess(() =>
-  startService({ context: registry, upcasters, config: readServiceConfig(), log: createLog('registry') }),
+  startService({
+    context: registry,
+    upcasters,
+    config: readRegistryConfig(),
+    log: createLog('registry'),
+    requests: (parts) => ({ TestWebhook: testWebhook(parts) }),
+    workers: async (parts, { webhooks }) => [await startWebhooks(parts, webhooks)],
+  }),
 );
