@@ -3,10 +3,13 @@ import {
   defineConfig,
   type DoorConfig,
   doorVariables,
+  type OutgoingRules,
+  outgoingVariables,
   portVariable,
   refuseOpenDoor,
   serviceVariables,
   toDoorConfig,
+  toOutgoingRules,
 } from '@kontor/service/process';
 import { z } from 'zod';
 
@@ -14,6 +17,8 @@ export interface GatewayConfig extends DoorConfig, Omit<ServiceConfig, 'healthPo
   readonly port: number;
   /** Whether clients may ask for the schema. The explorer needs it; the SDL is public anyway. */
   readonly introspection: boolean;
+  /** Which webhooks may be made. */
+  readonly webhooks: OutgoingRules;
 }
 
 const INTROSPECTION = 'must be "on" or "off"';
@@ -24,6 +29,7 @@ export const gatewayConfig = defineConfig(
     .object({
       ...serviceVariables,
       ...doorVariables,
+      ...outgoingVariables,
       KONTOR_PORT: portVariable.default(4000),
       KONTOR_INTROSPECTION: z.enum(['on', 'off'], { error: INTROSPECTION }).default('on'),
     })
@@ -33,6 +39,7 @@ export const gatewayConfig = defineConfig(
       ...toDoorConfig(set),
       port: set.KONTOR_PORT,
       introspection: set.KONTOR_INTROSPECTION === 'on',
+      webhooks: toOutgoingRules(set),
     })),
 );
 

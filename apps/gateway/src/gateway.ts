@@ -10,6 +10,7 @@ import {
   keyStoreUrl,
   PersonalData,
   runProjections,
+  SecretStore,
   tailLog,
 } from '@kontor/event-store';
 import { connectNats } from '@kontor/messaging';
@@ -32,6 +33,7 @@ import type { GraphContext } from './graphql/context.js';
 import { entities } from './graphql/entities.js';
 import { Rows } from './graphql/rows.js';
 import { LogReader } from './log/log-reader.js';
+import { WebhookDeliveries } from './registry/webhook-deliveries.js';
 import { LiveLog } from './subscriptions/live-log.js';
 import type { SocketControl } from './subscriptions/socket-door.js';
 
@@ -63,6 +65,8 @@ export interface Gateway {
   readonly commands: CommandClient;
   readonly log: LogReader;
   readonly personal: PersonalData;
+  readonly secrets: SecretStore;
+  readonly deliveries: WebhookDeliveries;
   /** Readers of one request. Their cache must not outlive it. */
   rows(): Rows;
   /** @throws CONSISTENCY_TOKEN_INVALID, CONSISTENCY_TIMEOUT */
@@ -92,14 +96,14 @@ export const openGateway = async (config: GatewayConfig): Promise<Gateway> => {
   // Prepared statements are planned while the tables are empty, and must find rows by key when they are large.
   const options = '-c synchronous_commit=off -c enable_seqscan=off';
   const projectorPool = createPool({ ...projectors, options });
-  const personal = new PersonalData({
-    pool: createPool({
-      connectionString: keyStoreUrl(config.pgUrl),
-      application_name: 'kontor-gateway',
-      max: KEY_SESSIONS,
-    }),
-    kek: await ensureKeyEncryptionKey(config.keysDir),
+  const keys = createPool({
+    connectionString: keyStoreUrl(config.pgUrl),
+    application_name: 'kontor-gateway',
+    max: KEY_SESSIONS,
   });
+  const kek = await ensureKeyEncryptionKey(config.keysDir);
+  const [personal, secrets] = [new PersonalData({ pool: keys, kek }), new SecretStore(keys, kek)];
+  const deliveries = new WebhookDeliveries(pool);
   await ensureReadModels({ pool: builders, schema: SCHEMA, upcasters }, entities);
   await builders.end();
   const nats = await connectNats(config.natsUrl, 'kontor-gateway');
@@ -131,6 +135,8 @@ export const openGateway = async (config: GatewayConfig): Promise<Gateway> => {
     commands,
     log,
     personal,
+    secrets,
+    deliveries,
     rows,
     contextFor: async (principal, { token, waitMs } = {}, socket) => {
       const maxWaitMs = waitMsOf(waitMs);
@@ -143,6 +149,7 @@ export const openGateway = async (config: GatewayConfig): Promise<Gateway> => {
         rows: rows(),
         log,
         personal,
+        deliveries,
         commands,
         moment: { position },
         lagMs,

@@ -9,6 +9,7 @@ import { type Names, prepare, withNames } from './fixture.js';
 import { type GraphqlCase, graphqlCases } from './graphql.cases.js';
 import { type InferBody, inferenceCases } from './inference.cases.js';
 import { mlflowCases } from './mlflow.cases.js';
+import { webhookCases } from './webhooks.cases.js';
 
 const TABLE = join(repositoryRoot(), 'apps/cli/demo/employment/models/employment-rules-1/decision-table.json');
 
@@ -46,7 +47,7 @@ const shortened = (text: string): string => (text.length > 90 ? `${text.slice(0,
 
 describe("MLflow's API refuses", () => {
   it.each(
-    mlflowCases.map(
+    [...mlflowCases, ...webhookCases].map(
       (row) => [shortened(`${row.method ?? 'POST'} ${row.path} ${JSON.stringify(row.body ?? '')}`), row] as const,
     ),
   )('%s', async (_, row) => {

@@ -28,6 +28,8 @@ export const environmentCases: readonly EnvironmentCase[] = [
   wrong('KONTOR_AUTH', 'OPEN', '"open" or "token"'),
   wrong('KONTOR_HOST', 'my host', 'an IP address or host name'),
   wrong('KONTOR_HOST', '127.0.0.1;ls', 'an IP address or host name'),
+  wrong('KONTOR_WEBHOOK_ALLOW_HTTP', 'yes please', '"on" or "off"'),
+  wrong('KONTOR_WEBHOOK_ALLOW_PRIVATE', '10.0.0.0/8', '"on" or "off"'),
   wrong('KONTOR_LOG_ORIGIN', 'a b', 'a name of letters, digits'),
   {
     env: { KONTOR_HOST: '0.0.0.0', KONTOR_AUTH: 'open' },

@@ -6,7 +6,7 @@ const MODEL_FILES = join(repositoryRoot(), 'apps/cli/demo/employment/models/empl
 
 /** What the cases name: `$run` in a path or body stands for the id of the run. */
 export type Names = Readonly<
-  Record<'experiment' | 'run' | 'deletedRun' | 'model' | 'endpoint' | 'loggedModel', string>
+  Record<'experiment' | 'run' | 'deletedRun' | 'model' | 'endpoint' | 'loggedModel' | 'webhook', string>
 >;
 
 /** Replaces `$name` in every text of a value. */
@@ -40,7 +40,7 @@ const untilServed = async (platform: Platform, endpoint: string): Promise<void> 
   }
 };
 
-/** A run with a param, a deleted run, and a registered model that is served in staging. */
+/** A run with a param, a deleted run, a webhook, and a registered model that is served in staging. */
 export const prepare = async (platform: Platform): Promise<Names> => {
   const { experiment_id: experiment } = await mlflow<{ experiment_id: string }>(platform, 'experiments/create', {
     name: 'bad-input',
@@ -68,10 +68,15 @@ export const prepare = async (platform: Platform): Promise<Names> => {
     name: 'logged',
     params: [{ key: 'depth', value: '3' }],
   });
+  const { webhook } = await mlflow<{ webhook: { webhook_id: string } }>(platform, 'webhooks', {
+    ...{ name: 'never-called', url: 'https://93.184.216.34/', status: 'DISABLED' },
+    events: [{ entity: 'BUDGET_POLICY', action: 'EXCEEDED' }],
+  });
   const model = 'rules';
   await mlflow(platform, 'registered-models/create', { name: model });
   await mlflow(platform, 'model-versions/create', { name: model, source: `runs:/${run}/model`, run_id: run });
   const endpoint = `${model}-staging`;
   await untilServed(platform, endpoint);
-  return { experiment, run, deletedRun, model, endpoint, loggedModel: logged.info.model_id };
+  const loggedModel = logged.info.model_id;
+  return { experiment, run, deletedRun, model, endpoint, loggedModel, webhook: webhook.webhook_id };
 };

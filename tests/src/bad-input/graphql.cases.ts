@@ -223,6 +223,20 @@ export const graphqlCases: readonly GraphqlCase[] = [
     'INVALID',
     'rules.0.ruleId',
   ),
+  problem(
+    'a message to a webhook that was never sent',
+    'redeliverWebhook',
+    { webhookId: '$webhook', deliveryId: '00000000-0000-7000-8000-000000000000' },
+    'INVALID',
+    'the webhook has no delivery',
+  ),
+  problem(
+    'a message to a webhook that is none',
+    'redeliverWebhook',
+    { webhookId: 'nope', deliveryId: 'nope' },
+    'INVALID',
+    'deliveryId',
+  ),
   problem('a suspension of nothing', 'suspendEndpoint', { endpoint: 'nope', reason: 'x' }, 'ENDPOINT_UNKNOWN', 'nope'),
   problem(
     'the erasure of a person of whom nothing is stored',

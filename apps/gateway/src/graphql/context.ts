@@ -2,6 +2,7 @@ import type { PersonalData } from '@kontor/event-store';
 import type { Principal } from '@kontor/service/process';
 import type { CommandClient } from '../commands/command-client.js';
 import type { LogReader } from '../log/log-reader.js';
+import type { WebhookDeliveries } from '../registry/webhook-deliveries.js';
 import type { SocketControl } from '../subscriptions/socket-door.js';
 import type { Moment } from './entity.js';
 import type { Rows } from './rows.js';
@@ -14,6 +15,7 @@ export interface GraphContext {
   readonly rows: Rows;
   readonly log: LogReader;
   readonly personal: PersonalData;
+  readonly deliveries: WebhookDeliveries;
   readonly commands: CommandClient;
   /** The position of the operation, chosen once before the first resolver. */
   readonly moment: Moment;

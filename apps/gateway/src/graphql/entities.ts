@@ -25,6 +25,7 @@ import {
   modelVersionEntity,
   registeredModelEntity,
   runEntity,
+  webhookEntity,
   workspaceEntity,
 } from '../registry/registry.entities.js';
 import type { Entity } from './entity.js';
@@ -40,6 +41,7 @@ export const entities: readonly Entity<object>[] = [
   modelVersionEntity,
   artifactEntity,
   workspaceEntity,
+  webhookEntity,
   endpointEntity,
   rolloutEntity,
   baselineEntity,

@@ -1,12 +1,13 @@
 import type { Position, RecordedEvent } from '@kontor/event-sourcing';
-import { ConsistencyTimeout, type PersonalData } from '@kontor/event-store';
+import { ConsistencyTimeout, type PersonalData, type SecretStore } from '@kontor/event-store';
 import type { CommandReply } from '@kontor/messaging';
 import type pg from 'pg';
-import type { Principal } from '@kontor/service/process';
+import type { OutgoingRules, Principal } from '@kontor/service/process';
 import type { ArtifactStore } from '../artifacts/artifact-store.js';
-import type { CommandClient } from '../commands/command-client.js';
+import { type CommandClient, newCommandId, type SendOptions } from '../commands/command-client.js';
 import type { Entity } from '../graphql/entity.js';
 import type { LogReader } from '../log/log-reader.js';
+import type { WebhookDeliveries } from '../registry/webhook-deliveries.js';
 import { invalid, MlflowError } from './errors.js';
 import { toMlflowError } from './rejections.js';
 import type { RowLoader } from './row-loader.js';
@@ -19,6 +20,10 @@ export interface FaceParts {
   readonly pool: pg.Pool;
   readonly schema: string;
   readonly personal: PersonalData;
+  readonly secrets: SecretStore;
+  readonly deliveries: WebhookDeliveries;
+  /** Which webhooks may be made. */
+  readonly webhooks: OutgoingRules;
   readonly loader: RowLoader;
   readonly commands: CommandClient;
   readonly log: LogReader;
@@ -117,15 +122,32 @@ export class MlflowCall {
     return row;
   }
 
+  /**
+   * Asks the registry for something that appends nothing.
+   *
+   * @returns the id of the request.
+   * @throws as {@link command}.
+   */
+  async ask(type: string, data: object): Promise<string> {
+    const commandId = newCommandId();
+    await this.#sent({ type, data, commandId });
+    return commandId;
+  }
+
   async #accepted(type: string, data: object, wantsEvents?: boolean): Promise<Accepted> {
+    const result = await this.#sent({ type, data, wantsEvents });
+    this.#position = BigInt(result.position);
+    this.#rows = undefined;
+    await this.#untilReadable(this.#position);
+    return result;
+  }
+
+  async #sent(options: Pick<SendOptions, 'type' | 'data' | 'wantsEvents' | 'commandId'>): Promise<Accepted> {
     const { commands } = this.parts;
     const { principal, correlationId } = this;
-    const result = await commands.send({ context: 'registry', type, data, wantsEvents, principal, correlationId });
+    const result = await commands.send({ context: 'registry', ...options, principal, correlationId });
     switch (result.outcome) {
       case 'accepted':
-        this.#position = BigInt(result.position);
-        this.#rows = undefined;
-        await this.#untilReadable(this.#position);
         return result;
       case 'rejected':
         throw new CommandRejected(result.code, result.message, result.details);

@@ -21,6 +21,7 @@ import { registeredModelEndpoints } from './registered-models.js';
 import { RowLoader } from './row-loader.js';
 import { runEndpoints } from './runs.js';
 import { serverInfoEndpoints } from './server-info.js';
+import { webhookEndpoints } from './webhooks.js';
 import { workspaceEndpoints } from './workspaces.js';
 
 /** A batch of metrics is documented with 1 MB; 16 times that is a client gone wild. */
@@ -34,6 +35,7 @@ export const endpoints: readonly Endpoint[] = [
   ...loggedModelEndpoints,
   ...registeredModelEndpoints,
   ...versionEndpoints,
+  ...webhookEndpoints,
   ...serverInfoEndpoints,
   ...workspaceEndpoints,
 ];
@@ -49,11 +51,11 @@ export const mountMlflow = (
   gateway: Gateway,
   log: (message: string, error: unknown) => void,
 ): void => {
-  const { pool, personal, commands, config } = gateway;
+  const { pool, personal, secrets, deliveries, commands, config } = gateway;
   const parts: FaceParts = {
     pool,
     schema: SCHEMA,
-    personal,
+    ...{ personal, secrets, deliveries, webhooks: config.webhooks },
     loader: new RowLoader(pool, SCHEMA),
     commands,
     log: gateway.log,

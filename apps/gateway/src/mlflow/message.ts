@@ -10,6 +10,8 @@ export interface Field {
   readonly repeated?: true;
   readonly fields?: Fields;
   readonly values?: readonly string[];
+  /** Whether an unknown name of an enum is refused instead of dropped. */
+  readonly known?: true;
 }
 export type Fields = Readonly<Record<string, Field>>;
 
@@ -31,6 +33,9 @@ export const int64 = { kind: 'int64' } as const;
 export const double = { kind: 'double' } as const;
 export const bool = { kind: 'bool' } as const;
 export const oneOf = <const Values extends readonly string[]>(...values: Values) => ({ kind: 'enum', values }) as const;
+/** As {@link oneOf}, but an unknown name is refused. */
+export const knownOf = <const Values extends readonly string[]>(...values: Values) =>
+  ({ kind: 'enum', values, known: true }) as const;
 export const message = <const Inner extends Fields>(fields: Inner) => ({ kind: 'message', fields }) as const;
 export const required = <const F extends Field>(field: F) => ({ ...field, required: true }) as const;
 export const repeated = <const F extends Field>(field: F) => ({ ...field, repeated: true }) as const;
@@ -101,10 +106,16 @@ const readScalar = (field: Field, value: Json, path: string, whole: string): unk
       if (typeof value === 'boolean') return value;
       if (value === 'true' || value === 'false') return value === 'true';
       break;
-    case 'enum':
+    case 'enum': {
+      const { values = [] } = field;
       // Numbers of enums begin at 1 in all messages that are served.
-      if (typeof value === 'number') return field.values?.[value - 1];
-      return typeof value === 'string' && field.values?.includes(value) ? value : undefined;
+      const name = typeof value === 'number' ? values[value - 1] : values.find((known) => known === value);
+      if (name === undefined && field.known)
+        throw invalid(
+          `Invalid value ${sortedJson(value)} for parameter '${path}' supplied: must be one of ${values.join(', ')}.`,
+        );
+      return name;
+    }
     case 'message':
       if (isJsonObject(value)) return readMessage(field.fields ?? {}, value, `${path}.`);
       break;

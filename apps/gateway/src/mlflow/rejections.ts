@@ -34,6 +34,8 @@ export const toMlflowError = (code: string, message: string, details: Details): 
       return missing(`Registered Model with name=${text(details, 'name')} not found`);
     case 'VERSION_UNKNOWN':
       return missing(`Model Version (name=${text(details, 'name')}, version=${text(details, 'version')}) not found`);
+    case 'WEBHOOK_UNKNOWN':
+      return missing(`Webhook with ID ${text(details, 'webhookId')} not found.`);
     case 'WORKSPACE_UNKNOWN':
       return missing(`Workspace '${text(details, 'name')}' not found`);
     case 'WORKSPACE_EXISTS':

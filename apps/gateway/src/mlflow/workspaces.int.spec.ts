@@ -367,9 +367,10 @@ describe('a request', () => {
 });
 
 describe('of another workspace', () => {
-  type Known = Readonly<Record<'experiment' | 'run' | 'loggedModel', string>>;
+  type Known = Readonly<Record<'experiment' | 'run' | 'loggedModel' | 'webhook', string>>;
   let known: Known;
   const model = 'theirs';
+  const created = { entity: 'REGISTERED_MODEL', action: 'CREATED' };
 
   beforeAll(async () => {
     const made = async (path: string, body: object) => (await call('POST', at('team-b', path), body)).body;
@@ -385,7 +386,15 @@ describe('of another workspace', () => {
       tags: [{ key: 'team', value: 'b' }],
     });
     const logged = await made('logged-models', { experiment_id: experiment, name: 'theirs', source_run_id: run_id });
-    known = { experiment, run: run_id, loggedModel: logged.model.info.model_id as string };
+    const { webhook } = await made('webhooks', {
+      name: 'theirs',
+      url: 'https://93.184.216.34/theirs',
+      events: [created],
+    });
+    known = {
+      ...{ experiment, run: run_id, loggedModel: logged.model.info.model_id as string },
+      webhook: webhook.webhook_id as string,
+    };
     await made('registered-models/create', { name: model, tags: [{ key: 'team', value: 'b' }] });
     await made('model-versions/create', { name: model, source: 's3://bucket/model' });
     await made('registered-models/alias', { name: model, alias: 'champion', version: '1' });
@@ -470,6 +479,12 @@ describe('of another workspace', () => {
       'GET /mlflow/model-versions/get-download-uri': ['missing', version],
       'POST /mlflow/model-versions/set-tag': ['missing', { ...version, ...tag }],
       'DELETE /mlflow/model-versions/delete-tag': ['missing', { ...version, key: 'team' }],
+      'POST /mlflow/webhooks': ['own', { name: 'of-team-a', url: 'https://93.184.216.34/', events: [created] }],
+      'GET /mlflow/webhooks': ['nothing'],
+      'GET /mlflow/webhooks/{webhook_id}': ['missing'],
+      'PATCH /mlflow/webhooks/{webhook_id}': ['missing', { status: 'DISABLED' }],
+      'DELETE /mlflow/webhooks/{webhook_id}': ['missing'],
+      'POST /mlflow/webhooks/{webhook_id}/test': ['missing', {}],
       'GET /mlflow/server-info': ['no id'],
       'GET /mlflow/server-features': ['no id'],
       // Its own describe above: which workspaces there are is no secret of any of them in open mode.
@@ -492,7 +507,10 @@ describe('of another workspace', () => {
       const name = `${method} ${path}`;
       const [outcome, body = {}] = table[name] ?? ['missing'];
       if (outcome === 'no id') continue;
-      const filled = path.replace('{model_id}', known.loggedModel).replace('{tag_key}', 'team');
+      const filled = path
+        .replace('{model_id}', known.loggedModel)
+        .replace('{webhook_id}', known.webhook)
+        .replace('{tag_key}', 'team');
       for (const [url, headers] of [
         [`/workspaces/team-a/api/${version}.0${filled}`, {}],
         [`/ajax-api/${version}.0${filled}`, header('team-a')],
@@ -512,7 +530,7 @@ describe('of another workspace', () => {
         }
       }
     }
-    expect(own).toBe(2n);
+    expect(own, 'an experiment, a model, and two webhooks, whose names may be the same').toBe(4n);
     expect((await gateway.server.gateway.log.head()) - before, 'events written by all of these').toBe(own);
   });
 

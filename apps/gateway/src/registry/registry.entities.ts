@@ -7,6 +7,7 @@ import { metricHistory } from './metric-history.projection.js';
 import { modelVersions } from './model-versions.projection.js';
 import { registeredModels } from './registered-models.projection.js';
 import { runs } from './runs.projection.js';
+import { webhooks } from './webhooks.projection.js';
 import { workspaces } from './workspaces.projection.js';
 
 export const experimentEntity = entity('Experiment', experiments, {
@@ -83,6 +84,12 @@ export const artifactEntity = entity('Artifact', artifacts, {
   columns: { path: 'text', owner: 'text', digest: 'text' },
   indexes: [['workspace', 'owner', 'path', 'key']],
   order: { column: 'path', descending: false },
+});
+
+export const webhookEntity = entity('Webhook', webhooks, {
+  columns: { createdAt: 'text', deleted: 'boolean' },
+  indexes: [['workspace', 'createdAt', 'key']],
+  order: { column: 'createdAt', descending: true },
 });
 
 /** All of them are rows of the workspace `default`. */

@@ -1,9 +1,15 @@
 import type { registryCommands } from '@kontor/domain/registry';
 import type { z } from 'zod';
 import type { GraphContext } from '../graphql/context.js';
-import type { ChangeStageInput, RemoveAliasInput, Resolvers, SetAliasInput } from '../graphql/generated/types.js';
+import type {
+  ChangeStageInput,
+  RedeliverWebhookInput,
+  RemoveAliasInput,
+  Resolvers,
+  SetAliasInput,
+} from '../graphql/generated/types.js';
 import { InputProblem, mutation } from '../graphql/mutate.js';
-import { modelVersionEntity, registeredModelEntity } from './registry.entities.js';
+import { modelVersionEntity, registeredModelEntity, webhookEntity } from './registry.entities.js';
 import { modelByName } from './registry.resolver.js';
 
 type Data<Type extends keyof typeof registryCommands> = z.input<(typeof registryCommands)[Type]>;
@@ -14,7 +20,7 @@ const modelIdOf = async (modelName: string, context: GraphContext): Promise<stri
   throw new InputProblem(`modelName: there is no registered model ${JSON.stringify(modelName)}`, ['modelName']);
 };
 
-/** Aliases and stages as people change them. */
+/** Aliases and stages as people change them, and webhooks that are called again. */
 export const registryMutations: Pick<Resolvers, 'Mutation'> = {
   Mutation: {
     setAlias: mutation({
@@ -59,6 +65,26 @@ export const registryMutations: Pick<Resolvers, 'Mutation'> = {
       field: 'modelVersion',
       entity: modelVersionEntity,
       row: ({ modelId, version }) => [modelId, version],
+    }),
+    redeliverWebhook: mutation({
+      name: 'RedeliverWebhook',
+      context: 'registry',
+      type: 'RedeliverWebhook',
+      data: async (
+        { webhookId, deliveryId }: RedeliverWebhookInput,
+        _id,
+        { workspace, deliveries },
+      ): Promise<Data<'RedeliverWebhook'>> => {
+        const delivery = await deliveries.byId(workspace, deliveryId);
+        if (delivery?.webhookId !== webhookId || delivery?.position === null)
+          throw new InputProblem(`deliveryId: the webhook has no delivery ${JSON.stringify(deliveryId)} of an event`, [
+            'deliveryId',
+          ]);
+        return { webhookId, deliveryId };
+      },
+      field: 'webhook',
+      entity: webhookEntity,
+      row: ({ webhookId }) => [webhookId],
     }),
   },
 };

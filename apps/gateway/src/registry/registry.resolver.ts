@@ -1,7 +1,10 @@
 import { mayAdminister } from '@kontor/domain/registry';
 import { DEFAULT_WORKSPACE } from '@kontor/service/process';
+import { z } from 'zod';
+import { pageRows } from '../graphql/connection.js';
 import type { GraphContext, Momentary } from '../graphql/context.js';
 import { momentOf } from '../graphql/context.js';
+import { requestError } from '../graphql/errors.js';
 import type { Resolvers } from '../graphql/generated/types.js';
 import { nodeId, readAll, readOne, readPage, within } from '../graphql/read.js';
 import { subjectEntity } from '../governance/governance.entities.js';
@@ -15,8 +18,16 @@ import {
   modelVersionEntity,
   registeredModelEntity,
   runEntity,
+  webhookEntity,
   workspaceEntity,
 } from './registry.entities.js';
+
+/** @throws CURSOR_INVALID for what cannot be the id of a delivery. */
+const uuidOf = (after: string | null | undefined): string | undefined => {
+  if (after === null || after === undefined) return undefined;
+  if (z.uuid().safeParse(after).success) return after;
+  throw requestError('CURSOR_INVALID', 'after: not the id of a delivery; start again without it');
+};
 
 /** The registered model that has a name at the parent's moment; a deleted one does not have it any more. */
 export const modelByName = async (name: string, parent: Momentary | undefined, context: GraphContext) => {
@@ -46,6 +57,8 @@ type Types =
   | 'ModelVersion'
   | 'RegisteredModel'
   | 'Run'
+  | 'Webhook'
+  | 'WebhookDelivery'
   | 'Workspace';
 
 /** Experiments, runs, logged models, registered models, versions and artifacts as people read them. */
@@ -75,6 +88,8 @@ export const registryQueries: Pick<Resolvers, Types> = {
       const name = mayAdminister(context.principal.actor) ? undefined : DEFAULT_WORKSPACE;
       return readPage(workspaceEntity, page, { deleted, name }, parent, context);
     },
+    webhook: (parent, { webhookId }, context) => readOne(webhookEntity, [webhookId], parent, context),
+    webhooks: (parent, { deleted, ...page }, context) => readPage(webhookEntity, page, { deleted }, parent, context),
   },
   Artifact: { id: nodeId(artifactEntity) },
   Experiment: {
@@ -135,6 +150,19 @@ export const registryQueries: Pick<Resolvers, Types> = {
     metricHistory: (row, { key, ...page }, context) =>
       readPage(metricBatchEntity, page, { runId: row.runId, metric: key }, row, context),
     artifacts: (row, page, context) => readPage(artifactEntity, page, { owner: `run:${row.runId}` }, row, context),
+  },
+  Webhook: {
+    id: nodeId(webhookEntity),
+    deliveries: async ({ webhookId }, { first, after, state }, { workspace, deliveries }) => {
+      const limit = pageRows(first);
+      const cursor = uuidOf(after);
+      const found = await deliveries.page({ workspace, webhookId, state, limit: limit + 1, after: cursor });
+      const nodes = found.slice(0, limit);
+      return { nodes, endCursor: found.length > limit ? nodes.at(-1)?.deliveryId : null };
+    },
+  },
+  WebhookDelivery: {
+    dueAt: ({ state, dueAt }) => (state === 'WAITING' ? dueAt : null),
   },
   Workspace: { id: nodeId(workspaceEntity) },
 };

@@ -1192,6 +1192,7 @@ export type Mutation = {
   readonly eraseSubject?: Maybe<EraseSubjectResult>;
   readonly giveApproval?: Maybe<GiveApprovalResult>;
   readonly recordEvidence?: Maybe<RecordEvidenceResult>;
+  readonly redeliverWebhook?: Maybe<RedeliverWebhookResult>;
   readonly registerDataSource?: Maybe<RegisterDataSourceResult>;
   readonly registerUseCase?: Maybe<RegisterUseCaseResult>;
   readonly removeAlias?: Maybe<RemoveAliasResult>;
@@ -1257,6 +1258,11 @@ export type MutationGiveApprovalArgs = {
 /** Verbs of the domain. Each takes one `input` and answers with a payload or a problem; null only beside an error. */
 export type MutationRecordEvidenceArgs = {
   input: RecordEvidenceInput;
+};
+
+/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem; null only beside an error. */
+export type MutationRedeliverWebhookArgs = {
+  input: RedeliverWebhookInput;
 };
 
 /** Verbs of the domain. Each takes one `input` and answers with a payload or a problem; null only beside an error. */
@@ -1511,6 +1517,8 @@ export type Query = {
   readonly subjects?: Maybe<SubjectConnection>;
   readonly useCase?: Maybe<UseCase>;
   readonly useCases?: Maybe<UseCaseConnection>;
+  readonly webhook?: Maybe<Webhook>;
+  readonly webhooks?: Maybe<WebhookConnection>;
   readonly window?: Maybe<Window>;
   readonly windows?: Maybe<WindowConnection>;
   /** The workspaces of the installation, for whoever is in `default` and may make them; others there see `default` alone. */
@@ -1787,6 +1795,18 @@ export type QueryUseCasesArgs = {
 };
 
 /** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
+export type QueryWebhookArgs = {
+  webhookId: Scalars['ID']['input'];
+};
+
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
+export type QueryWebhooksArgs = {
+  after?: InputMaybe<Scalars['String']['input']>;
+  deleted?: InputMaybe<Scalars['Boolean']['input']>;
+  first?: InputMaybe<Scalars['Int']['input']>;
+};
+
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryWindowArgs = {
   monitorId: Scalars['ID']['input'];
   start: Scalars['DateTime']['input'];
@@ -1831,6 +1851,27 @@ export type RecordEvidencePayload = {
 
 export type RecordEvidenceResult =
   ForbiddenError | RecordEvidencePayload | Rejection | ServiceUnavailableError | ValidationError;
+
+export type RedeliverWebhookInput = {
+  readonly clientMutationId?: InputMaybe<Scalars['ID']['input']>;
+  /** What waits is tried now; what had ended is sent again, under its first id and behind what waits. */
+  readonly deliveryId: Scalars['ID']['input'];
+  readonly webhookId: Scalars['ID']['input'];
+};
+
+/** RedeliverWebhook was accepted; the entity is shown as it is at `position`. */
+export type RedeliverWebhookPayload = {
+  readonly __typename?: 'RedeliverWebhookPayload';
+  readonly clientMutationId?: Maybe<Scalars['ID']['output']>;
+  /** None if the command changed nothing. */
+  readonly eventIds: ReadonlyArray<Scalars['ID']['output']>;
+  /** The position up to which the command's events reach. */
+  readonly position: Scalars['LogPosition']['output'];
+  readonly webhook?: Maybe<Webhook>;
+};
+
+export type RedeliverWebhookResult =
+  ForbiddenError | RedeliverWebhookPayload | Rejection | ServiceUnavailableError | ValidationError;
 
 export type RefusedApproval = {
   readonly __typename?: 'RefusedApproval';
@@ -2606,6 +2647,96 @@ export type VersionRefInput = {
   readonly version: Scalars['Int']['input'];
 };
 
+/** An address that is told of what happens to models and prompts. */
+export type Webhook = Node & {
+  readonly __typename?: 'Webhook';
+  readonly createdAt: Scalars['DateTime']['output'];
+  readonly createdBy: Scalars['String']['output'];
+  readonly deleted: Scalars['Boolean']['output'];
+  /** What was sent and what waits, newest first: as it is now, whatever the moment of the rest. What ended is kept for 30 days. */
+  readonly deliveries: WebhookDeliveryPage;
+  readonly description: Scalars['String']['output'];
+  /** MLflow's names, such as `model_version.created`. */
+  readonly events: ReadonlyArray<Scalars['String']['output']>;
+  readonly id: Scalars['ID']['output'];
+  readonly name: Scalars['String']['output'];
+  /** Of the secret that signs, which is shown to nobody; null if nothing is signed. */
+  readonly secretVersion?: Maybe<Scalars['Int']['output']>;
+  readonly status: WebhookStatus;
+  readonly updatedAt: Scalars['DateTime']['output'];
+  readonly url: Scalars['String']['output'];
+  readonly webhookId: Scalars['ID']['output'];
+};
+
+/** An address that is told of what happens to models and prompts. */
+export type WebhookDeliveriesArgs = {
+  after?: InputMaybe<Scalars['ID']['input']>;
+  first?: InputMaybe<Scalars['Int']['input']>;
+  state?: InputMaybe<WebhookDeliveryState>;
+};
+
+/** A page of webhooks, newest first. */
+export type WebhookConnection = {
+  readonly __typename?: 'WebhookConnection';
+  readonly edges: ReadonlyArray<WebhookEdge>;
+  readonly nodes: ReadonlyArray<Webhook>;
+  readonly pageInfo: PageInfo;
+  /** The position at which this page was read; the next page reads it too. */
+  readonly position: Scalars['LogPosition']['output'];
+  /** Costs a count of its own; ends at 10,000. */
+  readonly totalCount: Scalars['Int']['output'];
+  /** False if there are more than were counted. */
+  readonly totalCountExact: Scalars['Boolean']['output'];
+};
+
+/** One message to a webhook, and how its last try ended. */
+export type WebhookDelivery = {
+  readonly __typename?: 'WebhookDelivery';
+  readonly createdAt: Scalars['DateTime']['output'];
+  /** The same in every try: the header `X-MLflow-Delivery-Id`. */
+  readonly deliveryId: Scalars['ID']['output'];
+  /** When it may be tried next; null if it does not wait. */
+  readonly dueAt?: Maybe<Scalars['DateTime']['output']>;
+  /** Why there was no answer. */
+  readonly error?: Maybe<Scalars['String']['output']>;
+  readonly event: Scalars['String']['output'];
+  /** The name that the model had then; null for a test. */
+  readonly modelName?: Maybe<Scalars['String']['output']>;
+  /** Of the event that it tells of; null for a test. */
+  readonly position?: Maybe<Scalars['LogPosition']['output']>;
+  /** The first 8 KiB. */
+  readonly responseBody?: Maybe<Scalars['String']['output']>;
+  readonly responseStatus?: Maybe<Scalars['Int']['output']>;
+  readonly state: WebhookDeliveryState;
+  readonly triedAt?: Maybe<Scalars['DateTime']['output']>;
+  /** Since it was queued, or queued again. */
+  readonly tries: Scalars['Int']['output'];
+};
+
+export type WebhookDeliveryPage = {
+  readonly __typename?: 'WebhookDeliveryPage';
+  /** For `after`; null if there are no more. */
+  readonly endCursor?: Maybe<Scalars['ID']['output']>;
+  readonly nodes: ReadonlyArray<WebhookDelivery>;
+};
+
+export type WebhookDeliveryState =
+  /** It is not tried again unless somebody asks: redeliverWebhook. */
+  | 'ABANDONED'
+  | 'DELIVERED'
+  /** The webhook was deleted before it was sent. */
+  | 'DROPPED'
+  /** It is tried when it is due, and after whatever came before it. */
+  | 'WAITING';
+
+export type WebhookEdge = {
+  readonly __typename?: 'WebhookEdge';
+  readonly cursor: Scalars['String']['output'];
+  readonly node: Webhook;
+};
+
+export type WebhookStatus = 'ACTIVE' | 'DISABLED';
+
 /** A closed window with the newest revision of its numbers. */
 export type Window = Node & {
   readonly __typename?: 'Window';
@@ -2849,6 +2980,14 @@ export type ResolversUnionTypes<_RefType extends Record<string, unknown>> = {
     | (Rejection & { __typename: 'Rejection' })
     | (ServiceUnavailableError & { __typename: 'ServiceUnavailableError' })
     | (ValidationError & { __typename: 'ValidationError' });
+  RedeliverWebhookResult:
+    | (ForbiddenError & { __typename: 'ForbiddenError' })
+    | (Omit<RedeliverWebhookPayload, 'webhook'> & { webhook?: Maybe<_RefType['Webhook']> } & {
+        __typename: 'RedeliverWebhookPayload';
+      })
+    | (Rejection & { __typename: 'Rejection' })
+    | (ServiceUnavailableError & { __typename: 'ServiceUnavailableError' })
+    | (ValidationError & { __typename: 'ValidationError' });
   RegisterDataSourceResult:
     | (ForbiddenError & { __typename: 'ForbiddenError' })
     | (Omit<RegisterDataSourcePayload, 'dataSource'> & { dataSource?: Maybe<_RefType['DataSource']> } & {
@@ -2988,6 +3127,7 @@ export type ResolversInterfaceTypes<_RefType extends Record<string, unknown>> = 
     | Seen<import('../../registry/runs.projection.js').RunRow>
     | Seen<import('../../governance/subjects.projection.js').SubjectRow>
     | Seen<import('../../governance/use-cases.projection.js').UseCaseRow>
+    | Seen<import('../../registry/webhooks.projection.js').WebhookRow>
     | Seen<import('../../monitoring/windows.projection.js').WindowRow>
     | Seen<import('../../registry/workspaces.projection.js').WorkspaceRow>;
   Problem: ForbiddenError | Rejection | ServiceUnavailableError | ValidationError;
@@ -3188,6 +3328,11 @@ export type ResolversTypes = {
     Omit<RecordEvidencePayload, 'subject'> & { subject?: Maybe<ResolversTypes['Subject']> }
   >;
   RecordEvidenceResult: ResolverTypeWrapper<ResolversUnionTypes<ResolversTypes>['RecordEvidenceResult']>;
+  RedeliverWebhookInput: RedeliverWebhookInput;
+  RedeliverWebhookPayload: ResolverTypeWrapper<
+    Omit<RedeliverWebhookPayload, 'webhook'> & { webhook?: Maybe<ResolversTypes['Webhook']> }
+  >;
+  RedeliverWebhookResult: ResolverTypeWrapper<ResolversUnionTypes<ResolversTypes>['RedeliverWebhookResult']>;
   RefusedApproval: ResolverTypeWrapper<
     Omit<RefusedApproval, 'environment'> & { environment: ResolversTypes['Environment'] }
   >;
@@ -3316,6 +3461,15 @@ export type ResolversTypes = {
   VersionFile: ResolverTypeWrapper<VersionFile>;
   VersionRef: ResolverTypeWrapper<import('../mapped.js').VersionRefParent>;
   VersionRefInput: VersionRefInput;
+  Webhook: ResolverTypeWrapper<Seen<import('../../registry/webhooks.projection.js').WebhookRow>>;
+  WebhookConnection: ResolverTypeWrapper<Connection<import('../../registry/webhooks.projection.js').WebhookRow>>;
+  WebhookDelivery: ResolverTypeWrapper<import('../../registry/webhook-deliveries.js').WebhookDelivery>;
+  WebhookDeliveryPage: ResolverTypeWrapper<
+    Omit<WebhookDeliveryPage, 'nodes'> & { nodes: ReadonlyArray<ResolversTypes['WebhookDelivery']> }
+  >;
+  WebhookDeliveryState: WebhookDeliveryState;
+  WebhookEdge: ResolverTypeWrapper<Omit<WebhookEdge, 'node'> & { node: ResolversTypes['Webhook'] }>;
+  WebhookStatus: WebhookStatus;
   Window: ResolverTypeWrapper<Seen<import('../../monitoring/windows.projection.js').WindowRow>>;
   WindowConnection: ResolverTypeWrapper<Connection<import('../../monitoring/windows.projection.js').WindowRow>>;
   WindowEdge: ResolverTypeWrapper<Omit<WindowEdge, 'node'> & { node: ResolversTypes['Window'] }>;
@@ -3461,6 +3615,11 @@ export type ResolversParentTypes = {
   RecordEvidenceInput: RecordEvidenceInput;
   RecordEvidencePayload: Omit<RecordEvidencePayload, 'subject'> & { subject?: Maybe<ResolversParentTypes['Subject']> };
   RecordEvidenceResult: ResolversUnionTypes<ResolversParentTypes>['RecordEvidenceResult'];
+  RedeliverWebhookInput: RedeliverWebhookInput;
+  RedeliverWebhookPayload: Omit<RedeliverWebhookPayload, 'webhook'> & {
+    webhook?: Maybe<ResolversParentTypes['Webhook']>;
+  };
+  RedeliverWebhookResult: ResolversUnionTypes<ResolversParentTypes>['RedeliverWebhookResult'];
   RefusedApproval: RefusedApproval;
   RegisterDataSourceInput: RegisterDataSourceInput;
   RegisterDataSourcePayload: Omit<RegisterDataSourcePayload, 'dataSource'> & {
@@ -3559,6 +3718,13 @@ export type ResolversParentTypes = {
   VersionFile: VersionFile;
   VersionRef: import('../mapped.js').VersionRefParent;
   VersionRefInput: VersionRefInput;
+  Webhook: Seen<import('../../registry/webhooks.projection.js').WebhookRow>;
+  WebhookConnection: Connection<import('../../registry/webhooks.projection.js').WebhookRow>;
+  WebhookDelivery: import('../../registry/webhook-deliveries.js').WebhookDelivery;
+  WebhookDeliveryPage: Omit<WebhookDeliveryPage, 'nodes'> & {
+    nodes: ReadonlyArray<ResolversParentTypes['WebhookDelivery']>;
+  };
+  WebhookEdge: Omit<WebhookEdge, 'node'> & { node: ResolversParentTypes['Webhook'] };
   Window: Seen<import('../../monitoring/windows.projection.js').WindowRow>;
   WindowConnection: Connection<import('../../monitoring/windows.projection.js').WindowRow>;
   WindowEdge: Omit<WindowEdge, 'node'> & { node: ResolversParentTypes['Window'] };
@@ -4788,6 +4954,12 @@ export type MutationResolvers<
     ContextType,
     RequireFields<MutationRecordEvidenceArgs, 'input'>
   >;
+  redeliverWebhook?: Resolver<
+    Maybe<ResolversTypes['RedeliverWebhookResult']>,
+    ParentType,
+    ContextType,
+    RequireFields<MutationRedeliverWebhookArgs, 'input'>
+  >;
   registerDataSource?: Resolver<
     Maybe<ResolversTypes['RegisterDataSourceResult']>,
     ParentType,
@@ -4901,6 +5073,7 @@ export type NodeResolvers<
     | 'Run'
     | 'Subject'
     | 'UseCase'
+    | 'Webhook'
     | 'Window'
     | 'Workspace',
     ParentType,
@@ -5233,6 +5406,13 @@ export type QueryResolvers<
     RequireFields<QueryUseCaseArgs, 'useCaseId'>
   >;
   useCases?: Resolver<Maybe<ResolversTypes['UseCaseConnection']>, ParentType, ContextType, Partial<QueryUseCasesArgs>>;
+  webhook?: Resolver<
+    Maybe<ResolversTypes['Webhook']>,
+    ParentType,
+    ContextType,
+    RequireFields<QueryWebhookArgs, 'webhookId'>
+  >;
+  webhooks?: Resolver<Maybe<ResolversTypes['WebhookConnection']>, ParentType, ContextType, Partial<QueryWebhooksArgs>>;
   window?: Resolver<
     Maybe<ResolversTypes['Window']>,
     ParentType,
@@ -5265,6 +5445,28 @@ export type RecordEvidenceResultResolvers<
 > = {
   __resolveType: TypeResolveFn<
     'ForbiddenError' | 'RecordEvidencePayload' | 'Rejection' | 'ServiceUnavailableError' | 'ValidationError',
+    ParentType,
+    ContextType
+  >;
+};
+
+export type RedeliverWebhookPayloadResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['RedeliverWebhookPayload'] = ResolversParentTypes['RedeliverWebhookPayload'],
+> = {
+  clientMutationId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  eventIds?: Resolver<ReadonlyArray<ResolversTypes['ID']>, ParentType, ContextType>;
+  position?: Resolver<ResolversTypes['LogPosition'], ParentType, ContextType>;
+  webhook?: Resolver<Maybe<ResolversTypes['Webhook']>, ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type RedeliverWebhookResultResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['RedeliverWebhookResult'] = ResolversParentTypes['RedeliverWebhookResult'],
+> = {
+  __resolveType: TypeResolveFn<
+    'ForbiddenError' | 'RedeliverWebhookPayload' | 'Rejection' | 'ServiceUnavailableError' | 'ValidationError',
     ParentType,
     ContextType
   >;
@@ -6017,6 +6219,72 @@ export type VersionRefResolvers<
   version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
 };
 
+export type WebhookResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['Webhook'] = ResolversParentTypes['Webhook'],
+> = {
+  createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  createdBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  deleted?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  deliveries?: Resolver<ResolversTypes['WebhookDeliveryPage'], ParentType, ContextType, Partial<WebhookDeliveriesArgs>>;
+  description?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  events?: Resolver<ReadonlyArray<ResolversTypes['String']>, ParentType, ContextType>;
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  secretVersion?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  status?: Resolver<ResolversTypes['WebhookStatus'], ParentType, ContextType>;
+  updatedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  url?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  webhookId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type WebhookConnectionResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['WebhookConnection'] = ResolversParentTypes['WebhookConnection'],
+> = {
+  edges?: Resolver<ReadonlyArray<ResolversTypes['WebhookEdge']>, ParentType, ContextType>;
+  nodes?: Resolver<ReadonlyArray<ResolversTypes['Webhook']>, ParentType, ContextType>;
+  pageInfo?: Resolver<ResolversTypes['PageInfo'], ParentType, ContextType>;
+  position?: Resolver<ResolversTypes['LogPosition'], ParentType, ContextType>;
+  totalCount?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  totalCountExact?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+};
+
+export type WebhookDeliveryResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['WebhookDelivery'] = ResolversParentTypes['WebhookDelivery'],
+> = {
+  createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  deliveryId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  dueAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  error?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  event?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  modelName?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  position?: Resolver<Maybe<ResolversTypes['LogPosition']>, ParentType, ContextType>;
+  responseBody?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  responseStatus?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  state?: Resolver<ResolversTypes['WebhookDeliveryState'], ParentType, ContextType>;
+  triedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  tries?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+};
+
+export type WebhookDeliveryPageResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['WebhookDeliveryPage'] = ResolversParentTypes['WebhookDeliveryPage'],
+> = {
+  endCursor?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  nodes?: Resolver<ReadonlyArray<ResolversTypes['WebhookDelivery']>, ParentType, ContextType>;
+};
+
+export type WebhookEdgeResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['WebhookEdge'] = ResolversParentTypes['WebhookEdge'],
+> = {
+  cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  node?: Resolver<ResolversTypes['Webhook'], ParentType, ContextType>;
+};
+
 export type WindowResolvers<
   ContextType = GraphContext,
   ParentType extends ResolversParentTypes['Window'] = ResolversParentTypes['Window'],
@@ -6218,6 +6486,8 @@ export type Resolvers<ContextType = GraphContext> = {
   Query?: QueryResolvers<ContextType>;
   RecordEvidencePayload?: RecordEvidencePayloadResolvers<ContextType>;
   RecordEvidenceResult?: RecordEvidenceResultResolvers<ContextType>;
+  RedeliverWebhookPayload?: RedeliverWebhookPayloadResolvers<ContextType>;
+  RedeliverWebhookResult?: RedeliverWebhookResultResolvers<ContextType>;
   RefusedApproval?: RefusedApprovalResolvers<ContextType>;
   RegisterDataSourcePayload?: RegisterDataSourcePayloadResolvers<ContextType>;
   RegisterDataSourceResult?: RegisterDataSourceResultResolvers<ContextType>;
@@ -6282,6 +6552,11 @@ export type Resolvers<ContextType = GraphContext> = {
   ValidationError?: ValidationErrorResolvers<ContextType>;
   VersionFile?: VersionFileResolvers<ContextType>;
   VersionRef?: VersionRefResolvers<ContextType>;
+  Webhook?: WebhookResolvers<ContextType>;
+  WebhookConnection?: WebhookConnectionResolvers<ContextType>;
+  WebhookDelivery?: WebhookDeliveryResolvers<ContextType>;
+  WebhookDeliveryPage?: WebhookDeliveryPageResolvers<ContextType>;
+  WebhookEdge?: WebhookEdgeResolvers<ContextType>;
   Window?: WindowResolvers<ContextType>;
   WindowConnection?: WindowConnectionResolvers<ContextType>;
   WindowEdge?: WindowEdgeResolvers<ContextType>;
