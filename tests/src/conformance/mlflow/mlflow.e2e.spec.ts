@@ -2,9 +2,11 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { eventually } from '@kontor/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { kontor, type Platform, startPlatform } from '../../platform.js';
 import { pythonWith } from '../../python.js';
+import { ANY_WEBHOOK, startReceiver } from '../../receiver.js';
 
 const environment = pythonWith(readFileSync(join(import.meta.dirname, 'requirements.txt'), 'utf8'));
 const inCi = Boolean(process.env['CI']);
@@ -14,7 +16,7 @@ if ('missing' in environment) console.warn(`the MLflow client is not tested: ${e
 describe.skipIf('missing' in environment && !inCi)('the unmodified MLflow client', () => {
   let platform: Platform;
   beforeAll(async () => {
-    platform = await startPlatform();
+    platform = await startPlatform(ANY_WEBHOOK);
   });
   afterAll(() => platform.stop());
 
@@ -74,6 +76,27 @@ describe.skipIf('missing' in environment && !inCi)('the unmodified MLflow client
     expect((await cli('delete', 'team-a')).output).toContain('still contains');
     expect((await cli('describe', 'team-a', 'of the A team')).exitCode).toBe(0);
     expect((await cli('list', '--json')).output).toContain('{"name":"team-a","description":"of the A team"}\n');
+  });
+
+  it('makes webhooks, which are told what it does and nothing that changed nothing', async () => {
+    const secret = 'geheim-ü';
+    const receiver = await startReceiver(secret);
+    try {
+      const env = { WEBHOOK_URL: receiver.url, WEBHOOK_SECRET: secret };
+      const { exitCode, output } = await runClient(env, 'webhooks.py');
+      expect(exitCode, output).toBe(0);
+      const messages = await eventually(() => receiver.received.length >= 4 && receiver.received);
+      const told = messages.map(({ body }) => JSON.parse(body) as { entity: string; action: string; data: object });
+      expect(told.map(({ entity, action, data }) => [`${entity}.${action}`, data])).toEqual([
+        ['model_version_alias.created', { name: 'example_model', alias: 'example_alias', version: '1' }],
+        ['registered_model.created', { name: 'hooked', tags: {}, description: '' }],
+        ['model_version_alias.created', { name: 'hooked', alias: 'champion', version: '1' }],
+        ['model_version_alias.deleted', { name: 'hooked', alias: 'champion' }],
+      ]);
+      expect(receiver.forged).toEqual([]);
+    } finally {
+      receiver.stop();
+    }
   });
 
   it('leaves read models that equal the log', async () => {
