@@ -22,6 +22,9 @@ export interface FreshnessOf {
   readonly lagMs: number;
 }
 
+/** A moment as a reader names it; a time is RFC 3339. */
+export type NamedMoment = { readonly position: Position } | { readonly time: string };
+
 interface LogReaderOptions {
   readonly pool: pg.Pool;
   readonly schema: string;
@@ -79,6 +82,27 @@ export class LogReader {
       throw requestError('POSITION_IN_FUTURE', message, { newest: String(head) });
     }
     await this.wait(position);
+  }
+
+  /**
+   * The position that a reader means by a moment. Its rows can be read, and are the same for ever.
+   *
+   * @param argument where the moment was named.
+   * @param reached what all rows have reached, where the caller knows it.
+   * @throws POSITION_BEFORE_FIRST, POSITION_IN_FUTURE, TIME_BEFORE_FIRST, TIME_IN_FUTURE, CONSISTENCY_TIMEOUT
+   */
+  async moment(named: NamedMoment, argument: string, reached?: Position): Promise<Position> {
+    const wanted = 'time' in named ? await this.positionAt(named.time) : named.position;
+    if (wanted === 0n) throw requestError('POSITION_BEFORE_FIRST', `${argument}: the first position is 1`);
+    // Rows may still be on their way to the newest events; the answer must be the same when they have arrived.
+    if (wanted > (reached ?? (await this.applied.reached()))) await this.reach(wanted, argument);
+    return wanted;
+  }
+
+  /** When the first event was recorded; undefined while there is none. */
+  async begunAt(): Promise<string | undefined> {
+    for await (const { recordedAt } of this.options.store.readAll(0n, { upTo: 1n })) return recordedAt;
+    return undefined;
   }
 
   /**

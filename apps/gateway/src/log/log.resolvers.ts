@@ -47,12 +47,8 @@ const choose = async (
   if (isTime === (position !== null && position !== undefined)) {
     throw requestError('BAD_USER_INPUT', 'at: give exactly one of position and time', { path: ['at'] });
   }
-  const newest = context.moment.position;
-  const wanted = isTime ? await context.log.positionAt(time) : toPosition(position);
-  if (wanted === 0n) throw requestError('POSITION_BEFORE_FIRST', 'at: the first position is 1');
-  // Rows may still be on their way to the newest events; the answer must be the same when they have arrived.
-  if (wanted > newest) await context.log.reach(wanted, 'at');
-  return { moment: { position: wanted } };
+  const named = isTime ? { time } : { position: toPosition(position) };
+  return { moment: { position: await context.log.moment(named, 'at', context.moment.position) } };
 };
 
 /** The scalar has let nothing else in. */

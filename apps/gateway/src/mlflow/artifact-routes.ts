@@ -144,6 +144,9 @@ const list = async (request: FastifyRequest, call: MlflowCall): Promise<object> 
   return named.length > 0 ? { files: named } : {};
 };
 
+const READS = { config: { access: 'read' } } as const;
+const WRITES = { config: { access: 'write' } } as const;
+
 /** The artifact proxy: bytes by content, paths as names that events keep. */
 export const artifactRoutes = (
   scope: FastifyInstance,
@@ -152,7 +155,7 @@ export const artifactRoutes = (
 ): void => {
   for (const prefix of prefixes) {
     const root = `${prefix}${ROOT}`;
-    scope.get(root, async (request, reply) =>
+    scope.get(root, READS, async (request, reply) =>
       reply.type('application/json').send(writeJson(await list(request, callOf(request)))),
     );
     // Clients that are told to try parts or direct links fall back to plain transfers on this answer.
@@ -170,12 +173,12 @@ export const artifactRoutes = (
         'Multipart download is not supported for the current artifact repository',
       );
     });
-    scope.put(`${root}/*`, async (request, reply) => {
+    scope.put(`${root}/*`, WRITES, async (request, reply) => {
       await upload(request, callOf(request));
       return reply.code(200).send();
     });
-    scope.get(`${root}/*`, (request, reply) => download(request, reply, callOf(request)));
-    scope.delete(`${root}/*`, async (request, reply) => {
+    scope.get(`${root}/*`, READS, (request, reply) => download(request, reply, callOf(request)));
+    scope.delete(`${root}/*`, WRITES, async (request, reply) => {
       await remove(request, callOf(request));
       return reply.type('application/json').send('{}');
     });

@@ -1,4 +1,4 @@
-import type { Position, RecordedEvent } from '@kontor/event-sourcing';
+import { latest, type Position, type RecordedEvent } from '@kontor/event-sourcing';
 import { ConsistencyTimeout, type PersonalData, type SecretStore } from '@kontor/event-store';
 import type { CommandReply } from '@kontor/messaging';
 import type pg from 'pg';
@@ -9,6 +9,7 @@ import type { Entity } from '../graphql/entity.js';
 import type { LogReader } from '../log/log-reader.js';
 import type { WebhookDeliveries } from '../registry/webhook-deliveries.js';
 import { invalid, MlflowError } from './errors.js';
+import { type PageToken, readPageToken } from './page-token.js';
 import { toMlflowError } from './rejections.js';
 import type { RowLoader } from './row-loader.js';
 import { RowQuery } from './row-query.js';
@@ -50,6 +51,16 @@ export class CommandRejected extends Error {
   }
 }
 
+/** What the headers of a request say, whatever the endpoint. */
+export interface Asked {
+  /** The one that it names: all of its reads are of it. */
+  readonly asOf?: Position | undefined;
+  /** What its reads must have reached, by the token of an earlier answer. */
+  readonly notBefore?: Position | undefined;
+  /** Why it is done, for those events that keep it. */
+  readonly reason?: string | undefined;
+}
+
 /** One request of an MLflow client: who asks, the position it reads, and the commands that it sends. */
 export class MlflowCall {
   #rows: Promise<RowQuery> | undefined;
@@ -59,7 +70,25 @@ export class MlflowCall {
     readonly parts: FaceParts,
     readonly principal: Principal,
     private readonly correlationId: string,
+    private readonly asked: Asked = {},
+    /** Shared with the same request in another workspace. */
+    private readonly said: { position?: Position } = {},
   ) {}
+
+  /** Whether it asks about a moment of its choice: then it writes nothing, not even what a first read makes. */
+  get isPast(): boolean {
+    return this.asked.asOf !== undefined;
+  }
+
+  /** Why it is done; undefined if the client does not say it. */
+  get reason(): string | undefined {
+    return this.asked.reason;
+  }
+
+  /** The position that the answer shows: the one that is asked about, or that of the last read or write; undefined before it. */
+  get shown(): Position | undefined {
+    return this.asked.asOf ?? this.said.position;
+  }
 
   get workspace(): string {
     return this.principal.workspace;
@@ -67,20 +96,25 @@ export class MlflowCall {
 
   /** The same request in another workspace. Whether it may be there is asked before. */
   inWorkspace(workspace: string): MlflowCall {
-    return new MlflowCall(this.parts, { ...this.principal, workspace }, this.correlationId);
+    return new MlflowCall(this.parts, { ...this.principal, workspace }, this.correlationId, this.asked, this.said);
   }
 
-  /** The rows at the newest position, and not before the last write of this actor. All reads of a call share it. */
+  /**
+   * The rows at the moment that is asked about; else at the newest position, and not before the last write of this actor.
+   * All reads of a call share it.
+   */
   rows(): Promise<RowQuery> {
-    this.#rows ??= this.#newest().then((position) => this.rowsAt(position));
+    this.#rows ??= this.#moment().then((position) => this.rowsAt(position));
     return this.#rows;
   }
 
-  async #newest(): Promise<Position> {
+  async #moment(): Promise<Position> {
     const { log, late } = this.parts;
     const { id } = this.principal.actor;
+    const { asOf, notBefore = 0n } = this.asked;
+    if (asOf !== undefined) return asOf;
     const reached = await log.applied.reached();
-    const written = this.#position ?? late.get(id) ?? 0n;
+    const written = latest(this.#position ?? late.get(id) ?? 0n, notBefore);
     if (written <= reached) {
       if (this.#position === undefined) late.delete(id);
       return reached;
@@ -90,8 +124,21 @@ export class MlflowCall {
   }
 
   rowsAt(position: Position): RowQuery {
+    this.said.position = position;
     const { pool, schema, personal, loader } = this.parts;
     return new RowQuery(pool, schema, personal, loader, this.workspace, position);
+  }
+
+  /**
+   * As {@link readPageToken}: all pages of a listing read the position of the first one.
+   *
+   * @throws MlflowError also for the page of another moment than the one that is asked about.
+   */
+  readPageToken(listing: unknown, text: string | undefined): PageToken | undefined {
+    const token = readPageToken(listing, text);
+    const { asOf } = this.asked;
+    if (token === undefined || asOf === undefined || token.position === asOf) return token;
+    throw invalid(`Invalid page token, it belongs to position ${token.position}, but the request asks about ${asOf}`);
   }
 
   /**
@@ -137,6 +184,7 @@ export class MlflowCall {
   async #accepted(type: string, data: object, wantsEvents?: boolean): Promise<Accepted> {
     const result = await this.#sent({ type, data, wantsEvents });
     this.#position = BigInt(result.position);
+    this.said.position = this.#position;
     this.#rows = undefined;
     await this.#untilReadable(this.#position);
     return result;

@@ -12,6 +12,8 @@ export interface Endpoint<F extends Fields = Fields> {
   readonly status?: 201 | 204;
   /** Set where a method other than GET brings its fields in the query. */
   readonly query?: true;
+  /** Set where a method other than GET changes nothing: it can be asked as of a moment, as every GET can. */
+  readonly reads?: true;
   readonly fields: F;
   /** Answers with the JSON body; `{}` is an empty success. @throws MlflowError */
   readonly handle: (request: Message<F>, call: MlflowCall) => Promise<object>;

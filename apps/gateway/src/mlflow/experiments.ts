@@ -8,7 +8,7 @@ import { invalid, missing, MlflowError } from './errors.js';
 import { EXPERIMENT_FILTER, parseFilter } from './filter.js';
 import { int64, type Message, message, oneOf, repeated, required, string } from './message.js';
 import { atMost, checkedKey, lastOfEachKey, toMs } from './names.js';
-import { readPageToken, writePageToken } from './page-token.js';
+import { writePageToken } from './page-token.js';
 import { toMlflowError } from './rejections.js';
 import { addFilter, orderBySql } from './search.js';
 import { addressesHost, foreignHost, type LocationField } from './storage-hosts.js';
@@ -91,8 +91,9 @@ const create = async (call: MlflowCall, number: bigint, name: string, location: 
   }
 };
 
-/** Experiment 0, `Default`, exists in each workspace from the start. Made by the first call that could miss it. */
+/** Experiment 0, `Default`, exists in each workspace from the start. Made by the first call about now that could miss it. */
 export const ensureDefaultExperiment = async (call: MlflowCall): Promise<void> => {
+  if (call.isPast) return;
   if (await (await call.rows()).byId(experimentEntity, '0')) return;
   try {
     const artifactLocation = await defaultLocation(call, '0');
@@ -118,7 +119,7 @@ const searchExperiments = async (request: Message<typeof searchFields>, call: Ml
   if (limit > MAX_PAGE)
     throw invalid(`Invalid value ${limit} for parameter 'max_results' supplied. It must be at most ${MAX_PAGE}`);
   const listing = ['experiments', view_type, filter, order_by];
-  const token = readPageToken(listing, page_token);
+  const token = call.readPageToken(listing, page_token);
   const terms = parseFilter(EXPERIMENT_FILTER, filter);
   for (const { entity, key, value } of terms) {
     if (entity === 'attribute' && key === 'experiment_id') [value].flat().map(String).forEach(checkedExperimentId);
@@ -199,6 +200,7 @@ export const experimentEndpoints: readonly Endpoint[] = [
     endpoint({
       method,
       path: '/mlflow/experiments/search',
+      reads: true,
       fields: searchFields,
       handle: searchExperiments,
     }),

@@ -7,7 +7,8 @@ import { isDatabaseAway } from '../database-away.js';
 import { type Gateway, SCHEMA } from '../gateway.js';
 import { principalOf } from '../http-door.js';
 import { artifactRoutes } from './artifact-routes.js';
-import { type FaceParts, MlflowCall } from './call.js';
+import { askedOf, sayMoment } from './as-of.js';
+import { type Asked, type FaceParts, MlflowCall } from './call.js';
 import type { Endpoint } from './endpoint.js';
 import { invalid, MlflowError } from './errors.js';
 import { experimentEndpoints } from './experiments.js';
@@ -23,6 +24,15 @@ import { runEndpoints } from './runs.js';
 import { serverInfoEndpoints } from './server-info.js';
 import { webhookEndpoints } from './webhooks.js';
 import { workspaceEndpoints } from './workspaces.js';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** On routes of the MLflow face, behind its hooks. */
+    asked: Asked | undefined;
+    /** The newest one that was made of this request. */
+    call: MlflowCall | undefined;
+  }
+}
 
 /** A batch of metrics is documented with 1 MB; 16 times that is a client gone wild. */
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
@@ -62,17 +72,27 @@ export const mountMlflow = (
     artifacts: new ArtifactStore(config.artifactsDir),
     late: new Map(),
   };
-  const callOf = (request: FastifyRequest) => new MlflowCall(parts, principalOf(request), randomUUID());
+  const callOf = (request: FastifyRequest) => {
+    request.call = new MlflowCall(parts, principalOf(request), randomUUID(), request.asked);
+    return request.call;
+  };
   const answerError = (error: unknown, reply: FastifyReply) => sendError(error, reply, log);
 
   app.register(async (scope) => {
     // Bodies arrive as streams: artifacts are never held in memory, and JSON is read with the protocol's own rules.
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
-    scope.addHook('onSend', async (_request, reply) => void reply.header('x-content-type-options', 'nosniff'));
+    scope.decorateRequest('asked');
+    scope.decorateRequest('call');
+    scope.addHook('onSend', async ({ call }, reply) => {
+      reply.header('x-content-type-options', 'nosniff');
+      sayMoment(reply, gateway.log, call);
+    });
     scope.addHook('onRequest', async (request) => {
-      if (OUTSIDE_WORKSPACES.test(request.routeOptions.url ?? '')) return;
-      request.principal = await enterWorkspace(request, callOf(request));
+      // Rights are today's, so the moment that is asked about comes after them.
+      if (!OUTSIDE_WORKSPACES.test(request.routeOptions.url ?? ''))
+        request.principal = await enterWorkspace(request, callOf(request));
+      request.asked = await askedOf(request, gateway.log);
     });
     scope.setErrorHandler((error, _request, reply) => answerError(error, reply));
     for (const declared of endpoints) {
@@ -81,6 +101,7 @@ export const mountMlflow = (
         scope.route({
           method: declared.method,
           url,
+          config: { access: declared.method === 'GET' || declared.reads ? 'read' : 'write' },
           handler: async (request, reply) => {
             const message = readMessage(declared.fields, await inputOf(declared, request));
             const body = await declared.handle(message, callOf(request));
@@ -110,6 +131,7 @@ const inputOf = async (
   const params = request.params as Readonly<Record<string, string>>;
   if (method === 'GET' || isInQuery) {
     const query = new URLSearchParams(request.url.split('?', 2)[1] ?? '');
+    query.delete('as_of');
     // A GET without a query may bring its fields in a body, which Fastify leaves on the socket.
     if (query.size === 0 && !isInQuery) return { ...readBody(await readText(request.raw)), ...params };
     return { ...readQuery(fields, query), ...params };

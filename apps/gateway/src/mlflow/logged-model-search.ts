@@ -5,7 +5,7 @@ import { checkedExperimentId } from './experiments.js';
 import { type Comparison, type Grammar, parseFilter } from './filter.js';
 import { loggedModelsJson } from './logged-model-json.js';
 import { bool, int64, type Message, message, repeated, required, string } from './message.js';
-import { readPageToken, writePageToken } from './page-token.js';
+import { writePageToken } from './page-token.js';
 import type { Conditions, RowQuery } from './row-query.js';
 import { addFilter, comparison, type SearchColumns } from './search.js';
 
@@ -138,7 +138,7 @@ export const searchLoggedModels = async (request: Request, call: MlflowCall): Pr
   terms.forEach(checkStatus);
   const experimentIds = request.experiment_ids.map(checkedExperimentId);
   const listing = ['logged-models', experimentIds, filter, datasets, order_by];
-  const token = readPageToken(listing, request.page_token);
+  const token = call.readPageToken(listing, request.page_token);
   const rows = token ? call.rowsAt(token.position) : await call.rows();
   const conditions = rows.conditions();
   conditions.add(`NOT deleted AND "experimentId" = ANY (${conditions.bind(experimentIds)})`);

@@ -52,6 +52,7 @@ export const loggedModelEndpoints: readonly Endpoint[] = [
   endpoint({
     method: 'POST',
     path: '/mlflow/logged-models/search',
+    reads: true,
     fields: searchLoggedModelsFields,
     handle: searchLoggedModels,
   }),

@@ -3,7 +3,7 @@ import { metricBatchEntity } from '../registry/registry.entities.js';
 import { endpoint, type Endpoint } from './endpoint.js';
 import { invalid } from './errors.js';
 import { int64, repeated, required, string } from './message.js';
-import { readPageToken, writePageToken } from './page-token.js';
+import { writePageToken } from './page-token.js';
 import type { RowQuery } from './row-query.js';
 import { rowsOf } from './rows-of.js';
 import { idOf, runIdFields } from './run-id.js';
@@ -47,7 +47,7 @@ export const metricHistoryEndpoints: readonly Endpoint[] = [
     handle: async (request, call) => {
       const runId = idOf(request);
       const listing = ['history', runId, request.metric_key];
-      const token = readPageToken(listing, request.page_token);
+      const token = call.readPageToken(listing, request.page_token);
       if (request.max_results !== undefined && request.max_results < 1n) {
         throw invalid(
           `Invalid value ${request.max_results} for parameter 'max_results' supplied. It must be a positive integer.`,

@@ -184,6 +184,7 @@ export const registeredModelEndpoints: readonly Endpoint[] = [
     endpoint({
       method,
       path: '/mlflow/registered-models/get-latest-versions',
+      reads: true,
       fields: { name: required(string), stages: repeated(string) },
       handle: async ({ name, stages }, call) => {
         const rows = await call.rows();

@@ -2,7 +2,7 @@ import type { MlflowCall } from './call.js';
 import { invalid } from './errors.js';
 import type { Comparison } from './filter.js';
 import { int64, repeated, string, wrongValue } from './message.js';
-import { readPageToken, writePageToken } from './page-token.js';
+import { writePageToken } from './page-token.js';
 import type { RowQuery } from './row-query.js';
 
 /** What makes a registered model a prompt. */
@@ -41,7 +41,7 @@ export const page = async <Row>(
     throw wrongValue('max_results', String(limit));
   }
   const listing = [kind, filter, order_by];
-  const token = readPageToken(listing, page_token);
+  const token = call.readPageToken(listing, page_token);
   const rows = token ? call.rowsAt(token.position) : await call.rows();
   const offset = token?.offset ?? 0;
   const size = Number(limit);

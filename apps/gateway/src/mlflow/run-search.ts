@@ -5,7 +5,7 @@ import { invalid } from './errors.js';
 import { checkedExperimentId } from './experiments.js';
 import { parseFilter, RUN_FILTER } from './filter.js';
 import { int64, type Message, oneOf, repeated, string } from './message.js';
-import { readPageToken, writePageToken } from './page-token.js';
+import { writePageToken } from './page-token.js';
 import { isDeleted, runJson } from './run-json.js';
 import { joinedMetrics, latestPoints } from './run-metrics.js';
 import { addFilter, orderBySql, type SearchColumns } from './search.js';
@@ -51,7 +51,7 @@ export const searchRuns = async (request: Message<typeof searchRunsFields>, call
   const terms = parseFilter(RUN_FILTER, filter);
   const experimentIds = [...new Set(request.experiment_ids.map(checkedExperimentId))];
   const listing = ['runs', experimentIds, filter, run_view_type, order_by];
-  const token = readPageToken(listing, request.page_token);
+  const token = call.readPageToken(listing, request.page_token);
   const rows = token ? call.rowsAt(token.position) : await call.rows();
   const experiments = await rows.all(experimentEntity, { experimentId: experimentIds }, 'key', MAX_EXPERIMENTS);
   if (experiments.length === 0) return {};

@@ -202,6 +202,7 @@ export const runEndpoints: readonly Endpoint[] = [
     endpoint({
       method,
       path: '/mlflow/runs/search',
+      reads: true,
       fields: searchRunsFields,
       handle: searchRuns,
     }),
