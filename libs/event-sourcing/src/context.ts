@@ -41,4 +41,8 @@ export interface Context {
   readonly reactions: Reactions;
   /** Per rejection code one sentence for a person. */
   readonly rejections: Readonly<Record<string, string>>;
+  /** By event type: refusals that are recorded, and the rejection that they are to whoever sent the command. */
+  readonly refusals?: Readonly<
+    Record<string, (data: unknown) => { readonly code: string; readonly details: Readonly<Record<string, unknown>> }>
+  >;
 }

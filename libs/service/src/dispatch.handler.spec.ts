@@ -1,9 +1,9 @@
 import { type Context, type EventStore, InMemoryEventStore, reject } from '@kontor/event-sourcing';
 import { plainData } from '@kontor/event-sourcing/testing';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { counterContext } from './counter.fixture.js';
+import { counterContext, counterStream } from './counter.fixture.js';
 import { Dispatch, type DispatchRequest } from './dispatch.js';
-import { DispatchHandler, type DispatchParts } from './dispatch.handler.js';
+import { DispatchHandler, type DispatchParts, type FindFacts } from './dispatch.handler.js';
 import type { Log } from './log.js';
 
 const NOW = '2025-06-12T12:00:00.000Z';
@@ -189,4 +189,70 @@ it('appends nothing when what must happen first is refused, and answers with the
   const reply = await handlerOf(counting, { beforeAppend }).execute(new Dispatch(request('Count', { counter: 'c' })));
   expect(reply).toMatchObject({ outcome: 'rejected', code: 'NOT_WANTED', details: { by: 'others' } });
   expect(await store.head()).toBe(0n);
+});
+
+describe('facts that a command rests on', () => {
+  const sent = (counter: string, commandId: string) =>
+    new Dispatch({
+      ...request('Echo', { counter, of: 'nobody says' }, { wantsEvents: true }),
+      metadata: { ...request('Echo', {}).metadata, commandId },
+    });
+  const other = counterStream('other');
+  const count: FindFacts = async (_, read) => {
+    const { state, version } = await read(other, { initialState: 0, evolve: (n: number) => n + 1 });
+    return {
+      data: { of: `${state} counted` },
+      guards: [{ stream: other, expected: version === 0n ? 'none' : version }],
+    };
+  };
+  const id = (n: number) => `01976421-5800-7000-8000-00000000010${n}`;
+
+  it('are read from the log, and again if a stream that they name moves before the append', async () => {
+    let meanwhile: (() => Promise<unknown>) | undefined;
+    const raced: EventStore = {
+      append: async (appended) => {
+        const first = meanwhile;
+        meanwhile = undefined;
+        await first?.();
+        return store.append(appended);
+      },
+      readAll: (after, options) => store.readAll(after, options),
+      readStream: (stream, after) => store.readStream(stream, after),
+      head: () => store.head(),
+      findCommand: (commandId) => store.findCommand(commandId),
+    };
+    let events = 0;
+    const newId = () => `01976421-5800-7000-8000-0000000002${String((events += 1)).padStart(2, '0')}`;
+    const machine = { pause: () => Promise.resolve(), newId };
+    const handler = handlerOf(counting, { store: raced, facts: { Echo: count }, machine });
+    const said = async (n: number) => {
+      const reply = await handler.execute(sent('c', id(n)));
+      return reply.outcome === 'accepted' && reply.events?.map(({ data }) => (data as { of: string }).of);
+    };
+    expect(await said(1)).toEqual(['0 counted']);
+    const elsewhere = handlerOf(counting, { machine });
+    meanwhile = () => elsewhere.execute(sent('other', id(2)));
+    expect(await said(3)).toEqual(['1 counted']);
+    expect(await said(4)).toEqual(['1 counted']);
+  });
+});
+
+it('says what a command would record, and records nothing', async () => {
+  const handler = handlerOf(counting);
+  const dry = request('Count', { counter: 'c' }, { dryRun: true });
+  const counted = { type: 'Counted', data: { counter: 'c', n: 1 }, recordedAt: NOW };
+  const preview = { outcome: 'accepted', position: '0', version: '0', eventIds: [], events: [counted] };
+  expect(await handler.execute(new Dispatch(dry))).toEqual(preview);
+  expect(await store.head()).toBe(0n);
+  expect(await handler.execute(new Dispatch(request('Count', { counter: 'c' })))).toMatchObject({ position: '1' });
+});
+
+it('tells the sender of a refusal that is recorded, also when it is sent again', async () => {
+  const refusals = { Counted: (data: unknown) => ({ code: 'NOT_WANTED', details: data as { n: number } }) };
+  const handler = handlerOf({ ...counting, refusals });
+  const refused = { outcome: 'rejected', code: 'NOT_WANTED', details: { counter: 'c', n: 1 } };
+  for (const dryRun of [true, false, false]) {
+    expect(await handler.execute(new Dispatch(request('Count', { counter: 'c' }, { dryRun })))).toMatchObject(refused);
+  }
+  expect(await store.head()).toBe(1n);
 });

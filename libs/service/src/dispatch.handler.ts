@@ -8,9 +8,11 @@ import {
   type DomainEvent,
   type EventMeta,
   type EventStore,
+  type Guard,
   isRejected,
   type NewEvent,
   newestVersion,
+  type Position,
   type Rejected,
   type Route,
   type StreamId,
@@ -61,6 +63,24 @@ const rejected = (code: string, message: string, details: Readonly<Record<string
  */
 export type BeforeAppend = (events: readonly DomainEvent[], metadata: CommandMetadata) => Promise<Rejected | undefined>;
 
+/** The state of any stream, as `decide` would see it now; the version is what a guard on it names. */
+export type ReadState = <State>(
+  stream: StreamId,
+  fold: { readonly initialState: State; readonly evolve: (state: State, event: never) => State },
+) => Promise<{ readonly state: State; readonly version: bigint }>;
+
+/** What a command rests on and its sender does not know: members of its data, and streams that must not move meanwhile. */
+export interface Facts {
+  readonly data: object;
+  readonly guards?: readonly Guard[];
+}
+
+/**
+ * Facts for a command, read from the log right before each decision. If a guarded stream moves before the append, they are
+ * read and the command is decided again.
+ */
+export type FindFacts = (command: Command, read: ReadState) => Promise<Facts>;
+
 /** An event as it is stored, and as a fold will see it again. */
 interface Decided {
   readonly stored: NewEvent;
@@ -74,6 +94,7 @@ interface Work extends Pick<DispatchRequest, 'isWanted'> {
   readonly stream: StreamId;
   readonly hash: Uint8Array;
   readonly wantsEvents: boolean;
+  readonly dryRun: boolean;
 }
 
 /** What a dispatcher works with. */
@@ -82,6 +103,8 @@ export interface DispatchParts {
   readonly personal: Personal;
   readonly log: Log;
   readonly beforeAppend?: BeforeAppend | undefined;
+  /** By command type. */
+  readonly facts?: Readonly<Record<string, FindFacts>> | undefined;
   readonly machine?: Machine;
   /** Default 1,000,000. */
   readonly maxStreamEvents?: number;
@@ -136,7 +159,7 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
   }
 
   async #dispatch(request: DispatchRequest): Promise<CommandReply> {
-    const { type, data, asked, isWanted, wantsEvents = false, metadata } = request;
+    const { type, data, asked, isWanted, wantsEvents = false, dryRun = false, metadata } = request;
     const { correlationId, workspace, commandId } = metadata;
     const schema = Object.hasOwn(this.context.commands, type) ? this.context.commands[type] : undefined;
     const route = Object.hasOwn(this.context.routes, type) ? this.context.routes[type] : undefined;
@@ -165,7 +188,7 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
     const command = { type, data: parsed.data, metadata };
     const stream = route.stream(command);
     return this.#turns.take(stream, async () => {
-      const reply = await this.#decide({ command, route, stream, hash, wantsEvents, isWanted });
+      const reply = await this.#decide({ command, route, stream, hash, wantsEvents, dryRun, isWanted });
       if (reply.outcome === 'accepted' && reply.eventIds.length > 0) return reply;
       // The same command may have come before, and its first coming is what this one is refused for. What is decided to be
       // written needs no such look: an append knows its command's id.
@@ -178,11 +201,14 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
    * judged, so what another process wrote since is found out there. Only a yes is believed that easily. A no has nothing
    * to prove it, and what happens before an append cannot be taken back: both are decided on the present state.
    */
-  async #decide({ command, route, stream, hash, wantsEvents, isWanted }: Work): Promise<CommandReply> {
-    const { metadata } = command;
+  async #decide({ command: sent, route, stream, hash, wantsEvents, dryRun, isWanted }: Work): Promise<CommandReply> {
+    const { metadata } = sent;
     const { decider } = route;
-    let isPresent = this.parts.beforeAppend !== undefined;
+    const findFacts = this.parts.facts?.[sent.type];
+    let isPresent = dryRun || this.parts.beforeAppend !== undefined;
     for (let conflicts = 0; ;) {
+      const facts = await findFacts?.(sent, (of, fold) => this.#states.readAny(of, fold));
+      const command = facts ? { ...sent, data: { ...(sent.data as object), ...facts.data } } : sent;
       const seen = isPresent ? await this.#states.read(stream, decider) : this.#states.kept(stream, decider);
       const { state, version, position } = seen;
       const decision = decider.decide(command, state);
@@ -195,6 +221,7 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
       if (decision.length === 0) {
         return { outcome: 'accepted', position: String(position), version: String(version), eventIds: [] };
       }
+      if (dryRun) return this.#preview(decision as readonly DomainEvent[], { version, position, now: metadata.now });
       // No stream gets shorter: what the kept version leaves no room for, the present one does not either.
       const wanted = Number(version) + decision.length;
       if (wanted > this.#maxStreamEvents) return this.#full(stream, wanted);
@@ -210,7 +237,7 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
         requestHash: hash,
         actor: metadata.actor.id,
         writes: [{ stream, expected: version === 0n ? 'none' : version, events: events.map(({ stored }) => stored) }],
-        ...(route.guards && { guards: route.guards(command) }),
+        guards: [...(route.guards?.(command) ?? []), ...(facts?.guards ?? [])],
         ...(route.claims && { claims: route.claims(command) }),
       });
       if (result.outcome === 'appended') {
@@ -234,16 +261,46 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
         isPresent = true;
         continue;
       }
-      if (result.outcome !== 'conflict') return this.#toReply(result, metadata.commandId, events, wantsEvents);
+      const isOutdated = result.outcome === 'conflict' || (result.outcome === 'guard' && facts?.guards !== undefined);
+      if (!isOutdated) return this.#toReply(result, metadata.commandId, events, wantsEvents);
       if (isPresent) {
         const pauseMs = CONFLICT_PAUSES_MS[conflicts];
-        if (pauseMs === undefined) break;
+        if (pauseMs === undefined) {
+          if (result.outcome === 'guard') return this.#toReply(result, metadata.commandId, events, wantsEvents);
+          break;
+        }
         await this.#machine.pause(pauseMs);
         conflicts += 1;
       }
       isPresent = true;
     }
     return rejected('CONFLICT', 'Others changed the same thing at the same time; try again.', { stream });
+  }
+
+  /** What would be appended now. Names that are taken, and what must happen before, are not looked at. */
+  #preview(
+    events: readonly DomainEvent[],
+    { version, position, now }: { readonly version: bigint; readonly position: Position; readonly now: string },
+  ): CommandReply {
+    return (
+      this.#refusal(events) ?? {
+        outcome: 'accepted',
+        position: String(position),
+        version: String(version),
+        eventIds: [],
+        events: events.map((event) => ({ ...event, recordedAt: now })),
+      }
+    );
+  }
+
+  /** The rejection that recorded events are to the sender of the command; undefined if they are none. */
+  #refusal(events: readonly { readonly type: string; readonly data?: unknown }[]): CommandReply | undefined {
+    for (const { type, data } of events) {
+      const refusal = this.context.refusals?.[type]?.(data);
+      if (refusal)
+        return rejected(refusal.code, this.context.rejections[refusal.code] ?? refusal.code, refusal.details);
+    }
+    return undefined;
   }
 
   #reject({ rejection: { code, details } }: Rejected): CommandReply {
@@ -284,6 +341,8 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
     switch (result.outcome) {
       case 'appended': {
         const { recordedAt } = result;
+        const refusal = this.#refusal(events.map(({ event }) => event));
+        if (refusal) return refusal;
         return {
           outcome: 'accepted',
           position: String(result.lastPosition),
@@ -318,6 +377,8 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
     const events: { type: string; data: unknown; recordedAt: string }[] = [];
     for await (const event of this.#store.readAll(firstPosition - 1n, { upTo: lastPosition })) {
       const { eventId, type, workspace, recordedAt, meta } = event;
+      const refusal = this.#refusal([event]);
+      if (refusal) return refusal;
       eventIds.push(eventId);
       if (!wantsEvents) continue;
       events.push({

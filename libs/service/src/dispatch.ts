@@ -11,6 +11,8 @@ export interface DispatchRequest {
   readonly asked?: unknown;
   /** Whether the reply repeats the events. */
   readonly wantsEvents?: boolean | undefined;
+  /** Whether it is only said what would be appended: nothing is. */
+  readonly dryRun?: boolean | undefined;
   /**
    * Asked after each decision to write something and before the append that names the judged version; if not, the command
    * is rejected as `NO_LONGER_WANTED`. Default: it is wanted.

@@ -2,7 +2,7 @@ export { startService } from './bootstrap.js';
 export { type AnswerRequest } from './command.controller.js';
 export { derivedId } from './derived-id.js';
 export { Dispatch, type DispatchRequest } from './dispatch.js';
-export { DispatchHandler, type Machine } from './dispatch.handler.js';
+export { DispatchHandler, type Facts, type FindFacts, type Machine, type ReadState } from './dispatch.handler.js';
 export { Dispatcher, type DispatchOptions } from './dispatcher.js';
 export { type Enrich, type WaitingCommand } from './reactions.consumer.js';
 export { readServiceConfig, toServiceConfig } from './service-config.js';

@@ -27,7 +27,7 @@ import { CommandBus, CqrsModule } from '@nestjs/cqrs';
 import type pg from 'pg';
 import { type AnswerRequest, CommandController } from './command.controller.js';
 import { Dispatcher } from './dispatcher.js';
-import { type BeforeAppend, DispatchHandler } from './dispatch.handler.js';
+import { type BeforeAppend, DispatchHandler, type FindFacts } from './dispatch.handler.js';
 import { ensureKeyEncryptionKey, ensureKeyPair, loadLogKeys, LOG_KEY } from './keys.js';
 import { type Log } from './log.js';
 import { type Enrich, ReactionsConsumer } from './reactions.consumer.js';
@@ -78,6 +78,8 @@ export interface ServiceOptions<Config extends ServiceConfig = ServiceConfig> {
   readonly beforeAppend?: (parts: ServiceParts) => BeforeAppend;
   /** What the service is asked beside commands, through the same door, by type. */
   readonly requests?: (parts: ServiceParts) => Readonly<Record<string, AnswerRequest>>;
+  /** Facts for commands, whoever sends them, by command type. */
+  readonly facts?: (parts: ServiceParts) => Readonly<Record<string, FindFacts>>;
   /** Started after commands and reactions. */
   readonly workers?: (parts: ServiceParts, config: Config) => Promise<readonly Worker[]>;
 }
@@ -118,7 +120,11 @@ export class ServiceModule implements OnApplicationBootstrap, OnApplicationShutd
           provide: DispatchHandler,
           inject: [PARTS],
           useFactory: (parts: ServiceParts) =>
-            new DispatchHandler(options.context, { ...parts, beforeAppend: options.beforeAppend?.(parts) }),
+            new DispatchHandler(options.context, {
+              ...parts,
+              beforeAppend: options.beforeAppend?.(parts),
+              facts: options.facts?.(parts),
+            }),
         },
         {
           provide: START,

@@ -26,6 +26,8 @@ export interface StreamState {
   readonly era: number;
 }
 
+type Fold = Pick<AnyDecider, 'initialState' | 'evolve'>;
+
 /** States of about this many streams are some tens of megabytes. */
 const MAX_STATES = 10_000;
 
@@ -50,14 +52,27 @@ export class StreamStates {
   }
 
   /** The state as it is kept, without a look at the log: another process may have gone on since. */
-  kept(stream: StreamId, { initialState }: AnyDecider): StreamState {
+  kept(stream: StreamId, { initialState }: Fold): StreamState {
     const kept = this.#states.get(stream);
     if (kept) return kept;
     return { state: initialState as unknown, version: 0n, position: 0n, isPersonal: false, era: this.#era };
   }
 
+  /**
+   * The present state of a stream that this context does not decide on, or that another command rests on.
+   *
+   * @param fold always the same one for a stream: its state is kept.
+   */
+  async readAny<State>(
+    stream: StreamId,
+    fold: { readonly initialState: State; readonly evolve: (state: State, event: never) => State },
+  ): Promise<{ readonly state: State; readonly version: bigint }> {
+    const { state, version } = await this.read(stream, fold as unknown as Fold);
+    return { state: state as State, version };
+  }
+
   /** The present state: the kept one and every event after it. */
-  async read(stream: StreamId, decider: AnyDecider): Promise<StreamState> {
+  async read(stream: StreamId, decider: Fold): Promise<StreamState> {
     let { state, version, position, isPersonal } = this.kept(stream, decider);
     const era = this.#era;
     for await (const { type, data, meta, workspace, ...event } of this.#eventsAfter(stream, version)) {

@@ -23,6 +23,8 @@ export interface SendOptions {
   readonly data: unknown;
   /** Whether the reply repeats the events. */
   readonly wantsEvents?: boolean | undefined;
+  /** Whether nothing is to happen: the reply then has the events that would be appended. */
+  readonly dryRun?: boolean | undefined;
   readonly principal: Principal;
   /** UUIDv7 chosen by the client; drawn if absent. The same id is the same command. */
   readonly commandId?: string | undefined;
@@ -83,7 +85,7 @@ export class CommandClient {
    *   command that the broker would not take.
    */
   async send(options: SendOptions): Promise<SendResult> {
-    const { context, type, data, wantsEvents, principal } = options;
+    const { context, type, data, wantsEvents, dryRun, principal } = options;
     const commandId = options.commandId ?? newCommandId();
     const correlationId = options.correlationId ?? randomUUID();
     if (!mayCommand(principal)) {
@@ -97,7 +99,7 @@ export class CommandClient {
       correlationId,
       ...(options.traceparent !== undefined && { traceparent: options.traceparent }),
     };
-    const payload = Buffer.from(JSON.stringify({ type, data, wantsEvents, metadata }));
+    const payload = Buffer.from(JSON.stringify({ type, data, wantsEvents, dryRun, metadata }));
     const { max_payload: mostBytes } = this.nats.info ?? {};
     if (mostBytes !== undefined && payload.length > mostBytes - ASSERTION_BYTES) {
       const message = `the command ${type} has ${payload.length} bytes; allowed are ${mostBytes - ASSERTION_BYTES}`;
