@@ -2,6 +2,7 @@ import { upcasters } from '@kontor/domain/contexts';
 import { deployment } from '@kontor/domain/deployment';
 import { readServiceConfig, startService } from '@kontor/service';
 import { createLog, runProcess } from '@kontor/service/process';
+import { deploymentFacts } from './facts.js';
 import { trafficWorker } from './traffic.js';
 
 await runProcess(() =>
@@ -10,6 +11,7 @@ await runProcess(() =>
     upcasters,
     config: readServiceConfig(),
     log: createLog('deployment'),
+    facts: deploymentFacts,
     workers: async (parts) => [trafficWorker(parts)],
   }),
 );

@@ -3,6 +3,7 @@ import { registry } from '@kontor/domain/registry';
 import { startService } from '@kontor/service';
 import { createLog, runProcess } from '@kontor/service/process';
 import { readRegistryConfig } from './config.js';
+import { registryFacts } from './facts.js';
 import { startWebhooks, testWebhook } from './webhooks/webhooks.worker.js';
 
 await runProcess(() =>
@@ -11,6 +12,7 @@ await runProcess(() =>
     upcasters,
     config: readRegistryConfig(),
     log: createLog('registry'),
+    facts: registryFacts,
     requests: (parts) => ({ TestWebhook: testWebhook(parts) }),
     workers: async (parts, { webhooks }) => [await startWebhooks(parts, webhooks)],
   }),

@@ -454,22 +454,6 @@ export const mlflowCases: readonly MlflowCase[] = [
     code: 'INTERNAL_ERROR',
     says: "'Archived' is not an Active stage",
   },
-  {
-    method: 'DELETE',
-    path: 'mlflow/model-versions/delete',
-    body: { name: '$model', version: '1' },
-    status: 409,
-    code: 'RESOURCE_CONFLICT',
-    says: "serves traffic on endpoint '$endpoint' and cannot be deleted",
-  },
-  {
-    method: 'DELETE',
-    path: 'mlflow/registered-models/delete',
-    body: { name: '$model' },
-    status: 409,
-    code: 'RESOURCE_CONFLICT',
-    says: "serves traffic on endpoint '$endpoint'",
-  },
   // Files.
   file(
     'PUT',

@@ -51,7 +51,10 @@ const webhookSettings = (k: Known) => ({
   events: k.of(['model_version.created' as const], ['prompt.created' as const, 'model_version_alias.created' as const]),
   ...{ status: k.of('ACTIVE' as const, 'DISABLED' as const), secretVersion: k.of(1, 2, null) },
 });
-const servedBy = (k: Known): string[] => (k.maybe(0.2) ? ['credit'] : []);
+const served = (k: Known) => (k.maybe(0.2) ? [{ endpoint: 'credit', modelName: name(k), version: version(k) }] : []);
+const alias = (k: Known): string => k.of('champion', 'challenger');
+const keptBy = (k: Known) =>
+  k.maybe(0.1) ? [{ modelName: name(k), version: version(k), endpoints: ['credit'], aliases: [] }] : [];
 
 const artifacts = (k: Known): VersionArtifacts => {
   const n = k.of(11, 12, 13, 14);
@@ -70,10 +73,14 @@ export const registryDrafts: Drafts<typeof registryCommands> = {
     tags: [tag(k)],
   }),
   RenameExperiment: (k) => ({ experimentId: experimentId(k), name: name(k), previousName: name(k) }),
-  DeleteExperiment: (k) => ({ experimentId: experimentId(k) }),
+  DeleteExperiment: (k) => ({ experimentId: experimentId(k), keptBy: keptBy(k) }),
   RestoreExperiment: (k) => ({ experimentId: experimentId(k) }),
   SetExperimentTag: (k) => ({ experimentId: experimentId(k), ...tag(k) }),
   RemoveExperimentTag: (k) => ({ experimentId: experimentId(k), key: k.of(...KEYS) }),
+  UndoExperiment: (k) => {
+    const data = k.recent('ExperimentDeleted');
+    return data && { ...data, position: '1', events: [{ type: 'ExperimentDeleted', data }] };
+  },
 
   StartRun: (k) => ({
     ...{ runId: runId(k), experimentId: experimentId(k), name: name(k), userId: 'ada', startTimeMs: 0 },
@@ -103,7 +110,11 @@ export const registryDrafts: Drafts<typeof registryCommands> = {
     loggedModelIds: [loggedModelId(k)],
   }),
   LogRunOutputs: (k) => ({ runId: runId(k), models: [{ loggedModelId: loggedModelId(k), step: k.of(0, 1) }] }),
-  DeleteRun: (k) => ({ runId: runId(k) }),
+  DeleteRun: (k) => ({ runId: runId(k), keptBy: keptBy(k) }),
+  UndoRun: (k) => {
+    const data = k.recent('RunRenamed');
+    return data && { runId: data.runId, position: '1', events: [{ type: 'RunRenamed', data }] };
+  },
   RestoreRun: (k) => ({ runId: runId(k) }),
   RecordRunArtifact: (k) => ({ runId: runId(k), ...file(k) }),
   RemoveRunArtifacts: (k) => ({ runId: runId(k), path: k.of('model', path(k)) }),
@@ -121,7 +132,11 @@ export const registryDrafts: Drafts<typeof registryCommands> = {
   LogLoggedModelParams: (k) => ({ loggedModelId: loggedModelId(k), params: [tag(k)] }),
   SetLoggedModelTags: (k) => ({ loggedModelId: loggedModelId(k), tags: [tag(k), tag(k)] }),
   RemoveLoggedModelTag: (k) => ({ loggedModelId: loggedModelId(k), key: k.of(...KEYS) }),
-  DeleteLoggedModel: (k) => ({ loggedModelId: loggedModelId(k) }),
+  DeleteLoggedModel: (k) => ({ loggedModelId: loggedModelId(k), keptBy: keptBy(k) }),
+  UndoLoggedModel: (k) => {
+    const data = k.recent('LoggedModelDeleted');
+    return data && { ...data, position: '1', events: [{ type: 'LoggedModelDeleted', data }] };
+  },
   RecordLoggedModelArtifact: (k) => ({ loggedModelId: loggedModelId(k), ...file(k) }),
   RemoveLoggedModelArtifacts: (k) => ({ loggedModelId: loggedModelId(k), path: k.of('model', path(k)) }),
   RefuseLoggedModelArtifactWrite: (k) => ({
@@ -136,12 +151,14 @@ export const registryDrafts: Drafts<typeof registryCommands> = {
   }),
   DescribeRegisteredModel: (k) => ({ modelId: modelId(k), description: k.of('a', 'b', null) }),
   RenameRegisteredModel: (k) => ({ modelId: modelId(k), name: name(k), previousName: name(k) }),
-  DeleteRegisteredModel: (k) => ({ modelId: modelId(k), name: name(k), servedBy: servedBy(k) }),
+  DeleteRegisteredModel: (k) => ({ modelId: modelId(k), name: name(k), served: served(k) }),
   RestoreRegisteredModel: (k) => ({ modelId: modelId(k), name: name(k) }),
   SetRegisteredModelTag: (k) => ({ modelId: modelId(k), ...tag(k) }),
   RemoveRegisteredModelTag: (k) => ({ modelId: modelId(k), key: k.of(...KEYS) }),
   SetAlias: (k) => ({ modelId: modelId(k), alias: k.of('champion', 'challenger', 'latest'), version: version(k) }),
-  RemoveAlias: (k) => ({ modelId: modelId(k), alias: k.of('champion', 'challenger') }),
+  RemoveAlias: (k) => ({ modelId: modelId(k), alias: alias(k), reason: k.of('because', undefined) }),
+  ProtectAlias: (k) => ({ modelId: modelId(k), alias: alias(k) }),
+  UnprotectAlias: (k) => ({ modelId: modelId(k), alias: alias(k) }),
   RegisterModelVersion: (k) => ({
     ...{ modelId: modelId(k), source: 's3://bucket/model', storageLocation: 's3://bucket/model', runId: null },
     ...{ loggedModelId: null, runLink: '', description: '', tags: [tag(k)] },
@@ -151,8 +168,13 @@ export const registryDrafts: Drafts<typeof registryCommands> = {
     ...{ modelId: modelId(k), version: version(k), stage: k.of('None', 'Staging', 'Production', 'Archived') },
     archiveExistingVersions: k.maybe(0.5),
   }),
-  DeleteModelVersion: (k) => ({ modelId: modelId(k), version: version(k), servedBy: servedBy(k) }),
+  DeleteModelVersion: (k) => ({ modelId: modelId(k), version: version(k), served: served(k) }),
   RestoreModelVersion: (k) => ({ modelId: modelId(k), version: version(k) }),
+  UndoRegisteredModel: (k) => {
+    const type = k.of('AliasSet', 'ModelVersionDeleted', 'RegisteredModelRenamed', 'RegisteredModelDeleted');
+    const data = k.recent(type);
+    return data && { modelId: data.modelId, position: '1', events: [{ type, data }] };
+  },
   DescribeModelVersion: (k) => ({
     modelId: modelId(k),
     version: version(k),
@@ -161,6 +183,12 @@ export const registryDrafts: Drafts<typeof registryCommands> = {
   }),
   SetModelVersionTag: (k) => ({ modelId: modelId(k), version: version(k), ...tag(k), knownValue: null }),
   RemoveModelVersionTag: (k) => ({ modelId: modelId(k), version: version(k), key: k.of(...KEYS), knownValue: null }),
+  UndoModelVersion: (k) => {
+    const data = k.recent('ModelVersionDescribed');
+    const { modelId: of, version: number } = data ?? { modelId: modelId(k), version: version(k) };
+    const events = data ? [{ type: 'ModelVersionDescribed', data }] : [];
+    return { modelId: of, version: number, position: '1', events };
+  },
   RecordFolderArtifact: (k) => ({ folder: 'shared', ...file(k) }),
   RemoveFolderArtifacts: (k) => ({ folder: 'shared', path: k.of('model', path(k)) }),
   CreateWorkspace: (k) => ({ name: workspace(k), description: k.of('a', ''), defaultArtifactRoot: null }),

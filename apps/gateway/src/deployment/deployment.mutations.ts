@@ -36,6 +36,7 @@ const requestRollout = async (
     rolloutId: commandId,
     endpoint,
     version: { modelName, version, manifestDigest },
+    modelId: registered.modelId,
     servable,
     files: files.map((file) => ({ ...file })),
     strategy: { steps: strategy.steps.map((step) => ({ ...step })) },

@@ -11,6 +11,7 @@ import { atMost, checkedKey, lastOfEachKey, toMs } from './names.js';
 import { writePageToken } from './page-token.js';
 import { toMlflowError } from './rejections.js';
 import { addFilter, orderBySql } from './search.js';
+import { madeInto } from './version-rows.js';
 import { addressesHost, foreignHost, type LocationField } from './storage-hosts.js';
 
 const tag = message({ key: required(string), value: string });
@@ -212,7 +213,10 @@ export const experimentEndpoints: readonly Endpoint[] = [
     handle: async ({ experiment_id }, call) => {
       const { experimentId, deleted } = await experimentById(call, experiment_id);
       if (deleted) throw missing(`No Experiment with id=${experimentId} exists`);
-      await call.send('DeleteExperiment', { experimentId });
+      await call.send('DeleteExperiment', {
+        experimentId,
+        madeInto: await madeInto(await call.rows(), { experimentId }),
+      });
       return {};
     },
   }),

@@ -11,6 +11,7 @@ import { searchLoggedModels, searchLoggedModelsFields } from './logged-model-sea
 import { bool, message, repeated, required, string } from './message.js';
 import { atMost, cut, lastOfEachKey, newHexId, randomName } from './names.js';
 import { toMlflowError } from './rejections.js';
+import { madeInto } from './version-rows.js';
 
 const pair = message({ key: required(string), value: string });
 
@@ -129,7 +130,9 @@ export const loggedModelEndpoints: readonly Endpoint[] = [
     fields: { model_id: required(string) },
     handle: async ({ model_id }, call) => {
       const { loggedModelId, deleted } = await loggedModelById(call, model_id, true);
-      if (!deleted) await call.send('DeleteLoggedModel', { loggedModelId });
+      if (deleted) return {};
+      const made = await madeInto(await call.rows(), { loggedModelId });
+      await call.send('DeleteLoggedModel', { loggedModelId, madeInto: made });
       return {};
     },
   }),

@@ -7,7 +7,7 @@ import { bool, message, repeated, required, string } from './message.js';
 import { atMost, checkedKey, DESCRIPTION_LIMIT, registryTags } from './names.js';
 import { MODEL_COLUMNS, page, promptTerms, searchFields, type SearchRequest } from './registry-search.js';
 import { addFilter, orderBySql } from './search.js';
-import { canonicalStage, inUse, named, modelByName, servedBy, versionJson } from './version-rows.js';
+import { canonicalStage, named, modelByName, versionJson } from './version-rows.js';
 import { resolveSource } from './version-source.js';
 
 const tag = message({ key: required(string), value: string });
@@ -144,13 +144,7 @@ export const versionEndpoints: readonly Endpoint[] = [
     fields: versionFields,
     handle: async (request, call) => {
       const { model, row } = await named(call, request);
-      const endpoints = await servedBy(await call.rows(), model.name, row.version);
-      if (endpoints.length > 0) throw inUse(model.name, row.version, endpoints);
-      await call.send(
-        'DeleteModelVersion',
-        { modelId: model.modelId, version: row.version, servedBy: endpoints },
-        request,
-      );
+      await call.send('DeleteModelVersion', { modelId: model.modelId, version: row.version }, request);
       return {};
     },
   }),

@@ -21,11 +21,9 @@ import { MODEL_COLUMNS, page, promptTerms, PROMPT_TAG, searchFields } from './re
 import { addFilter, orderBySql } from './search.js';
 import {
   canonicalStage,
-  inUse,
   named,
   latestVersions,
   modelByName,
-  servedBy,
   versionJson,
   versionOf,
   versionsOf,
@@ -154,11 +152,8 @@ export const registeredModelEndpoints: readonly Endpoint[] = [
     path: '/mlflow/registered-models/delete',
     fields: { name: required(string) },
     handle: async ({ name }, call) => {
-      const rows = await call.rows();
-      const { modelId } = await modelByName(rows, name);
-      const endpoints = await servedBy(rows, name);
-      if (endpoints.length > 0) throw inUse(name, undefined, endpoints);
-      await call.send('DeleteRegisteredModel', { modelId, name, servedBy: endpoints }, { name });
+      const { modelId } = await modelByName(await call.rows(), name);
+      await call.send('DeleteRegisteredModel', { modelId, name }, { name });
       return {};
     },
   }),
@@ -227,7 +222,8 @@ export const registeredModelEndpoints: readonly Endpoint[] = [
     handle: async ({ name, alias, version }, call) => {
       checkedAlias(alias);
       const { model, row } = await named(call, { name, version });
-      await call.send('SetAlias', { modelId: model.modelId, alias, version: row.version }, { name, version });
+      const { reason } = call;
+      await call.send('SetAlias', { modelId: model.modelId, alias, version: row.version, reason }, { name, version });
       return {};
     },
   }),
@@ -238,7 +234,9 @@ export const registeredModelEndpoints: readonly Endpoint[] = [
     handle: async ({ name, alias }, call) => {
       checkedAlias(alias);
       const { modelId, aliases } = await modelByName(await call.rows(), name);
-      if (aliases.some((known) => known.alias === alias)) await call.send('RemoveAlias', { modelId, alias }, { name });
+      const { reason } = call;
+      if (aliases.some((known) => known.alias === alias))
+        await call.send('RemoveAlias', { modelId, alias, reason }, { name });
       return {};
     },
   }),

@@ -1,8 +1,43 @@
+import type { KeptVersion, RegistryEvent } from '@kontor/domain/registry';
 import { invalid, missing, MlflowError } from './errors.js';
 
 type Details = Readonly<Record<string, unknown>>;
 
 const text = (details: Details, name: string): string => String(details[name] ?? '');
+
+type Deletion = Extract<RegistryEvent, { type: 'DeletionRefused' }>['data'];
+type AliasChange = Extract<RegistryEvent, { type: 'AliasChangeRefused' }>['data'];
+
+const quoted = (items: readonly string[]): string => `'${items.join("', '")}'`;
+
+const holds = ({ endpoints, aliases }: KeptVersion): string =>
+  endpoints.length > 0
+    ? `serves traffic on endpoint ${quoted(endpoints)}`
+    : `is the target of the protected alias ${quoted(aliases)}`;
+
+/** A refusal that the log keeps: what was to be changed, and what is in the way. */
+const refusalText = (details: Details, message: string): string => {
+  if ('alias' in details) {
+    const { alias, name } = details as unknown as AliasChange;
+    return `Alias '${alias}' of registered model ${name} is protected: only owner and admin move it.`;
+  }
+  const { target, keptBy } = details as unknown as Deletion;
+  const [kept] = keptBy;
+  if (kept === undefined) return message;
+  const version = `${kept.modelName}/${kept.version}`;
+  switch (target.aggregate) {
+    case 'model-version':
+      return `Model version ${version} ${holds(kept)} and cannot be deleted.`;
+    case 'registered-model':
+      return `Registered Model ${kept.modelName} cannot be deleted: its version ${kept.version} ${holds(kept)}.`;
+    case 'run':
+      return `Run ${target.runId} cannot be deleted: model version ${version}, which was made of it, ${holds(kept)}.`;
+    case 'logged-model':
+      return `Logged model ${target.loggedModelId} cannot be deleted: model version ${version}, which was made of it, ${holds(kept)}.`;
+    case 'experiment':
+      return `Experiment ${target.experimentId} cannot be deleted: model version ${version}, which was made of one of its runs, ${holds(kept)}.`;
+  }
+};
 
 /**
  * A rejection of the registry context in MLflow's words.
@@ -65,6 +100,9 @@ export const toMlflowError = (code: string, message: string, details: Details): 
           : `Version alias name '${alias}' is reserved.`,
       );
     }
+    case 'VERSION_IN_USE':
+    case 'ALIAS_PROTECTED':
+      return new MlflowError('RESOURCE_CONFLICT', refusalText(details, message), { rejection: code });
     default:
       return new MlflowError('RESOURCE_CONFLICT', message, { rejection: code });
   }

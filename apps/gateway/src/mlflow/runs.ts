@@ -24,6 +24,7 @@ import { idOf, runIdFields } from './run-id.js';
 import { infoJson, isDeleted, runJson } from './run-json.js';
 import { latestPoints } from './run-metrics.js';
 import { searchRuns, searchRunsFields } from './run-search.js';
+import { madeInto } from './version-rows.js';
 
 const tag = message({ key: required(string), value: string });
 const param = message({ key: required(string), value: string });
@@ -193,7 +194,8 @@ export const runEndpoints: readonly Endpoint[] = [
         const { run, deleted } = await runById(call, runId);
         // Deleted in its stream, alive by its experiment's restore: the second deletion must be a fact of its own.
         if (verb === 'delete' && run.deleted && !deleted) await call.send('RestoreRun', { runId });
-        await call.send(verb === 'delete' ? 'DeleteRun' : 'RestoreRun', { runId });
+        if (verb === 'restore') await call.send('RestoreRun', { runId });
+        else await call.send('DeleteRun', { runId, madeInto: await madeInto(await call.rows(), { runId }) });
         return {};
       },
     }),

@@ -1,8 +1,7 @@
-import { endpointEntity } from '../deployment/deployment.entities.js';
 import type { ModelVersionRow } from '../registry/model-versions.projection.js';
-import { modelVersionEntity, registeredModelEntity } from '../registry/registry.entities.js';
+import { modelVersionEntity, registeredModelEntity, runEntity } from '../registry/registry.entities.js';
 import type { RegisteredModelRow } from '../registry/registered-models.projection.js';
-import { invalid, missing, MlflowError } from './errors.js';
+import { invalid, missing } from './errors.js';
 import type { MlflowCall } from './call.js';
 import { checkedModelName, toMs, versionNumberOf } from './names.js';
 import type { RowQuery } from './row-query.js';
@@ -74,29 +73,37 @@ export const canonicalStage = (stage: string): string => {
   throw invalid(`Invalid Model Version stage: ${stage}. Value must be one of None, Staging, Production, Archived.`);
 };
 
-/** Endpoints on which a version has traffic: what serves is not deleted. */
-export const servedBy = async (rows: RowQuery, modelName: string, version?: number): Promise<readonly string[]> => {
-  const endpoints = await rows.all(endpointEntity, {}, 'key', 1000);
-  return endpoints
-    .filter(({ revisions }) =>
-      revisions.some(
-        (revision) =>
-          revision.weightBps > 0 &&
-          revision.version.modelName === modelName &&
-          (version === undefined || revision.version.version === version),
-      ),
-    )
-    .map((row) => row.endpoint);
-};
+/** More than anybody makes of one run. */
+const MAX_MADE = 10_000;
 
-/** 409, which no client repeats: the answer names what is in the way. */
-export const inUse = (name: string, version: number | undefined, endpoints: readonly string[]) =>
-  new MlflowError(
-    'RESOURCE_CONFLICT',
-    `${version === undefined ? `Registered Model ${name}` : `Model version ${name}/${version}`} serves traffic on endpoint ` +
-      `'${endpoints.join("', '")}' and cannot be deleted.`,
-    { rejection: 'VERSION_IN_USE' },
-  );
+/**
+ * The versions that were made of a run, a logged model, or the runs of an experiment, as a deletion names them. What a version
+ * was made of never changes, so rows that are late leave out only what nothing can serve yet.
+ */
+export const madeInto = async (
+  rows: RowQuery,
+  of: { readonly runId: string } | { readonly loggedModelId: string } | { readonly experimentId: string },
+): Promise<readonly { readonly modelId: string; readonly versions: readonly number[] }[]> => {
+  const conditions = rows.conditions().add('NOT deleted');
+  if ('experimentId' in of) {
+    const experimentId = conditions.bind(of.experimentId);
+    // By the key of the run's row: an experiment may have a million runs, and few of them became versions.
+    conditions.add('"runId" IS NOT NULL');
+    conditions.add(
+      `EXISTS (SELECT FROM ${rows.relation(runEntity, 'r')} WHERE r.key = $1 || '/' || model_versions."runId" AND r."experimentId" = ${experimentId})`,
+    );
+  } else {
+    const [[column = '', id] = []] = Object.entries(of);
+    conditions.add(`"${column}" = ${conditions.bind(id)}`);
+  }
+  const made = new Map<string, number[]>();
+  for (const { modelId, version } of await rows.list(modelVersionEntity, conditions, {
+    orderBy: 'key',
+    limit: MAX_MADE,
+  }))
+    made.set(modelId, [...(made.get(modelId) ?? []), version]);
+  return [...made].map(([modelId, versions]) => ({ modelId, versions }));
+};
 
 /** Model and version that a request names. */
 export const named = async (

@@ -42,8 +42,11 @@ export const experiments: Projection<ExperimentRow, RegistryEvent> = {
         return { ...row, name: event.data.name, updatedAt: at };
       case 'ExperimentDeleted':
         return { ...row, deleted: true, updatedAt: at };
-      case 'ExperimentRestored':
-        return { ...row, deleted: false, restoredPosition: String(event.position), updatedAt: at };
+      case 'ExperimentRestored': {
+        const { keepsDeletedRuns } = event.data;
+        const restoredPosition = keepsDeletedRuns ? row.restoredPosition : String(event.position);
+        return { ...row, deleted: false, restoredPosition, updatedAt: at };
+      }
       case 'TagSet':
         return { ...row, tags: [...withValues(row.tags, [{ key: event.data.key, value: event.data.value }])] };
       case 'TagRemoved':

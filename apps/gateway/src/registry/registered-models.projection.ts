@@ -7,6 +7,7 @@ type Created = Extract<RegistryEvent, { type: 'RegisteredModelCreated' }>['data'
 
 export type RegisteredModelRow = Created & {
   readonly aliases: readonly { readonly alias: string; readonly version: number }[];
+  readonly protectedAliases: readonly string[];
   readonly deleted: boolean;
   readonly createdAt: string;
   /** Changes as MLflow counts them: rename, description, versions and stages; not tags and aliases. */
@@ -16,7 +17,7 @@ export type RegisteredModelRow = Created & {
 /** Registered models with their aliases. */
 export const registeredModels: Projection<RegisteredModelRow, RegistryEvent> = {
   name: 'registered_models',
-  version: 1,
+  version: 2,
   canHandle: [
     'RegisteredModelCreated',
     'RegisteredModelRenamed',
@@ -25,6 +26,8 @@ export const registeredModels: Projection<RegisteredModelRow, RegistryEvent> = {
     'RegisteredModelRestored',
     'AliasSet',
     'AliasRemoved',
+    'AliasProtected',
+    'AliasUnprotected',
     'ModelVersionRegistered',
     'StageChanged',
     'ModelVersionDeleted',
@@ -41,7 +44,7 @@ export const registeredModels: Projection<RegisteredModelRow, RegistryEvent> = {
   evolve: (row, event) => {
     const updatedAt = event.recordedAt;
     if (event.type === 'RegisteredModelCreated') {
-      return { ...event.data, aliases: [], deleted: false, createdAt: updatedAt, updatedAt };
+      return { ...event.data, aliases: [], protectedAliases: [], deleted: false, createdAt: updatedAt, updatedAt };
     }
     if (row === undefined) return undefined;
     switch (event.type) {
@@ -59,6 +62,10 @@ export const registeredModels: Projection<RegisteredModelRow, RegistryEvent> = {
       }
       case 'AliasRemoved':
         return { ...row, aliases: row.aliases.filter(({ alias }) => alias !== event.data.alias) };
+      case 'AliasProtected':
+        return { ...row, protectedAliases: [...row.protectedAliases, event.data.alias].sort() };
+      case 'AliasUnprotected':
+        return { ...row, protectedAliases: row.protectedAliases.filter((alias) => alias !== event.data.alias) };
       case 'ModelVersionRegistered':
       case 'StageChanged':
       case 'ModelVersionDeleted':

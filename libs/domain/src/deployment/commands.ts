@@ -1,6 +1,7 @@
 import type { CommandOf } from '@kontor/event-sourcing';
 import { z } from 'zod';
 import { ruleOutcome } from '../governance/events.js';
+import { modelId } from '../registry/events.js';
 import { actorId, digest, instant, modelVersionRef, reason, servable, slug, text } from '../values.js';
 import { versionFiles } from '../version-artifacts.js';
 import { strategy } from './events.js';
@@ -45,13 +46,20 @@ export const deploymentCommands = {
     rolloutId,
     endpoint: slug,
     version: modelVersionRef,
+    /** Of the registered model, where it was registered here: a version that is deleted meanwhile is not rolled out. */
+    modelId: modelId.optional(),
     servable,
     /** All files of the version: they prove that the served one belongs to the digest that is approved. */
     files: versionFiles,
     strategy: risingStrategy,
   }),
-  /** From a passed gate. */
-  StartRollout: z.strictObject({ rolloutId, endpoint: slug, gate: passedGate }),
+  /** From a passed gate. The service reads from the log whether the version was deleted since. */
+  StartRollout: z.strictObject({
+    rolloutId,
+    endpoint: slug,
+    gate: passedGate,
+    versionDeleted: z.boolean().default(false),
+  }),
   /** From a gate that did not pass. */
   RefuseRollout: z.strictObject({ rolloutId, endpoint: slug, gateId: z.uuid(), reasons: z.array(reason).min(1) }),
   /** From the data plane: what became of a revision of the route. Sending it again changes nothing. */

@@ -81,9 +81,9 @@ export const request = (n = 2, rolloutId = ROLLOUT, strategy = STRATEGY): Deploy
     strategy,
   });
 
-export const start = (overrides: Partial<PassedGate> = {}): DeploymentCommand => {
+export const start = (overrides: Partial<PassedGate> = {}, versionDeleted = false): DeploymentCommand => {
   const passed = gate(overrides);
-  return command('StartRollout', { rolloutId: ROLLOUT, endpoint: 'credit', gate: passed });
+  return command('StartRollout', { rolloutId: ROLLOUT, endpoint: 'credit', gate: passed, versionDeleted });
 };
 
 export const reportLoaded = (id: string, n: number): DeploymentCommand =>

@@ -54,7 +54,7 @@ const forward: fc.Arbitrary<Draft> = fc.tuple(n, fc.integer({ min: 5, max: 90 })
   switch (rollout.phase) {
     case 'AwaitingGate': {
       const passed = gate({ rolloutId: plan.rolloutId, subject: plan.version, environment: state.environment });
-      return command('StartRollout', { rolloutId: plan.rolloutId, endpoint: id, gate: passed });
+      return command('StartRollout', { rolloutId: plan.rolloutId, endpoint: id, gate: passed, versionDeleted: false });
     }
     case 'Preparing':
       return reportLoaded(plan.revisionId, plan.version.version);
@@ -89,7 +89,12 @@ const draft: fc.Arbitrary<Draft> = fc.oneof(
       const passed = own
         ? gate({ rolloutId: plan.rolloutId, subject: plan.version, environment: state.environment })
         : gate({ rolloutId: r, subject: version(v), outcome, environment });
-      return command('StartRollout', { rolloutId: activeIn(state, r), endpoint: id, gate: passed });
+      return command('StartRollout', {
+        rolloutId: activeIn(state, r),
+        endpoint: id,
+        gate: passed,
+        versionDeleted: false,
+      });
     }),
   fc.tuple(fc.nat(5), n, fc.boolean()).map(([i, v, honest]) => (state: EndpointState) => {
     const revision = revisionIn(state, i);

@@ -326,6 +326,13 @@ describe('a gate decision', () => {
       .thenRejected('GATE_MISMATCH');
   });
 
+  it('starts nothing if the version was deleted meanwhile', () => {
+    const reasons = ['The version was deleted after the rollout was requested.'];
+    given([...live, requested(2)])
+      .when(start({}, true))
+      .then([{ type: 'RolloutRefused', data: { rolloutId: ROLLOUT, endpoint: 'credit', gateId: GATE, reasons } }]);
+  });
+
   it('that was not used within an hour starts nothing: approvals expire by time alone', () => {
     const waiting = given([...live, requested(2)]);
     expect(types(waiting.when(start({ at: '2026-06-01T11:00:00.001Z' })).events())[0]).toBe('RolloutStarted');
@@ -342,7 +349,7 @@ describe('a gate decision', () => {
   });
 
   it('is taken from the platform itself only', () => {
-    const data = { rolloutId: ROLLOUT, endpoint: 'credit', gate: gate() };
+    const data = { rolloutId: ROLLOUT, endpoint: 'credit', gate: gate(), versionDeleted: false };
     given([...live, requested(2)])
       .when(command('StartRollout', data, {}))
       .thenRejected('SERVICE_ONLY', { actor: 'ada' });

@@ -252,7 +252,7 @@ const notActive = (rolloutId: string, { rollout, ended }: Endpoint) => {
 };
 
 const requestRollout = (
-  { rolloutId, endpoint, version, servable, files, strategy }: CommandData<'RequestRollout'>,
+  { rolloutId, endpoint, version, modelId, servable, files, strategy }: CommandData<'RequestRollout'>,
   state: Endpoint,
   { actor }: CommandMetadata,
 ): Decided => {
@@ -271,12 +271,14 @@ const requestRollout = (
   if (problem) return reject('DIGEST_MISMATCH', { version, problem });
   const { environment } = state;
   const revisionId = revisionIdOf(state, version);
-  const data = { rolloutId, endpoint, environment, revisionId, version, servable, strategy, requestedBy: actor.id };
+  const of = modelId === undefined ? {} : { modelId };
+  const requestedBy = actor.id;
+  const data = { rolloutId, endpoint, environment, revisionId, version, ...of, servable, strategy, requestedBy };
   return [{ type: 'RolloutRequested', data }];
 };
 
 const startRollout = (
-  { rolloutId, endpoint, gate }: CommandData<'StartRollout'>,
+  { rolloutId, endpoint, gate, versionDeleted }: CommandData<'StartRollout'>,
   state: Endpoint,
   { workspace, now }: CommandMetadata,
 ): Decided => {
@@ -290,6 +292,10 @@ const startRollout = (
   if (isOutdated(gate, now)) {
     const outdated = `The gate decision of ${gate.at} was not used within an hour; ask again with a new rollout.`;
     return [{ type: 'RolloutRefused', data: { rolloutId, endpoint, gateId, reasons: [outdated] } }];
+  }
+  if (versionDeleted) {
+    const reasons = ['The version was deleted after the rollout was requested.'];
+    return [{ type: 'RolloutRefused', data: { rolloutId, endpoint, gateId, reasons } }];
   }
   const { version, servable, revisionId } = rollout.plan;
   const started: DeploymentEvent = {

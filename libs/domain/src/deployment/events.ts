@@ -1,5 +1,6 @@
 import type { EventOf } from '@kontor/event-sourcing';
 import { z } from 'zod';
+import { modelId } from '../registry/events.js';
 import { actorId, basisPoints, digest, instant, modelVersionRef, servable, slug, text } from '../values.js';
 
 const rolloutId = z.uuid();
@@ -70,6 +71,8 @@ export const deploymentEvents = {
     environment: z.enum(['staging', 'production']),
     revisionId,
     version: modelVersionRef,
+    /** Of the registered model: its name may change. Absent where it was not registered here. */
+    modelId: modelId.optional(),
     servable,
     strategy,
     requestedBy: actorId,

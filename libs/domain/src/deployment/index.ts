@@ -1,5 +1,6 @@
 export { type DeploymentCommand, deploymentCommands, type PassedGate } from './commands.js';
 export { deployment, endpointStream } from './context.js';
+export { deletedVersions, isDeleted } from './deleted-versions.js';
 export { endpoint, type Endpoint, type EndpointState } from './endpoint.js';
 export {
   type DeploymentEvent,

@@ -14,6 +14,7 @@ export interface RolloutPlan {
   readonly rolloutId: string;
   readonly revisionId: string;
   readonly version: ModelVersionRef;
+  readonly modelId: string | undefined;
   readonly servable: Servable;
   readonly strategy: Strategy;
 }
@@ -45,8 +46,8 @@ export const isMeasured = (rollout: Rollout): rollout is MeasuredRollout =>
 /** The rollout after one event of the endpoint; null once it has ended. */
 export const evolveRollout = (rollout: Rollout | null, event: DeploymentEvent): Rollout | null => {
   if (event.type === 'RolloutRequested') {
-    const { rolloutId, revisionId, version, servable, strategy } = event.data;
-    return { phase: 'AwaitingGate', plan: { rolloutId, revisionId, version, servable, strategy } };
+    const { rolloutId, revisionId, version, modelId, servable, strategy } = event.data;
+    return { phase: 'AwaitingGate', plan: { rolloutId, revisionId, version, modelId, servable, strategy } };
   }
   if (rollout === null) return null;
   const { plan } = rollout;

@@ -1,8 +1,9 @@
 import { type CommandOf, personal } from '@kontor/event-sourcing';
 import { z } from 'zod';
-import { actorId, digest, modelName, slug, versionNumber } from '../values.js';
+import { actorId, digest, modelName, reason, slug, versionNumber } from '../values.js';
 import {
   experimentId,
+  keptVersion,
   loggedModelId,
   metricPoint,
   modelId,
@@ -69,8 +70,29 @@ const webhookSettings = z.strictObject({
 /** What is in a workspace, by kind, as the edge read it. */
 const held = z.strictObject({ what: z.string().min(1).max(100), count: z.int().min(1) });
 
-/** Endpoints on which it has traffic, as the edge read them: what serves is not deleted. */
-const servedBy = z.array(slug).max(1000);
+/**
+ * Versions that endpoints of production hold. The service reads it from the log right before it decides; what a sender says
+ * here counts for nothing.
+ */
+const served = z.array(z.strictObject({ endpoint: slug, modelName, version: versionNumber })).default([]);
+
+/** Versions that were made of what is to be deleted, as the edge read them: what a version was made of never changes. */
+const madeInto = z
+  .array(z.strictObject({ modelId, versions: z.array(versionNumber).max(10_000) }))
+  .max(1000)
+  .default([]);
+/** Those of them that must stay. From the service, as `served`. */
+const keptBy = z.array(keptVersion).default([]);
+
+/** The position of an event; the command that it belongs to is undone as a whole. */
+const position = z.string().regex(/^[1-9]\d{0,18}$/, 'must be a position from 1 on');
+/** What the service reads from the log right before it decides, as `served`. */
+const undone = {
+  /** The events of the command, oldest first; none if it is not one of this stream. */
+  events: z.array(z.object({ type: z.string(), data: z.unknown() })).default([]),
+  /** Names that undoing would take and that something else has now. */
+  taken: z.array(z.string()).default([]),
+};
 
 /** The version that a file belongs to, as the edge read it. */
 const registeredAs = z.strictObject({ modelName, version: versionNumber });
@@ -94,10 +116,11 @@ export const registryCommands = {
   }),
   /** `previousName` frees the old name; refused with NAME_MOVED if it is not the present one. */
   RenameExperiment: z.strictObject({ experimentId, name: experimentName, previousName: experimentName }),
-  DeleteExperiment: z.strictObject({ experimentId }),
+  DeleteExperiment: z.strictObject({ experimentId, madeInto, keptBy }),
   RestoreExperiment: z.strictObject({ experimentId }),
   SetExperimentTag: z.strictObject({ experimentId, ...experimentTag.shape }),
   RemoveExperimentTag: z.strictObject({ experimentId, key }),
+  UndoExperiment: z.strictObject({ experimentId, position, ...undone }),
 
   StartRun: z.strictObject({
     runId,
@@ -133,8 +156,9 @@ export const registryCommands = {
     loggedModelIds: z.array(loggedModelId).max(1000),
   }),
   LogRunOutputs: z.strictObject({ runId, models: z.array(runOutput).max(1000) }),
-  DeleteRun: z.strictObject({ runId }),
+  DeleteRun: z.strictObject({ runId, madeInto, keptBy }),
   RestoreRun: z.strictObject({ runId }),
+  UndoRun: z.strictObject({ runId, position, ...undone }),
 
   CreateLoggedModel: z.strictObject({
     loggedModelId,
@@ -155,7 +179,8 @@ export const registryCommands = {
   /** Of a repeated key the last one counts. */
   SetLoggedModelTags: z.strictObject({ loggedModelId, tags: z.array(runTag).max(INITIAL_ITEMS) }),
   RemoveLoggedModelTag: z.strictObject({ loggedModelId, key }),
-  DeleteLoggedModel: z.strictObject({ loggedModelId }),
+  DeleteLoggedModel: z.strictObject({ loggedModelId, madeInto, keptBy }),
+  UndoLoggedModel: z.strictObject({ loggedModelId, position, ...undone }),
 
   CreateRegisteredModel: z.strictObject({
     modelId,
@@ -169,13 +194,15 @@ export const registryCommands = {
   /** `previousName` frees the old name; refused with NAME_MOVED if it is not the present one. */
   RenameRegisteredModel: z.strictObject({ modelId, name: modelName, previousName: modelName }),
   /** `name` is freed; refused with NAME_MOVED if it is not the present one. */
-  DeleteRegisteredModel: z.strictObject({ modelId, name: modelName, servedBy }),
+  DeleteRegisteredModel: z.strictObject({ modelId, name: modelName, served }),
   /** Takes `name` again: the one that it had. */
   RestoreRegisteredModel: z.strictObject({ modelId, name: modelName }),
   SetRegisteredModelTag: z.strictObject({ modelId, ...registryTag.shape }),
   RemoveRegisteredModelTag: z.strictObject({ modelId, key }),
-  SetAlias: z.strictObject({ modelId, alias, version: versionNumber }),
-  RemoveAlias: z.strictObject({ modelId, alias }),
+  SetAlias: z.strictObject({ modelId, alias, version: versionNumber, reason: reason.optional() }),
+  RemoveAlias: z.strictObject({ modelId, alias, reason: reason.optional() }),
+  ProtectAlias: z.strictObject({ modelId, alias }),
+  UnprotectAlias: z.strictObject({ modelId, alias }),
   /** The number is decided here. */
   RegisterModelVersion: z.strictObject({
     modelId,
@@ -191,8 +218,9 @@ export const registryCommands = {
     trainedBy: actorId.nullable(),
   }),
   ChangeStage: z.strictObject({ modelId, version: versionNumber, stage, archiveExistingVersions: z.boolean() }),
-  DeleteModelVersion: z.strictObject({ modelId, version: versionNumber, servedBy }),
+  DeleteModelVersion: z.strictObject({ modelId, version: versionNumber, served }),
   RestoreModelVersion: z.strictObject({ modelId, version: versionNumber }),
+  UndoRegisteredModel: z.strictObject({ modelId, position, ...undone }),
 
   // A version's own stream does not hold what the version was registered with. So these carry the value that the edge
   // read; it counts only while the stream itself has no newer one, and then it cannot be stale.
@@ -214,6 +242,7 @@ export const registryCommands = {
     key,
     knownValue: registryTagValue.nullable(),
   }),
+  UndoModelVersion: z.strictObject({ modelId, version: versionNumber, position, ...undone }),
 
   RecordRunArtifact: z.strictObject({ runId, ...file }),
   RemoveRunArtifacts: z.strictObject({ runId, path }),

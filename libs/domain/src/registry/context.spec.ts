@@ -15,7 +15,7 @@ describe('the registry context', () => {
     expect(claimsOf(command('CreateExperiment', experimentData))).toEqual(['+ experiment scoring']);
     expect(claimsOf(rename('pricing'))).toEqual(['- experiment scoring', '+ experiment pricing']);
     expect(claimsOf(rename('scoring'))).toEqual(['+ experiment scoring']);
-    expect(claimsOf(command('DeleteExperiment', { experimentId: '1' }))).toBeUndefined();
+    expect(claimsOf(command('DeleteExperiment', { experimentId: '1', madeInto: [], keptBy: [] }))).toBeUndefined();
   });
 
   it('takes the name of a registered model, and frees it with a deletion', () => {
@@ -25,9 +25,34 @@ describe('the registry context', () => {
       `- ${kind} credit`,
       `+ ${kind} pricing`,
     ]);
-    expect(claimsOf(command('DeleteRegisteredModel', { modelId, name: 'credit', servedBy: [] }))).toEqual([
+    expect(claimsOf(command('DeleteRegisteredModel', { modelId, name: 'credit', served: [] }))).toEqual([
       `- ${kind} credit`,
     ]);
     expect(claimsOf(command('RestoreRegisteredModel', { modelId, name: 'credit' }))).toEqual([`+ ${kind} credit`]);
+  });
+
+  it('says of a recorded refusal what it was refused for', () => {
+    const target = { aggregate: 'run', runId: 'r' };
+    const kept = (endpoints: string[], aliases: string[]) => ({
+      target,
+      keptBy: [{ modelName: 'credit', version: 1, endpoints, aliases }],
+      by: 'ada',
+    });
+    const codeOf = (type: string, data: object) => registry.refusals?.[type]?.(data).code;
+    expect(codeOf('DeletionRefused', kept(['scoring'], ['champion']))).toBe('VERSION_IN_USE');
+    expect(codeOf('DeletionRefused', kept([], ['champion']))).toBe('ALIAS_PROTECTED');
+    expect(codeOf('AliasChangeRefused', { alias: 'champion' })).toBe('ALIAS_PROTECTED');
+  });
+
+  it('takes and frees names again when that is undone', () => {
+    const kind = 'registered-model';
+    const back = (type: string, data: object) =>
+      claimsOf(command('UndoRegisteredModel', { modelId, position: '7', events: [{ type, data }], taken: [] }));
+    expect(back('RegisteredModelRenamed', { modelId, name: 'pricing', previousName: 'credit' })).toEqual([
+      `- ${kind} pricing`,
+      `+ ${kind} credit`,
+    ]);
+    expect(back('RegisteredModelDeleted', { modelId, name: 'credit' })).toEqual([`+ ${kind} credit`]);
+    expect(back('AliasSet', {})).toEqual([]);
   });
 });

@@ -41,6 +41,8 @@ const ofWebhook = { stream: webhookStream };
 
 const route = routes<typeof registryCommands>();
 
+type DataOf<Type extends RegistryEvent['type']> = Extract<RegistryEvent, { type: Type }>['data'];
+
 type Names = { readonly name: string; readonly previousName?: string };
 
 /** The name is taken; the one before, if there is one, is freed. */
@@ -48,6 +50,32 @@ const renames = (kind: string, stream: StreamId, { name, previousName }: Names):
   ...(previousName === undefined || previousName === name ? [] : [{ stream, kind, key: previousName, take: false }]),
   { stream, kind, key: name, take: true },
 ];
+
+/** The names that undoing these events takes again, and those that it frees. */
+const namesBack = (
+  stream: StreamId,
+  { events }: { readonly events: readonly { readonly type: string; readonly data?: unknown }[] },
+): readonly Claim[] =>
+  (events as readonly RegistryEvent[]).flatMap((event) => {
+    switch (event.type) {
+      case 'ExperimentRenamed':
+        return renames('experiment', stream, { name: event.data.previousName, previousName: event.data.name });
+      case 'RegisteredModelRenamed':
+        return renames('registered-model', stream, { name: event.data.previousName, previousName: event.data.name });
+      case 'RegisteredModelDeleted':
+        return renames('registered-model', stream, { name: event.data.name });
+      default:
+        return [];
+    }
+  });
+
+/** A refusal that is recorded, as its sender learns of it. */
+const deletionRefused = ({ target, keptBy }: DataOf<'DeletionRefused'>) => ({
+  code: keptBy.some(({ endpoints }) => endpoints.length > 0)
+    ? ('VERSION_IN_USE' as const)
+    : ('ALIAS_PROTECTED' as const),
+  details: { target, keptBy },
+});
 
 /**
  * Everything that the registry context allows.
@@ -74,6 +102,10 @@ export const registry: Context = {
       RestoreExperiment: ofExperiment,
       SetExperimentTag: ofExperiment,
       RemoveExperimentTag: ofExperiment,
+      UndoExperiment: {
+        stream: experimentStream,
+        claims: (command) => namesBack(experimentStream(command), command.data),
+      },
     }),
     ...route<RunState, RegistryEvent, RegistryRejection, RunCommand['type']>(run, {
       StartRun: ofRun,
@@ -84,6 +116,7 @@ export const registry: Context = {
       LogRunOutputs: ofRun,
       DeleteRun: ofRun,
       RestoreRun: ofRun,
+      UndoRun: ofRun,
       RecordRunArtifact: ofRun,
       RemoveRunArtifacts: ofRun,
       RefuseRunArtifactWrite: ofRun,
@@ -95,6 +128,7 @@ export const registry: Context = {
       SetLoggedModelTags: ofLoggedModel,
       RemoveLoggedModelTag: ofLoggedModel,
       DeleteLoggedModel: ofLoggedModel,
+      UndoLoggedModel: ofLoggedModel,
       RecordLoggedModelArtifact: ofLoggedModel,
       RemoveLoggedModelArtifacts: ofLoggedModel,
       RefuseLoggedModelArtifactWrite: ofLoggedModel,
@@ -123,15 +157,19 @@ export const registry: Context = {
       RemoveRegisteredModelTag: ofModel,
       SetAlias: ofModel,
       RemoveAlias: ofModel,
+      ProtectAlias: ofModel,
+      UnprotectAlias: ofModel,
       RegisterModelVersion: ofModel,
       ChangeStage: ofModel,
       DeleteModelVersion: ofModel,
       RestoreModelVersion: ofModel,
+      UndoRegisteredModel: { stream: modelStream, claims: (command) => namesBack(modelStream(command), command.data) },
     }),
     ...route<ModelVersionState, RegistryEvent, RegistryRejection, ModelVersionCommand['type']>(modelVersion, {
       DescribeModelVersion: ofVersion,
       SetModelVersionTag: ofVersion,
       RemoveModelVersionTag: ofVersion,
+      UndoModelVersion: ofVersion,
     }),
     ...route<Artifacts, RegistryEvent, RegistryRejection, FolderCommand['type']>(artifactFolder, {
       RecordFolderArtifact: ofFolder,
@@ -162,4 +200,8 @@ export const registry: Context = {
   },
   reactions: registryReactions,
   rejections: registryRejections,
+  refusals: {
+    DeletionRefused: (data) => deletionRefused(data as DataOf<'DeletionRefused'>),
+    AliasChangeRefused: (data) => ({ code: 'ALIAS_PROTECTED', details: data as DataOf<'AliasChangeRefused'> }),
+  },
 };

@@ -1,6 +1,6 @@
 import { type EventOf, personal } from '@kontor/event-sourcing';
 import { z } from 'zod';
-import { actorId, digest, versionNumber } from '../values.js';
+import { actorId, digest, slug, text, versionNumber } from '../values.js';
 import { versionArtifacts } from '../version-artifacts.js';
 
 /** The number that MLflow shows, in decimal, and the stream's id: "0" is `Default`. */
@@ -61,7 +61,7 @@ export type RunDataset = z.output<typeof runDataset>;
 
 export const runOutput = z.strictObject({ loggedModelId, step: z.int() });
 
-/** What a tag belongs to. A version is named by its model's id and its number. */
+/** What a tag belongs to, or a deletion is of. A version is named by its model's id and its number. */
 export const tagTarget = z.discriminatedUnion('aggregate', [
   z.strictObject({ aggregate: z.literal('experiment'), experimentId }),
   z.strictObject({ aggregate: z.literal('run'), runId }),
@@ -122,6 +122,17 @@ const previousValue = z.string().nullable();
 
 const model = { modelId, name: z.string() };
 const version = { ...model, version: versionNumber };
+/** Why, where somebody said it. */
+const why = { reason: text.optional() };
+
+/** A version that must stay, and what holds it: endpoints that serve it, protected aliases that point to it. */
+export const keptVersion = z.strictObject({
+  modelName: z.string(),
+  version: versionNumber,
+  endpoints: z.array(slug),
+  aliases: z.array(z.string()),
+});
+export type KeptVersion = z.output<typeof keptVersion>;
 /** `defaultArtifactRoot` null: the files of its experiments lie where the platform puts them. */
 const workspace = { name: z.string(), description: z.string(), defaultArtifactRoot: z.string().nullable() };
 
@@ -136,8 +147,8 @@ export const registryEvents = {
   ExperimentRenamed: z.strictObject({ experimentId, name: z.string(), previousName: z.string() }),
   /** Its runs are deleted with it: no event of theirs. */
   ExperimentDeleted: z.strictObject({ experimentId }),
-  /** Restores all its runs, also those deleted one by one before. */
-  ExperimentRestored: z.strictObject({ experimentId }),
+  /** Restores all its runs, also those deleted one by one before, unless it says that those stay deleted. */
+  ExperimentRestored: z.strictObject({ experimentId, keepsDeletedRuns: z.literal(true).optional() }),
 
   RunStarted: z.strictObject({
     runId,
@@ -208,8 +219,21 @@ export const registryEvents = {
   /** Frees the name. All versions and their history stay, and come back with the model. */
   RegisteredModelDeleted: z.strictObject(model),
   RegisteredModelRestored: z.strictObject(model),
-  AliasSet: z.strictObject({ ...version, alias: z.string(), previousVersion: versionNumber.nullable() }),
-  AliasRemoved: z.strictObject({ ...version, alias: z.string() }),
+  AliasSet: z.strictObject({ ...version, alias: z.string(), previousVersion: versionNumber.nullable(), ...why }),
+  AliasRemoved: z.strictObject({ ...version, alias: z.string(), ...why }),
+  /** From now on only who may release moves the alias, and the version that it points to is not deleted. */
+  AliasProtected: z.strictObject({ ...model, alias: z.string() }),
+  AliasUnprotected: z.strictObject({ ...model, alias: z.string() }),
+  /** Somebody without the right tried to move or remove a protected alias. */
+  AliasChangeRefused: z.strictObject({
+    ...model,
+    alias: z.string(),
+    /** Where it points to; null if it is not set. */
+    heldVersion: versionNumber.nullable(),
+    /** Where it was to point to; null to nothing. */
+    wantedVersion: versionNumber.nullable(),
+    by: actorId,
+  }),
   ModelVersionRegistered: z.strictObject({
     ...version,
     source: z.string(),
@@ -234,6 +258,9 @@ export const registryEvents = {
     description: z.string(),
     previousDescription: z.string(),
   }),
+
+  /** Somebody tried to delete what serves traffic or what a protected alias points to, or what that was made of. */
+  DeletionRefused: z.strictObject({ target: tagTarget, keptBy: z.array(keptVersion).min(1), by: actorId }),
 
   TagSet: tag.extend({ target: tagTarget, previousValue }),
   /** `previousValue` is empty where it is personal. */

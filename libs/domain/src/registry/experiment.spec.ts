@@ -17,7 +17,7 @@ const target = { aggregate: 'experiment', experimentId } as const;
 const create = command('CreateExperiment', experimentData);
 const rename = (previousName: string, name = 'pricing') =>
   command('RenameExperiment', { experimentId, name, previousName });
-const remove = command('DeleteExperiment', { experimentId });
+const remove = command('DeleteExperiment', { experimentId, madeInto: [], keptBy: [] });
 const restore = command('RestoreExperiment', { experimentId });
 const setTag = (key: string, value: string) => command('SetExperimentTag', { experimentId, key, value });
 const removeTag = (key: string) => command('RemoveExperimentTag', { experimentId, key });

@@ -1,7 +1,10 @@
 export { type RegistryCommand, registryCommands, RESERVED_WORKSPACES } from './commands.js';
 export { registry } from './context.js';
+export { keptVersions, type ServedVersion, servedVersions, servingEndpoint } from './kept-versions.js';
+export { registeredModel } from './registered-model.js';
 export {
   type ArtifactOwner,
+  type KeptVersion,
   type KeyValue,
   PERSONAL_TAGS,
   type MetricPoint,

@@ -23,7 +23,7 @@ const logParams = (...params: { key: string; value: string }[]) =>
   command('LogLoggedModelParams', { loggedModelId, params });
 const setTags = (...tags: { key: string; value: string }[]) => command('SetLoggedModelTags', { loggedModelId, tags });
 const removeTag = (key: string) => command('RemoveLoggedModelTag', { loggedModelId, key });
-const remove = command('DeleteLoggedModel', { loggedModelId });
+const remove = command('DeleteLoggedModel', { loggedModelId, madeInto: [], keptBy: [] });
 const store = (char = 'a') => command('RecordLoggedModelArtifact', { loggedModelId, ...file('model.onnx', char) });
 const removeFiles = (path: string) => command('RemoveLoggedModelArtifacts', { loggedModelId, path });
 const registeredAs = { modelName: 'credit', version: 1 };

@@ -9,18 +9,20 @@ import {
 } from './artifacts.js';
 import type { registryCommands } from './commands.js';
 import type { RegistryEvent } from './events.js';
+import { refuseDeletion } from './kept-versions.js';
 import type { RegistryRejection } from './rejections.js';
 import { evolveTags, removeTag, setTags, type Tags, tagsOf } from './tags.js';
+import { type Inverse, neverUndone, tagRemovedBack, tagSetBack, undone } from './undo.js';
 
-export type LoggedModelState =
-  | { readonly status: 'None' }
-  | {
-      readonly status: 'Active' | 'Deleted';
-      readonly finalized: { readonly status: 'READY' | 'UPLOAD_FAILED'; readonly manifestDigest: string | null } | null;
-      readonly params: Tags;
-      readonly tags: Tags;
-      readonly artifacts: Artifacts;
-    };
+interface LoggedModel {
+  readonly status: 'Active' | 'Deleted';
+  readonly finalized: { readonly status: 'READY' | 'UPLOAD_FAILED'; readonly manifestDigest: string | null } | null;
+  readonly params: Tags;
+  readonly tags: Tags;
+  readonly artifacts: Artifacts;
+}
+
+export type LoggedModelState = { readonly status: 'None' } | LoggedModel;
 
 export type LoggedModelCommand = CommandOf<
   typeof registryCommands,
@@ -30,6 +32,7 @@ export type LoggedModelCommand = CommandOf<
   | 'SetLoggedModelTags'
   | 'RemoveLoggedModelTag'
   | 'DeleteLoggedModel'
+  | 'UndoLoggedModel'
   | 'RecordLoggedModelArtifact'
   | 'RemoveLoggedModelArtifacts'
   | 'RefuseLoggedModelArtifactWrite'
@@ -67,7 +70,11 @@ export const loggedModel: Decider<LoggedModelState, LoggedModelCommand, Registry
       case 'RemoveLoggedModelTag':
         return removeTag(target, state.tags, command.data.key);
       case 'DeleteLoggedModel':
-        return state.status === 'Deleted' ? [] : [{ type: 'LoggedModelDeleted', data: { loggedModelId } }];
+        if (state.status === 'Deleted') return [];
+        if (command.data.keptBy.length > 0) return refuseDeletion(target, command.data.keptBy, command.metadata);
+        return [{ type: 'LoggedModelDeleted', data: { loggedModelId } }];
+      case 'UndoLoggedModel':
+        return undone(command.data.events, state, evolvePresent, eventBack);
       case 'RecordLoggedModelArtifact':
         if (state.status === 'Deleted') return reject('LOGGED_MODEL_DELETED', { loggedModelId });
         return storeArtifact(target, state.artifacts, command.data);
@@ -91,19 +98,36 @@ export const loggedModel: Decider<LoggedModelState, LoggedModelCommand, Registry
       };
     }
     if (state.status === 'None') throw new Error(`${event.type} before LoggedModelCreated`);
-    switch (event.type) {
-      case 'LoggedModelFinalized':
-        return { ...state, finalized: { status: event.data.status, manifestDigest: event.data.manifestDigest } };
-      case 'LoggedModelParamsLogged':
-        return { ...state, params: tagsOf(event.data.params, state.params) };
-      case 'LoggedModelDeleted':
-        return { ...state, status: 'Deleted' };
-      default:
-        return {
-          ...state,
-          tags: evolveTags(state.tags, event),
-          artifacts: evolveArtifacts(state.artifacts, event),
-        };
-    }
+    return evolvePresent(state, event);
   },
+};
+
+const evolvePresent = (state: LoggedModel, event: RegistryEvent): LoggedModel => {
+  switch (event.type) {
+    case 'LoggedModelFinalized':
+      return { ...state, finalized: { status: event.data.status, manifestDigest: event.data.manifestDigest } };
+    case 'LoggedModelParamsLogged':
+      return { ...state, params: tagsOf(event.data.params, state.params) };
+    case 'LoggedModelDeleted':
+      return { ...state, status: 'Deleted' };
+    default:
+      return {
+        ...state,
+        tags: evolveTags(state.tags, event),
+        artifacts: evolveArtifacts(state.artifacts, event),
+      };
+  }
+};
+
+const eventBack = (event: RegistryEvent, { tags }: LoggedModel): Inverse => {
+  switch (event.type) {
+    case 'LoggedModelDeleted':
+      return { never: 'a logged model is not restored, as in MLflow' };
+    case 'TagSet':
+      return tagSetBack(event.data, tags);
+    case 'TagRemoved':
+      return tagRemovedBack(event.data, tags);
+    default:
+      return neverUndone(event);
+  }
 };

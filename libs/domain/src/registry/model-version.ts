@@ -3,6 +3,7 @@ import type { registryCommands } from './commands.js';
 import type { RegistryEvent } from './events.js';
 import type { RegistryRejection } from './rejections.js';
 import { removeTag, setTags, tagsOf } from './tags.js';
+import { changedSince, type Inverse, neverUndone, tagRemovedBack, tagSetBack, undone } from './undo.js';
 
 /** What this stream has changed; what the version was registered with stands on its model's stream. */
 export interface ModelVersionState {
@@ -13,12 +14,42 @@ export interface ModelVersionState {
 
 export type ModelVersionCommand = CommandOf<
   typeof registryCommands,
-  'DescribeModelVersion' | 'SetModelVersionTag' | 'RemoveModelVersionTag'
+  'DescribeModelVersion' | 'SetModelVersionTag' | 'RemoveModelVersionTag' | 'UndoModelVersion'
 >;
 
 const tagNow = (state: ModelVersionState, key: string, known: string | null) => {
   const value = state.tags.has(key) ? (state.tags.get(key) ?? null) : known;
   return tagsOf(value === null ? [] : [{ key, value }]);
+};
+
+const evolve = (state: ModelVersionState, event: RegistryEvent): ModelVersionState => {
+  switch (event.type) {
+    case 'ModelVersionDescribed':
+      return { ...state, description: event.data.description };
+    case 'TagSet':
+      return { ...state, tags: new Map(state.tags).set(event.data.key, event.data.value) };
+    case 'TagRemoved':
+      return { ...state, tags: new Map(state.tags).set(event.data.key, null) };
+    default:
+      return state;
+  }
+};
+
+const eventBack = (event: RegistryEvent, state: ModelVersionState): Inverse => {
+  switch (event.type) {
+    case 'ModelVersionDescribed': {
+      const { modelId, version, description, previousDescription } = event.data;
+      if (state.description !== description) return changedSince('the description');
+      const back = { modelId, version, description: previousDescription, previousDescription: description };
+      return { events: [{ type: 'ModelVersionDescribed', data: back }] };
+    }
+    case 'TagSet':
+      return tagSetBack(event.data, tagNow(state, event.data.key, null));
+    case 'TagRemoved':
+      return tagRemovedBack(event.data, tagNow(state, event.data.key, null));
+    default:
+      return neverUndone(event);
+  }
 };
 
 /** The rules of what concerns one version alone: description and tags. */
@@ -42,20 +73,11 @@ export const modelVersion: Decider<ModelVersionState, ModelVersionCommand, Regis
         const { key, knownValue } = command.data;
         return removeTag(target, tagNow(state, key, knownValue), key);
       }
+      case 'UndoModelVersion':
+        return undone(command.data.events, state, evolve, eventBack);
       default:
         return unreachable(command);
     }
   },
-  evolve: (state, event) => {
-    switch (event.type) {
-      case 'ModelVersionDescribed':
-        return { ...state, description: event.data.description };
-      case 'TagSet':
-        return { ...state, tags: new Map(state.tags).set(event.data.key, event.data.value) };
-      case 'TagRemoved':
-        return { ...state, tags: new Map(state.tags).set(event.data.key, null) };
-      default:
-        return state;
-    }
-  },
+  evolve,
 };

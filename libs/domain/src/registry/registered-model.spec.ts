@@ -1,4 +1,4 @@
-import { deciderSpec } from '@kontor/event-sourcing/testing';
+import { deciderSpec, metadata } from '@kontor/event-sourcing/testing';
 import { describe, expect, it } from 'vitest';
 import { manifestDigestOf, type VersionArtifacts } from '../version-artifacts.js';
 import type { RegistryEvent, Stage } from './events.js';
@@ -22,10 +22,12 @@ const aliasSet = (version: number, previousVersion: number | null = null): Regis
   type: 'AliasSet',
   data: { modelId, name, version, alias: 'champion', previousVersion },
 });
-const aliasRemoved = (version: number): RegistryEvent => ({
+const aliasRemoved = (version: number, reason?: string): RegistryEvent => ({
   type: 'AliasRemoved',
-  data: { modelId, name, version, alias: 'champion' },
+  data: { modelId, name, version, alias: 'champion', ...(reason && { reason }) },
 });
+const aliasProtected: RegistryEvent = { type: 'AliasProtected', data: { modelId, name, alias: 'champion' } };
+const aliasFreed: RegistryEvent = { type: 'AliasUnprotected', data: { modelId, name, alias: 'champion' } };
 const staged = (version: number, stage: Stage, previousStage: Stage = 'None'): RegistryEvent => ({
   type: 'StageChanged',
   data: { modelId, name, version, stage, previousStage },
@@ -44,19 +46,31 @@ const create = command('CreateRegisteredModel', registeredModelData);
 const describeAs = (description: string | null) => command('DescribeRegisteredModel', { modelId, description });
 const rename = (previousName: string, to = 'pricing') =>
   command('RenameRegisteredModel', { modelId, name: to, previousName });
-const remove = (of = name, servedBy: string[] = []) =>
-  command('DeleteRegisteredModel', { modelId, name: of, servedBy });
+/** Versions that the endpoint `credit` of production holds. */
+const servedAs = (...versions: number[]) =>
+  versions.map((version) => ({ endpoint: 'credit', modelName: name, version }));
+const remove = (of = name, served = servedAs()) => command('DeleteRegisteredModel', { modelId, name: of, served });
 const restore = (of = name) => command('RestoreRegisteredModel', { modelId, name: of });
 const setTag = (value: string) => command('SetRegisteredModelTag', { modelId, key: 'team', value });
 const removeTag = command('RemoveRegisteredModelTag', { modelId, key: 'team' });
 const setAlias = (version: number, alias = 'champion') => command('SetAlias', { modelId, alias, version });
 const removeAlias = command('RemoveAlias', { modelId, alias: 'champion' });
+const protect = command('ProtectAlias', { modelId, alias: 'champion' });
+const free = command('UnprotectAlias', { modelId, alias: 'champion' });
+/** The same by somebody with a role. */
+const as = <C extends { readonly metadata: object }>(role: string, sent: C) => ({
+  ...sent,
+  metadata: metadata({ actor: { id: 'olga', kind: 'person', roles: [role] } }),
+});
+const kept = (version: number, endpoints: string[], aliases: string[] = [], modelName = name) => ({
+  ...{ modelName, version, endpoints, aliases },
+});
 const register = (artifacts: VersionArtifacts | null = null) =>
   command('RegisterModelVersion', { ...versionData, artifacts });
 const changeStage = (version: number, stage: Stage, archiveExistingVersions = false) =>
   command('ChangeStage', { modelId, version, stage, archiveExistingVersions });
-const removeVersion = (version: number, servedBy: string[] = []) =>
-  command('DeleteModelVersion', { modelId, version, servedBy });
+const removeVersion = (version: number, served = servedAs()) =>
+  command('DeleteModelVersion', { modelId, version, served });
 const restoreVersion = (version: number) => command('RestoreModelVersion', { modelId, version });
 
 const writes = [
@@ -108,8 +122,8 @@ describe('a registered model', () => {
     given([created]).when(remove()).then([deleted]);
     given([created, renamed]).when(remove()).thenRejected('NAME_MOVED', { modelId, name: 'pricing' });
     given(two)
-      .when(remove(name, ['credit']))
-      .thenRejected('VERSION_IN_USE', { name, version: null, endpoints: ['credit'] });
+      .when(remove(name, servedAs(2)))
+      .then([{ type: 'DeletionRefused', data: { target, keptBy: [kept(2, ['credit'])], by: 'ada' } }]);
   });
 
   it('is restored under the name that it had, with its versions and aliases, and only while it is deleted', () => {
@@ -262,17 +276,97 @@ describe('the stage of a version', () => {
   });
 });
 
+describe('a protected alias', () => {
+  const held = [...two, aliasSet(1), aliasProtected];
+  const refused = (wantedVersion: number | null): RegistryEvent => ({
+    type: 'AliasChangeRefused',
+    data: { modelId, name, alias: 'champion', heldVersion: 1, wantedVersion, by: 'ada' },
+  });
+
+  it('is protected and freed by who may release, set or not', () => {
+    for (const role of ['owner', 'admin']) {
+      given([created]).when(as(role, protect)).then([aliasProtected]);
+      given([created, aliasProtected]).when(as(role, protect)).thenNothing();
+      given([created, aliasProtected]).when(as(role, free)).then([aliasFreed]);
+      given([created]).when(as(role, free)).thenNothing();
+    }
+    for (const sent of [protect, free, as('operator', protect)])
+      given([created]).when(sent).thenRejected('ALIAS_ROLE_REQUIRED');
+    const latest = command('ProtectAlias', { modelId, alias: 'latest' });
+    given([created]).when(as('owner', latest)).thenRejected('ALIAS_RESERVED', { alias: 'latest' });
+  });
+
+  it('is moved and removed by who may release; who else tries is recorded', () => {
+    given(held)
+      .when(setAlias(2))
+      .then([refused(2)]);
+    given(held)
+      .when(removeAlias)
+      .then([refused(null)]);
+    given(held).when(setAlias(1)).thenNothing();
+    given(held)
+      .when(as('owner', setAlias(2)))
+      .then([aliasSet(2, 1)]);
+    given(held)
+      .when(as('owner', removeAlias))
+      .then([aliasRemoved(1)]);
+    given([...held, aliasFreed])
+      .when(setAlias(2))
+      .then([aliasSet(2, 1)]);
+  });
+
+  it('keeps its version and its model, from everybody', () => {
+    const keptBy = [kept(1, [], ['champion'])];
+    const version = { aggregate: 'model-version', modelId, version: 1 } as const;
+    for (const [sent, of, by] of [
+      [removeVersion(1), version, 'ada'],
+      [as('owner', removeVersion(1)), version, 'olga'],
+      [remove(), target, 'ada'],
+    ] as const) {
+      given(held)
+        .when(sent)
+        .then([{ type: 'DeletionRefused', data: { target: of, keptBy, by } }]);
+    }
+    given(held)
+      .when(removeVersion(2))
+      .then([versionDeleted(2)]);
+    given([...two, aliasProtected])
+      .when(removeVersion(1))
+      .then([versionDeleted(1)]);
+  });
+
+  it('keeps why it was moved', () => {
+    const moved = command('SetAlias', { modelId, alias: 'champion', version: 1, reason: 'better' });
+    const data = { modelId, name, version: 1, alias: 'champion', previousVersion: null, reason: 'better' };
+    given(two)
+      .when(moved)
+      .then([{ type: 'AliasSet', data }]);
+  });
+});
+
 describe('a version', () => {
   it('is deleted with its aliases, unless it serves', () => {
     given([...two, aliasSet(2), staged(2, 'Staging')])
       .when(removeVersion(2))
-      .then([aliasRemoved(2), versionDeleted(2, 'Staging')]);
+      .then([aliasRemoved(2, 'Version 2 was deleted.'), versionDeleted(2, 'Staging')]);
     given([...two, aliasSet(2)])
       .when(removeVersion(1))
       .then([versionDeleted(1)]);
+    const version = { aggregate: 'model-version', modelId, version: 1 } as const;
     given(two)
-      .when(removeVersion(1, ['credit']))
-      .thenRejected('VERSION_IN_USE', { name, version: 1, endpoints: ['credit'] });
+      .when(removeVersion(1, servedAs(1, 2)))
+      .then([{ type: 'DeletionRefused', data: { target: version, keptBy: [kept(1, ['credit'])], by: 'ada' } }]);
+    given(two)
+      .when(removeVersion(1, servedAs(2)))
+      .then([versionDeleted(1)]);
+  });
+
+  it('is in service under each name that its model had', () => {
+    const version = { aggregate: 'model-version', modelId, version: 1 } as const;
+    const keptBy = [kept(1, ['credit'], [], 'pricing')];
+    given([...two, renamed])
+      .when(removeVersion(1, servedAs(1)))
+      .then([{ type: 'DeletionRefused', data: { target: version, keptBy, by: 'ada' } }]);
   });
 
   it('is deleted only while it is there', () => {

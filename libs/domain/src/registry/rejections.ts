@@ -1,6 +1,8 @@
 /** Why a command of the registry context is refused: one sentence for a person per code. */
 export const registryRejections = {
+  ALIAS_PROTECTED: 'The alias is protected: owner and admin move it, and the version that it points to is not deleted.',
   ALIAS_RESERVED: 'This alias has a meaning of its own: latest, or v with a number.',
+  ALIAS_ROLE_REQUIRED: 'Aliases are protected and freed by the roles owner and admin.',
   ARCHIVE_NEEDS_ACTIVE_STAGE: 'Other versions can be archived only when a version moves to Staging or Production.',
   DIGEST_MISMATCH: 'The files, the served file and the digest of the version do not belong together.',
   EXPERIMENT_DELETED: 'The experiment is deleted; restore it first.',
@@ -11,6 +13,7 @@ export const registryRejections = {
   LOGGED_MODEL_EXISTS: 'A logged model with this id exists.',
   LOGGED_MODEL_UNKNOWN: 'There is no logged model with this id.',
   NAME_MOVED: 'The name that the command frees is not the present one; read it again.',
+  NOTHING_TO_UNDO: 'There is no such event of the registry in this workspace.',
   PARAM_CHANGED: 'A param keeps the value that was logged first.',
   PARAM_DUPLICATED: 'A batch may hold a param only once.',
   REGISTERED_MODEL_DELETED: 'The registered model is deleted; restore it first.',
@@ -24,7 +27,9 @@ export const registryRejections = {
   RUN_UNKNOWN: 'There is no run with this id.',
   SENDER_ONLY: 'Only the registry service says that it gives a message up.',
   TAG_UNKNOWN: 'There is no tag with this key.',
-  VERSION_IN_USE: 'The version serves traffic and cannot be deleted.',
+  UNDO_CONFLICT: 'The same thing was changed since; change it by hand.',
+  UNDO_IMPOSSIBLE: 'What happened there cannot be undone.',
+  VERSION_IN_USE: 'It serves traffic and cannot be deleted.',
   VERSION_UNKNOWN: 'The registered model has no such version, or it is deleted.',
   WEBHOOK_EXISTS: 'A webhook with this id exists.',
   WEBHOOK_UNKNOWN: 'There is no webhook with this id.',

@@ -22,7 +22,7 @@ const logInputs = (change: Partial<CommandData<'LogRunInputs'>>) =>
   command('LogRunInputs', { runId, datasets: [], loggedModelIds: [], ...change });
 const logOutputs = (...steps: number[]) =>
   command('LogRunOutputs', { runId, models: steps.map((step) => ({ loggedModelId, step })) });
-const remove = command('DeleteRun', { runId });
+const remove = command('DeleteRun', { runId, madeInto: [], keptBy: [] });
 const restore = command('RestoreRun', { runId });
 const store = (path: string, char?: string) => command('RecordRunArtifact', { runId, ...file(path, char) });
 const removeFiles = (path: string) => command('RemoveRunArtifacts', { runId, path });

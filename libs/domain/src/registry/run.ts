@@ -9,10 +9,13 @@ import {
 } from './artifacts.js';
 import type { registryCommands } from './commands.js';
 import type { RegistryEvent } from './events.js';
+import { refuseDeletion } from './kept-versions.js';
 import type { RegistryRejection } from './rejections.js';
 import { NO_POINTS, type PointSet, withPoints } from './point-set.js';
 import { logRunData, pointKey, RUN_NAME_TAG } from './run-data.js';
 import { evolveTags, removeTag, type Tags, tagsOf } from './tags.js';
+import { runEventBack } from './run-undo.js';
+import { undone } from './undo.js';
 
 type Status = 'RUNNING' | 'SCHEDULED' | 'FINISHED' | 'FAILED' | 'KILLED';
 
@@ -44,6 +47,7 @@ export type RunCommand = CommandOf<
   | 'LogRunOutputs'
   | 'DeleteRun'
   | 'RestoreRun'
+  | 'UndoRun'
   | 'RecordRunArtifact'
   | 'RemoveRunArtifacts'
   | 'RefuseRunArtifactWrite'
@@ -59,9 +63,13 @@ const decide = (command: RunCommand, state: RunState): Decided => {
   switch (command.type) {
     // Delete, restore and files are accepted in any state, as MLflow does.
     case 'DeleteRun':
-      return state.status === 'Deleted' ? [] : [{ type: 'RunDeleted', data: { runId } }];
+      if (state.status === 'Deleted') return [];
+      if (command.data.keptBy.length > 0) return refuseDeletion(owner, command.data.keptBy, command.metadata);
+      return [{ type: 'RunDeleted', data: { runId } }];
     case 'RestoreRun':
       return state.status === 'Active' ? [] : [{ type: 'RunRestored', data: { runId } }];
+    case 'UndoRun':
+      return undone(command.data.events, state, evolvePresent, runEventBack);
     case 'RecordRunArtifact':
       return storeArtifact(owner, state.artifacts, command.data);
     case 'RemoveRunArtifacts':
@@ -161,6 +169,10 @@ const evolve = (state: RunState, event: RegistryEvent): RunState => {
     };
   }
   if (state.status === 'None') throw new Error(`${event.type} before RunStarted`);
+  return evolvePresent(state, event);
+};
+
+const evolvePresent = (state: Run, event: RegistryEvent): Run => {
   switch (event.type) {
     case 'RunFinished':
     case 'RunResumed':
