@@ -17,6 +17,7 @@ import {
   windowEntity,
 } from '../monitoring/monitoring.entities.js';
 import {
+  aliasMoveEntity,
   artifactEntity,
   experimentEntity,
   latestMetricEntity,
@@ -38,6 +39,7 @@ export const entities: readonly Entity<object>[] = [
   metricBatchEntity,
   loggedModelEntity,
   registeredModelEntity,
+  aliasMoveEntity,
   modelVersionEntity,
   artifactEntity,
   workspaceEntity,

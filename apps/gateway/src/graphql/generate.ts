@@ -22,6 +22,7 @@ const MAPPERS: Readonly<Record<string, string>> = {
       ['MetricBatch', 'registry/metric-history.projection', 'MetricBatchRow'],
       ['LoggedModel', 'registry/logged-models.projection', 'LoggedModelRow'],
       ['RegisteredModel', 'registry/registered-models.projection', 'RegisteredModelRow'],
+      ['AliasMove', 'registry/alias-moves.projection', 'AliasMoveRow'],
       ['ModelVersion', 'registry/model-versions.projection', 'ModelVersionRow'],
       ['Artifact', 'registry/artifacts.projection', 'ArtifactRow'],
       ['Workspace', 'registry/workspaces.projection', 'WorkspaceRow'],

@@ -87,31 +87,15 @@ export const mutation =
     { input }: { input: Input },
     context: GraphContext,
   ): Promise<MutationPayload<Name, Field, Row> | ProblemResult> => {
-    const { correlationId, principal } = context;
-    const id = input.clientMutationId ?? newCommandId();
-    if (!commandId.safeParse(id).success) {
-      return invalid(
-        `clientMutationId: ${JSON.stringify(id).slice(0, 60)} is not a UUIDv7`,
-        ['clientMutationId'],
-        context,
-      );
-    }
-    let data: Data;
-    try {
-      data = await plan.data(input, id, context);
-    } catch (error) {
-      if (error instanceof InputProblem) return invalid(error.message, error.path, context);
-      throw error;
-    }
     const { context: owner, type } = plan;
-    const result = await context.commands.send({ context: owner, type, data, principal, commandId: id, correlationId });
-    if (result.outcome !== 'accepted') return toProblem(result, correlationId);
-    const position = BigInt(result.position);
-    await context.log.wait(position);
-    if (position > context.shown) context.shown = position;
+    const command = async (id: string) => ({ context: owner, type, data: await plan.data(input, id, context) });
+    const done = await carryOut(input, command, context);
+    if ('__typename' in done) return done;
+    const { id, data, position, result } = done;
     const key = rowKey(context.workspace, ...plan.row(data, context));
     const row = await context.rows.byKey(plan.entity, key, { position });
     const refusal = row && plan.refused?.(row, id);
+    const { correlationId } = context;
     if (refusal) return { __typename: 'Rejection', code: 'REJECTED', path: null, correlationId, ...refusal };
     return {
       __typename: `${plan.name}Payload`,
@@ -121,6 +105,49 @@ export const mutation =
       [plan.field]: row ?? null,
     } as MutationPayload<Name, Field, Row>;
   };
+
+interface CarriedOut<Data> {
+  readonly id: string;
+  readonly data: Data;
+  readonly position: bigint;
+  readonly result: Extract<SendResult, { readonly outcome: 'accepted' }>;
+}
+
+/**
+ * Sends the command of a mutation and waits until its effect can be read.
+ *
+ * @returns the problem if it was not accepted. @throws CONSISTENCY_TIMEOUT if it was and its rows are late.
+ */
+export const carryOut = async <Data>(
+  input: WithCommandId,
+  command: (
+    commandId: string,
+  ) => Promise<{ readonly context: ContextName; readonly type: string; readonly data: Data }>,
+  context: GraphContext,
+): Promise<CarriedOut<Data> | ProblemResult> => {
+  const { correlationId, principal } = context;
+  const id = input.clientMutationId ?? newCommandId();
+  if (!commandId.safeParse(id).success) {
+    return invalid(
+      `clientMutationId: ${JSON.stringify(id).slice(0, 60)} is not a UUIDv7`,
+      ['clientMutationId'],
+      context,
+    );
+  }
+  let made: Awaited<ReturnType<typeof command>>;
+  try {
+    made = await command(id);
+  } catch (error) {
+    if (error instanceof InputProblem) return invalid(error.message, error.path, context);
+    throw error;
+  }
+  const result = await context.commands.send({ ...made, principal, commandId: id, correlationId });
+  if (result.outcome !== 'accepted') return toProblem(result, correlationId);
+  const position = BigInt(result.position);
+  await context.log.wait(position);
+  if (position > context.shown) context.shown = position;
+  return { id, data: made.data, position, result };
+};
 
 export type MutationPayload<Name extends string, Field extends string, Row extends object> = {
   readonly __typename: `${Name}Payload`;

@@ -142,6 +142,18 @@ export class LogReader {
     return events;
   }
 
+  /** The events of the command that the event at a position belongs to, oldest first; none in another workspace. */
+  async commandAt(workspace: string, position: Position): Promise<readonly RecordedEvent[]> {
+    const { store } = this.options;
+    if (position === 0n || position > (await store.head())) return [];
+    const [named] = await this.page({ workspace, after: position - 1n, upTo: position, limit: 1 });
+    const done = named && (await store.findCommand(named.commandId));
+    if (!done) return [];
+    const { firstPosition, lastPosition } = done;
+    const limit = Number(lastPosition - firstPosition) + 1;
+    return this.page({ workspace, after: firstPosition - 1n, upTo: lastPosition, limit });
+  }
+
   /** The ids of the legal holds that are placed on a workspace. */
   async legalHolds(workspace: string): Promise<readonly string[]> {
     return (await holdsOn(this.options.pool, workspace)).map(({ holdId }) => holdId);

@@ -55,7 +55,7 @@ const choose = async (
 const toPosition = (text: string | null | undefined): Position => parsePosition(text ?? '') ?? 0n;
 
 /** What is about the present alone would break the promise that a past answer stays the same. */
-const refusePast = (field: string, parent: Momentary | undefined): void => {
+export const refusePast = (field: string, parent: Momentary | undefined): void => {
   if (parent) throw requestError('BAD_USER_INPUT', `${field}: is about now; ask for it outside of \`at\``);
 };
 

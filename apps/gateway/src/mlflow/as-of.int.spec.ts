@@ -153,6 +153,7 @@ const questions = (): Readonly<Record<string, readonly object[] | 'no rows'>> =>
     'GET /mlflow/model-versions/get': versions,
     'GET /mlflow/model-versions/search': [{}, { filter: "name = 'fraud'", max_results: 1 }],
     'GET /mlflow/model-versions/get-download-uri': versions,
+    'GET /kontor/aliases/history': perModel.map((model) => ({ ...model, alias: 'champion' })),
     'GET /mlflow/workspaces': [{}],
     'GET /mlflow/workspaces/{name}': [{}],
     'GET /mlflow/server-info': 'no rows',

@@ -6,6 +6,7 @@ import { ArtifactStore, UploadAborted } from '../artifacts/artifact-store.js';
 import { isDatabaseAway } from '../database-away.js';
 import { type Gateway, SCHEMA } from '../gateway.js';
 import { principalOf } from '../http-door.js';
+import { aliasHistoryEndpoint } from './alias-history.js';
 import { artifactRoutes } from './artifact-routes.js';
 import { askedOf, sayMoment } from './as-of.js';
 import { type Asked, type FaceParts, MlflowCall } from './call.js';
@@ -48,6 +49,7 @@ export const endpoints: readonly Endpoint[] = [
   ...webhookEndpoints,
   ...serverInfoEndpoints,
   ...workspaceEndpoints,
+  aliasHistoryEndpoint,
 ];
 
 /** Clients ask these before they know whether there are workspaces at all. */

@@ -485,6 +485,7 @@ describe('of another workspace', () => {
       'PATCH /mlflow/webhooks/{webhook_id}': ['missing', { status: 'DISABLED' }],
       'DELETE /mlflow/webhooks/{webhook_id}': ['missing'],
       'POST /mlflow/webhooks/{webhook_id}/test': ['missing', {}],
+      'GET /kontor/aliases/history': ['missing', { name: model, alias: 'champion' }],
       'GET /mlflow/server-info': ['no id'],
       'GET /mlflow/server-features': ['no id'],
       // Its own describe above: which workspaces there are is no secret of any of them in open mode.

@@ -1,4 +1,5 @@
 import { entity } from '../graphql/entity.js';
+import { aliasMoves } from './alias-moves.projection.js';
 import { artifacts } from './artifacts.projection.js';
 import { experiments } from './experiments.projection.js';
 import { latestMetrics } from './latest-metrics.projection.js';
@@ -63,6 +64,15 @@ export const registeredModelEntity = entity('RegisteredModel', registeredModels,
   personal: ['tags'],
 });
 
+export const aliasMoveEntity = entity('AliasMove', aliasMoves, {
+  columns: { modelId: 'text', modelName: 'text', alias: 'text', moved: 'text' },
+  indexes: [
+    ['workspace', 'modelId', 'alias', 'moved'],
+    ['workspace', 'modelName'],
+  ],
+  order: { column: 'moved', descending: true },
+});
+
 export const modelVersionEntity = entity('ModelVersion', modelVersions, {
   columns: {
     createdAt: 'text',
@@ -75,6 +85,9 @@ export const modelVersionEntity = entity('ModelVersion', modelVersions, {
   indexes: [
     ['workspace', 'modelId', 'createdAt', 'key'],
     ['workspace', 'manifestDigest'],
+    // What a version was made of is not deleted or written to, so each deletion and each stored file asks for them.
+    ['workspace', 'runId'],
+    ['workspace', 'loggedModelId'],
   ],
   order: { column: 'createdAt', descending: true },
   personal: ['tags'],

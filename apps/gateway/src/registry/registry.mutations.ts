@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import type { GraphContext } from '../graphql/context.js';
 import type {
   ChangeStageInput,
+  ProtectAliasInput,
   RedeliverWebhookInput,
   RemoveAliasInput,
   Resolvers,
@@ -11,6 +12,7 @@ import type {
 import { InputProblem, mutation } from '../graphql/mutate.js';
 import { modelVersionEntity, registeredModelEntity, webhookEntity } from './registry.entities.js';
 import { modelByName } from './registry.resolver.js';
+import { undoMutation } from './undo.js';
 
 type Data<Type extends keyof typeof registryCommands> = z.input<(typeof registryCommands)[Type]>;
 
@@ -20,17 +22,29 @@ const modelIdOf = async (modelName: string, context: GraphContext): Promise<stri
   throw new InputProblem(`modelName: there is no registered model ${JSON.stringify(modelName)}`, ['modelName']);
 };
 
-/** Aliases and stages as people change them, and webhooks that are called again. */
+const ofAlias = {
+  context: 'registry',
+  data: async ({ modelName, alias }: ProtectAliasInput, _id: string, context: GraphContext) => ({
+    modelId: await modelIdOf(modelName, context),
+    alias,
+  }),
+  field: 'registeredModel',
+  entity: registeredModelEntity,
+  row: ({ modelId }: { readonly modelId: string }) => [modelId],
+} as const;
+
+/** Aliases and stages as people change them, what undoes a change, and webhooks that are called again. */
 export const registryMutations: Pick<Resolvers, 'Mutation'> = {
   Mutation: {
     setAlias: mutation({
       name: 'SetAlias',
       context: 'registry',
       type: 'SetAlias',
-      data: async ({ modelName, alias, version }: SetAliasInput, _id, context): Promise<Data<'SetAlias'>> => ({
+      data: async ({ modelName, alias, version, reason }: SetAliasInput, _id, context): Promise<Data<'SetAlias'>> => ({
         modelId: await modelIdOf(modelName, context),
         alias,
         version,
+        reason: reason ?? undefined,
       }),
       field: 'registeredModel',
       entity: registeredModelEntity,
@@ -40,14 +54,18 @@ export const registryMutations: Pick<Resolvers, 'Mutation'> = {
       name: 'RemoveAlias',
       context: 'registry',
       type: 'RemoveAlias',
-      data: async ({ modelName, alias }: RemoveAliasInput, _id, context): Promise<Data<'RemoveAlias'>> => ({
+      data: async ({ modelName, alias, reason }: RemoveAliasInput, _id, context): Promise<Data<'RemoveAlias'>> => ({
         modelId: await modelIdOf(modelName, context),
         alias,
+        reason: reason ?? undefined,
       }),
       field: 'registeredModel',
       entity: registeredModelEntity,
       row: ({ modelId }) => [modelId],
     }),
+    protectAlias: mutation({ ...ofAlias, name: 'ProtectAlias', type: 'ProtectAlias' }),
+    unprotectAlias: mutation({ ...ofAlias, name: 'UnprotectAlias', type: 'UnprotectAlias' }),
+    undo: undoMutation,
     changeStage: mutation({
       name: 'ChangeStage',
       context: 'registry',

@@ -1,6 +1,7 @@
 import type { RegistryEvent } from '@kontor/domain/registry';
 import { projectionSpec, recorded } from '@kontor/event-sourcing/testing';
 import { describe, expect, it } from 'vitest';
+import { aliasMoves } from './alias-moves.projection.js';
 import { artifacts } from './artifacts.projection.js';
 import { experiments } from './experiments.projection.js';
 import { latestMetrics } from './latest-metrics.projection.js';
@@ -152,6 +153,9 @@ describe('registered models', () => {
       { stream, type: 'AliasSet', data: { ...model, version: 1, alias: 'old', previousVersion: null } },
       { stream, type: 'AliasSet', data: { ...model, version: 2, alias: 'champion', previousVersion: 1 } },
       { stream, type: 'AliasRemoved', data: { ...model, version: 1, alias: 'old' } },
+      { stream, type: 'AliasProtected', data: { ...model, alias: 'next' } },
+      { stream, type: 'AliasProtected', data: { ...model, alias: 'champion' } },
+      { stream, type: 'AliasUnprotected', data: { ...model, alias: 'next' } },
     ]);
     projectionSpec(registeredModels)
       .given(events)
@@ -163,6 +167,7 @@ describe('registered models', () => {
           isPrompt: false,
           firstVersion: 1,
           aliases: [{ alias: 'champion', version: 2 }],
+          protectedAliases: ['champion'],
           deleted: false,
           createdAt: '2026-06-01T12:00:00.000000Z',
           updatedAt: '2026-06-01T12:00:00.000000Z',
@@ -171,7 +176,69 @@ describe('registered models', () => {
   });
 });
 
+describe('moves of aliases', () => {
+  it('are a row each, with what happened to the model between them', () => {
+    const stream = 'default/registry/registered-model/m1';
+    const model = { modelId: 'm1', name: 'fraud' };
+    const moved = { modelId: 'm1', movedBy: 'ada' };
+    const ofModel = { alias: null, version: null, previousVersion: null, reason: null, modelName: 'fraud' };
+    const at = (position: number) => ({
+      movedPosition: `${position}`,
+      moved: `${position}`.padStart(19, '0'),
+      movedAt: `2026-06-01T12:00:0${position - 1}.000000Z`,
+    });
+    const reason = 'better on new data';
+    projectionSpec(aliasMoves)
+      .given(
+        recorded<RegistryEvent>([
+          {
+            stream,
+            type: 'AliasSet',
+            data: { ...model, version: 1, alias: 'champion', previousVersion: null, reason },
+          },
+          { stream, type: 'RegisteredModelDeleted', data: model },
+          { stream, type: 'RegisteredModelRestored', data: model },
+          { stream, type: 'RegisteredModelRenamed', data: { ...model, name: 'loss', previousName: 'fraud' } },
+          { stream, type: 'AliasRemoved', data: { ...model, name: 'loss', version: 1, alias: 'champion' } },
+        ]),
+      )
+      .thenRows({
+        'default/m1/1': {
+          ...moved,
+          ...at(1),
+          ...{ kind: 'SET', modelName: 'fraud', alias: 'champion', version: 1, previousVersion: null, reason },
+        },
+        'default/m1/2': { ...moved, ...at(2), ...ofModel, kind: 'MODEL_DELETED' },
+        'default/m1/3': { ...moved, ...at(3), ...ofModel, kind: 'MODEL_RESTORED' },
+        'default/m1/4': { ...moved, ...at(4), ...ofModel, kind: 'MODEL_RENAMED', modelName: 'loss' },
+        'default/m1/5': {
+          ...moved,
+          ...at(5),
+          ...{ kind: 'REMOVED', modelName: 'loss', alias: 'champion', version: null, previousVersion: 1, reason: null },
+        },
+      });
+  });
+});
+
 describe('artifacts and experiments', () => {
+  it('keep runs deleted that were so before, where the restoring says it', () => {
+    const stream = 'default/registry/experiment/1';
+    const data = { experimentId: '1' };
+    const created = { ...data, name: 'scoring', artifactLocation: 'mlflow-artifacts:/1', tags: [] };
+    const at = { createdAt: '2026-06-01T12:00:00.000000Z', updatedAt: '2026-06-01T12:00:04.000000Z' };
+    projectionSpec(experiments)
+      .given(
+        recorded<RegistryEvent>([
+          { stream, type: 'ExperimentCreated', data: created },
+          { stream, type: 'ExperimentDeleted', data },
+          { stream, type: 'ExperimentRestored', data },
+          { stream, type: 'ExperimentDeleted', data },
+          { stream, type: 'ExperimentRestored', data: { ...data, keepsDeletedRuns: true } },
+        ]),
+      )
+      .thenRows({ 'default/1': { ...created, ...at, deleted: false, restoredPosition: '3' } });
+  });
+
   it('end the row of a removed path and keep the others', () => {
     const owner = { aggregate: 'run' as const, runId: 'r1' };
     const digest = `sha256:${'a'.repeat(64)}`;

@@ -7,9 +7,11 @@ import { momentOf } from '../graphql/context.js';
 import { requestError } from '../graphql/errors.js';
 import type { Resolvers } from '../graphql/generated/types.js';
 import { nodeId, readAll, readOne, readPage, within } from '../graphql/read.js';
+import { refusePast } from '../log/log.resolvers.js';
 import { subjectEntity } from '../governance/governance.entities.js';
 import { evaluationEntity } from '../monitoring/monitoring.entities.js';
 import {
+  aliasMoveEntity,
   artifactEntity,
   experimentEntity,
   latestMetricEntity,
@@ -21,6 +23,7 @@ import {
   webhookEntity,
   workspaceEntity,
 } from './registry.entities.js';
+import { previewUndo } from './undo.js';
 
 /** @throws CURSOR_INVALID for what cannot be the id of a delivery. */
 const uuidOf = (after: string | null | undefined): string | undefined => {
@@ -48,6 +51,7 @@ export const versionByName = async (
 
 type Types =
   | 'Query'
+  | 'AliasMove'
   | 'Artifact'
   | 'Experiment'
   | 'LoggedModel'
@@ -90,6 +94,15 @@ export const registryQueries: Pick<Resolvers, Types> = {
     },
     webhook: (parent, { webhookId }, context) => readOne(webhookEntity, [webhookId], parent, context),
     webhooks: (parent, { deleted, ...page }, context) => readPage(webhookEntity, page, { deleted }, parent, context),
+    undoPreview: (parent, { position }, context) => {
+      refusePast('undoPreview', parent);
+      return previewUndo(position, context);
+    },
+  },
+  AliasMove: {
+    id: nodeId(aliasMoveEntity),
+    modelVersion: (row, _args, context) =>
+      row.version === null ? null : readOne(modelVersionEntity, [row.modelId, row.version], row, context),
   },
   Artifact: { id: nodeId(artifactEntity) },
   Experiment: {
@@ -137,6 +150,8 @@ export const registryQueries: Pick<Resolvers, Types> = {
   RegisteredModel: {
     id: nodeId(registeredModelEntity),
     aliases: (row) => row.aliases.map((alias) => within({ ...alias, modelId: row.modelId }, row)),
+    aliasMoves: (row, { alias, ...page }, context) =>
+      readPage(aliasMoveEntity, page, { modelId: row.modelId, alias }, row, context),
     versions: (row, page, context) => readPage(modelVersionEntity, page, { modelId: row.modelId }, row, context),
     version: (row, { version }, context) => readOne(modelVersionEntity, [row.modelId, version], row, context),
   },

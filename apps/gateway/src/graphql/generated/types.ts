@@ -153,6 +153,50 @@ export type AlertSeverity = 'critical' | 'warning';
 /** Values may be added. */
 export type AlertState = 'ACKNOWLEDGED' | 'RAISED' | 'RESOLVED';
 
+/** What happened to an alias, or to its model. */
+export type AliasMove = Node & {
+  readonly __typename?: 'AliasMove';
+  /** Null where it happened to the model. */
+  readonly alias?: Maybe<Scalars['String']['output']>;
+  readonly id: Scalars['ID']['output'];
+  readonly kind: AliasMoveKind;
+  /** What the model is called after it. */
+  readonly modelName: Scalars['String']['output'];
+  readonly modelVersion?: Maybe<ModelVersion>;
+  readonly movedAt: Scalars['DateTime']['output'];
+  readonly movedBy: Scalars['String']['output'];
+  readonly movedPosition: Scalars['LogPosition']['output'];
+  readonly previousVersion?: Maybe<Scalars['Int']['output']>;
+  /** Null if nobody said why. */
+  readonly reason?: Maybe<Scalars['String']['output']>;
+  /** What the alias points to after it. */
+  readonly version?: Maybe<Scalars['Int']['output']>;
+};
+
+/** A page of moves of aliases, newest first. */
+export type AliasMoveConnection = {
+  readonly __typename?: 'AliasMoveConnection';
+  readonly edges: ReadonlyArray<AliasMoveEdge>;
+  readonly nodes: ReadonlyArray<AliasMove>;
+  readonly pageInfo: PageInfo;
+  /** The position at which this page was read; the next page reads it too. */
+  readonly position: Scalars['LogPosition']['output'];
+  /** Costs a count of its own; ends at 10,000. */
+  readonly totalCount: Scalars['Int']['output'];
+  /** False if there are more than were counted. */
+  readonly totalCountExact: Scalars['Boolean']['output'];
+};
+
+export type AliasMoveEdge = {
+  readonly __typename?: 'AliasMoveEdge';
+  readonly cursor: Scalars['String']['output'];
+  readonly node: AliasMove;
+};
+
+export type AliasMoveKind =
+  /** The aliases mean nothing until the model is restored. */
+  'MODEL_DELETED' | 'MODEL_RENAMED' | 'MODEL_RESTORED' | 'REMOVED' | 'SET';
+
 /** Values may be added. */
 export type AnalysisVerdict = 'fail' | 'inconclusive' | 'pass';
 
@@ -1191,6 +1235,8 @@ export type Mutation = {
   readonly defineMonitor?: Maybe<DefineMonitorResult>;
   readonly eraseSubject?: Maybe<EraseSubjectResult>;
   readonly giveApproval?: Maybe<GiveApprovalResult>;
+  /** From now on only owner and admin move the alias, and the version that it points to is not deleted. */
+  readonly protectAlias?: Maybe<ProtectAliasResult>;
   readonly recordEvidence?: Maybe<RecordEvidenceResult>;
   readonly redeliverWebhook?: Maybe<RedeliverWebhookResult>;
   readonly registerDataSource?: Maybe<RegisterDataSourceResult>;
@@ -1208,6 +1254,9 @@ export type Mutation = {
   readonly setAlias?: Maybe<SetAliasResult>;
   readonly suspendEndpoint?: Maybe<SuspendEndpointResult>;
   readonly suspendUseCase?: Maybe<SuspendUseCaseResult>;
+  /** Puts back what one command of the registry changed, by further events. What was changed again since is not overwritten. */
+  readonly undo?: Maybe<UndoResult>;
+  readonly unprotectAlias?: Maybe<UnprotectAliasResult>;
 };
 
 /** Verbs of the domain. Each takes one `input` and answers with a payload or a problem; null only beside an error. */
@@ -1253,6 +1302,11 @@ export type MutationEraseSubjectArgs = {
 /** Verbs of the domain. Each takes one `input` and answers with a payload or a problem; null only beside an error. */
 export type MutationGiveApprovalArgs = {
   input: GiveApprovalInput;
+};
+
+/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem; null only beside an error. */
+export type MutationProtectAliasArgs = {
+  input: ProtectAliasInput;
 };
 
 /** Verbs of the domain. Each takes one `input` and answers with a payload or a problem; null only beside an error. */
@@ -1333,6 +1387,16 @@ export type MutationSuspendEndpointArgs = {
 /** Verbs of the domain. Each takes one `input` and answers with a payload or a problem; null only beside an error. */
 export type MutationSuspendUseCaseArgs = {
   input: SuspendUseCaseInput;
+};
+
+/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem; null only beside an error. */
+export type MutationUndoArgs = {
+  input: UndoInput;
+};
+
+/** Verbs of the domain. Each takes one `input` and answers with a payload or a problem; null only beside an error. */
+export type MutationUnprotectAliasArgs = {
+  input: UnprotectAliasInput;
 };
 
 /** Everything that has an identity. Ids are opaque and stable. */
@@ -1461,6 +1525,26 @@ export type Problem = {
 /** Why an expected no was said. Values may be added. */
 export type ProblemCode = 'FORBIDDEN' | 'INVALID' | 'REJECTED' | 'UNAVAILABLE';
 
+export type ProtectAliasInput = {
+  readonly alias: Scalars['String']['input'];
+  readonly clientMutationId?: InputMaybe<Scalars['ID']['input']>;
+  readonly modelName: Scalars['String']['input'];
+};
+
+/** ProtectAlias was accepted; the entity is shown as it is at `position`. */
+export type ProtectAliasPayload = {
+  readonly __typename?: 'ProtectAliasPayload';
+  readonly clientMutationId?: Maybe<Scalars['ID']['output']>;
+  /** None if the command changed nothing. */
+  readonly eventIds: ReadonlyArray<Scalars['ID']['output']>;
+  /** The position up to which the command's events reach. */
+  readonly position: Scalars['LogPosition']['output'];
+  readonly registeredModel?: Maybe<RegisteredModel>;
+};
+
+export type ProtectAliasResult =
+  ForbiddenError | ProtectAliasPayload | Rejection | ServiceUnavailableError | ValidationError;
+
 /** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type Query = {
   readonly __typename?: 'Query';
@@ -1515,6 +1599,8 @@ export type Query = {
   readonly runs?: Maybe<RunConnection>;
   readonly subject?: Maybe<Subject>;
   readonly subjects?: Maybe<SubjectConnection>;
+  /** What `undo` would do now with the command that the event at a position belongs to; null if that is none of the registry. */
+  readonly undoPreview?: Maybe<UndoPreview>;
   readonly useCase?: Maybe<UseCase>;
   readonly useCases?: Maybe<UseCaseConnection>;
   readonly webhook?: Maybe<Webhook>;
@@ -1783,6 +1869,11 @@ export type QuerySubjectsArgs = {
 };
 
 /** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
+export type QueryUndoPreviewArgs = {
+  position: Scalars['LogPosition']['input'];
+};
+
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryUseCaseArgs = {
   useCaseId: Scalars['ID']['input'];
 };
@@ -1938,6 +2029,8 @@ export type RegisterUseCaseResult =
 /** A name under which versions are numbered. */
 export type RegisteredModel = Node & {
   readonly __typename?: 'RegisteredModel';
+  /** Which version an alias pointed to when, by whom and why, the newest move first; without `alias` of all of them. */
+  readonly aliasMoves: AliasMoveConnection;
   readonly aliases: ReadonlyArray<ModelAlias>;
   readonly createdAt: Scalars['DateTime']['output'];
   readonly deleted: Scalars['Boolean']['output'];
@@ -1946,10 +2039,19 @@ export type RegisteredModel = Node & {
   /** Opaque; the name may change, this does not. */
   readonly modelId: Scalars['ID']['output'];
   readonly name: Scalars['String']['output'];
+  /** Moved by owner and admin alone, set or not; the version that one points to is not deleted. */
+  readonly protectedAliases: ReadonlyArray<Scalars['String']['output']>;
   readonly tags: ReadonlyArray<Tag>;
   readonly updatedAt: Scalars['DateTime']['output'];
   readonly version?: Maybe<ModelVersion>;
   readonly versions: ModelVersionConnection;
+};
+
+/** A name under which versions are numbered. */
+export type RegisteredModelAliasMovesArgs = {
+  after?: InputMaybe<Scalars['String']['input']>;
+  alias?: InputMaybe<Scalars['String']['input']>;
+  first?: InputMaybe<Scalars['Int']['input']>;
 };
 
 /** A name under which versions are numbered. */
@@ -2000,6 +2102,8 @@ export type RemoveAliasInput = {
   readonly alias: Scalars['String']['input'];
   readonly clientMutationId?: InputMaybe<Scalars['ID']['input']>;
   readonly modelName: Scalars['String']['input'];
+  /** Why; up to 5,000 characters. */
+  readonly reason?: InputMaybe<Scalars['String']['input']>;
 };
 
 /** RemoveAlias was accepted; the entity is shown as it is at `position`. */
@@ -2441,6 +2545,8 @@ export type SetAliasInput = {
   readonly clientMutationId?: InputMaybe<Scalars['ID']['input']>;
   /** 1 to 256 characters. */
   readonly modelName: Scalars['String']['input'];
+  /** Why; up to 5,000 characters. */
+  readonly reason?: InputMaybe<Scalars['String']['input']>;
   readonly version: Scalars['Int']['input'];
 };
 
@@ -2574,6 +2680,71 @@ export type TimeWindow = {
   readonly end: Scalars['DateTime']['output'];
   readonly start: Scalars['DateTime']['output'];
 };
+
+/** An event as it would be recorded. */
+export type UndoChange = {
+  readonly __typename?: 'UndoChange';
+  readonly data: Scalars['JSON']['output'];
+  readonly type: Scalars['String']['output'];
+};
+
+export type UndoInput = {
+  readonly clientMutationId?: InputMaybe<Scalars['ID']['input']>;
+  /** Of any event of the command. */
+  readonly position: Scalars['LogPosition']['input'];
+};
+
+/** Undo was accepted: what it recorded. */
+export type UndoPayload = {
+  readonly __typename?: 'UndoPayload';
+  readonly clientMutationId?: Maybe<Scalars['ID']['output']>;
+  /** None if the command changed nothing. */
+  readonly eventIds: ReadonlyArray<Scalars['ID']['output']>;
+  readonly events: ReadonlyArray<Event>;
+  /** The position up to which the command's events reach. */
+  readonly position: Scalars['LogPosition']['output'];
+};
+
+/** What undoing a command would do. A command is undone as a whole or not at all. */
+export type UndoPreview = {
+  readonly __typename?: 'UndoPreview';
+  /** What would be recorded; if there are problems, only for the events that have none. */
+  readonly changes: ReadonlyArray<UndoChange>;
+  /** What the command recorded, oldest first. */
+  readonly events: ReadonlyArray<Event>;
+  readonly problems: ReadonlyArray<UndoProblem>;
+};
+
+/** An event that stands in the way of undoing the command that it belongs to. */
+export type UndoProblem = {
+  readonly __typename?: 'UndoProblem';
+  /** Whether something has changed since; if not, it can never be undone. */
+  readonly isConflict: Scalars['Boolean']['output'];
+  readonly reason: Scalars['String']['output'];
+  readonly type: Scalars['String']['output'];
+};
+
+export type UndoResult = ForbiddenError | Rejection | ServiceUnavailableError | UndoPayload | ValidationError;
+
+export type UnprotectAliasInput = {
+  readonly alias: Scalars['String']['input'];
+  readonly clientMutationId?: InputMaybe<Scalars['ID']['input']>;
+  readonly modelName: Scalars['String']['input'];
+};
+
+/** UnprotectAlias was accepted; the entity is shown as it is at `position`. */
+export type UnprotectAliasPayload = {
+  readonly __typename?: 'UnprotectAliasPayload';
+  readonly clientMutationId?: Maybe<Scalars['ID']['output']>;
+  /** None if the command changed nothing. */
+  readonly eventIds: ReadonlyArray<Scalars['ID']['output']>;
+  /** The position up to which the command's events reach. */
+  readonly position: Scalars['LogPosition']['output'];
+  readonly registeredModel?: Maybe<RegisteredModel>;
+};
+
+export type UnprotectAliasResult =
+  ForbiddenError | Rejection | ServiceUnavailableError | UnprotectAliasPayload | ValidationError;
 
 /** What a model is used for, by whom it is owned and how risky it is. */
 export type UseCase = Node & {
@@ -2972,6 +3143,14 @@ export type ResolversUnionTypes<_RefType extends Record<string, unknown>> = {
     | (Rejection & { __typename: 'Rejection' })
     | (ServiceUnavailableError & { __typename: 'ServiceUnavailableError' })
     | (ValidationError & { __typename: 'ValidationError' });
+  ProtectAliasResult:
+    | (ForbiddenError & { __typename: 'ForbiddenError' })
+    | (Omit<ProtectAliasPayload, 'registeredModel'> & { registeredModel?: Maybe<_RefType['RegisteredModel']> } & {
+        __typename: 'ProtectAliasPayload';
+      })
+    | (Rejection & { __typename: 'Rejection' })
+    | (ServiceUnavailableError & { __typename: 'ServiceUnavailableError' })
+    | (ValidationError & { __typename: 'ValidationError' });
   RecordEvidenceResult:
     | (ForbiddenError & { __typename: 'ForbiddenError' })
     | (Omit<RecordEvidencePayload, 'subject'> & { subject?: Maybe<_RefType['Subject']> } & {
@@ -3100,12 +3279,27 @@ export type ResolversUnionTypes<_RefType extends Record<string, unknown>> = {
         __typename: 'SuspendUseCasePayload';
       })
     | (ValidationError & { __typename: 'ValidationError' });
+  UndoResult:
+    | (ForbiddenError & { __typename: 'ForbiddenError' })
+    | (Rejection & { __typename: 'Rejection' })
+    | (ServiceUnavailableError & { __typename: 'ServiceUnavailableError' })
+    | (UndoPayload & { __typename: 'UndoPayload' })
+    | (ValidationError & { __typename: 'ValidationError' });
+  UnprotectAliasResult:
+    | (ForbiddenError & { __typename: 'ForbiddenError' })
+    | (Rejection & { __typename: 'Rejection' })
+    | (ServiceUnavailableError & { __typename: 'ServiceUnavailableError' })
+    | (Omit<UnprotectAliasPayload, 'registeredModel'> & { registeredModel?: Maybe<_RefType['RegisteredModel']> } & {
+        __typename: 'UnprotectAliasPayload';
+      })
+    | (ValidationError & { __typename: 'ValidationError' });
 };
 
 /** Mapping of interface types */
 export type ResolversInterfaceTypes<_RefType extends Record<string, unknown>> = {
   Node:
     | Seen<import('../../monitoring/alerts.projection.js').AlertRow>
+    | Seen<import('../../registry/alias-moves.projection.js').AliasMoveRow>
     | Seen<import('../../registry/artifacts.projection.js').ArtifactRow>
     | Seen<import('../../monitoring/baselines.projection.js').BaselineRow>
     | Seen<import('../../monitoring/data-sources.projection.js').DataSourceRow>
@@ -3162,6 +3356,10 @@ export type ResolversTypes = {
   AlertResolution: ResolverTypeWrapper<AlertResolution>;
   AlertSeverity: ResolverTypeWrapper<AlertSeverity>;
   AlertState: AlertState;
+  AliasMove: ResolverTypeWrapper<Seen<import('../../registry/alias-moves.projection.js').AliasMoveRow>>;
+  AliasMoveConnection: ResolverTypeWrapper<Connection<import('../../registry/alias-moves.projection.js').AliasMoveRow>>;
+  AliasMoveEdge: ResolverTypeWrapper<Omit<AliasMoveEdge, 'node'> & { node: ResolversTypes['AliasMove'] }>;
+  AliasMoveKind: AliasMoveKind;
   AnalysisVerdict: ResolverTypeWrapper<AnalysisVerdict>;
   Approval: ResolverTypeWrapper<Omit<Approval, 'environment'> & { environment: ResolversTypes['Environment'] }>;
   ApprovalMeaning: ApprovalMeaning;
@@ -3322,6 +3520,11 @@ export type ResolversTypes = {
   PolicyRef: ResolverTypeWrapper<PolicyRef>;
   Problem: ResolverTypeWrapper<ResolversInterfaceTypes<ResolversTypes>['Problem']>;
   ProblemCode: ProblemCode;
+  ProtectAliasInput: ProtectAliasInput;
+  ProtectAliasPayload: ResolverTypeWrapper<
+    Omit<ProtectAliasPayload, 'registeredModel'> & { registeredModel?: Maybe<ResolversTypes['RegisteredModel']> }
+  >;
+  ProtectAliasResult: ResolverTypeWrapper<ResolversUnionTypes<ResolversTypes>['ProtectAliasResult']>;
   Query: ResolverTypeWrapper<Momentary | undefined>;
   RecordEvidenceInput: RecordEvidenceInput;
   RecordEvidencePayload: ResolverTypeWrapper<
@@ -3454,6 +3657,17 @@ export type ResolversTypes = {
   Suspension: ResolverTypeWrapper<Suspension>;
   Tag: ResolverTypeWrapper<Tag>;
   TimeWindow: ResolverTypeWrapper<TimeWindow>;
+  UndoChange: ResolverTypeWrapper<UndoChange>;
+  UndoInput: UndoInput;
+  UndoPayload: ResolverTypeWrapper<UndoPayload>;
+  UndoPreview: ResolverTypeWrapper<UndoPreview>;
+  UndoProblem: ResolverTypeWrapper<UndoProblem>;
+  UndoResult: ResolverTypeWrapper<ResolversUnionTypes<ResolversTypes>['UndoResult']>;
+  UnprotectAliasInput: UnprotectAliasInput;
+  UnprotectAliasPayload: ResolverTypeWrapper<
+    Omit<UnprotectAliasPayload, 'registeredModel'> & { registeredModel?: Maybe<ResolversTypes['RegisteredModel']> }
+  >;
+  UnprotectAliasResult: ResolverTypeWrapper<ResolversUnionTypes<ResolversTypes>['UnprotectAliasResult']>;
   UseCase: ResolverTypeWrapper<Seen<import('../../governance/use-cases.projection.js').UseCaseRow>>;
   UseCaseConnection: ResolverTypeWrapper<Connection<import('../../governance/use-cases.projection.js').UseCaseRow>>;
   UseCaseEdge: ResolverTypeWrapper<Omit<UseCaseEdge, 'node'> & { node: ResolversTypes['UseCase'] }>;
@@ -3498,6 +3712,9 @@ export type ResolversParentTypes = {
   Boolean: Scalars['Boolean']['output'];
   AlertEdge: Omit<AlertEdge, 'node'> & { node: ResolversParentTypes['Alert'] };
   AlertResolution: AlertResolution;
+  AliasMove: Seen<import('../../registry/alias-moves.projection.js').AliasMoveRow>;
+  AliasMoveConnection: Connection<import('../../registry/alias-moves.projection.js').AliasMoveRow>;
+  AliasMoveEdge: Omit<AliasMoveEdge, 'node'> & { node: ResolversParentTypes['AliasMove'] };
   Approval: Approval;
   Artifact: Seen<import('../../registry/artifacts.projection.js').ArtifactRow>;
   Float: Scalars['Float']['output'];
@@ -3611,6 +3828,11 @@ export type ResolversParentTypes = {
   PolicyEdge: Omit<PolicyEdge, 'node'> & { node: ResolversParentTypes['Policy'] };
   PolicyRef: PolicyRef;
   Problem: ResolversInterfaceTypes<ResolversParentTypes>['Problem'];
+  ProtectAliasInput: ProtectAliasInput;
+  ProtectAliasPayload: Omit<ProtectAliasPayload, 'registeredModel'> & {
+    registeredModel?: Maybe<ResolversParentTypes['RegisteredModel']>;
+  };
+  ProtectAliasResult: ResolversUnionTypes<ResolversParentTypes>['ProtectAliasResult'];
   Query: Momentary | undefined;
   RecordEvidenceInput: RecordEvidenceInput;
   RecordEvidencePayload: Omit<RecordEvidencePayload, 'subject'> & { subject?: Maybe<ResolversParentTypes['Subject']> };
@@ -3711,6 +3933,17 @@ export type ResolversParentTypes = {
   Suspension: Suspension;
   Tag: Tag;
   TimeWindow: TimeWindow;
+  UndoChange: UndoChange;
+  UndoInput: UndoInput;
+  UndoPayload: UndoPayload;
+  UndoPreview: UndoPreview;
+  UndoProblem: UndoProblem;
+  UndoResult: ResolversUnionTypes<ResolversParentTypes>['UndoResult'];
+  UnprotectAliasInput: UnprotectAliasInput;
+  UnprotectAliasPayload: Omit<UnprotectAliasPayload, 'registeredModel'> & {
+    registeredModel?: Maybe<ResolversParentTypes['RegisteredModel']>;
+  };
+  UnprotectAliasResult: ResolversUnionTypes<ResolversParentTypes>['UnprotectAliasResult'];
   UseCase: Seen<import('../../governance/use-cases.projection.js').UseCaseRow>;
   UseCaseConnection: Connection<import('../../governance/use-cases.projection.js').UseCaseRow>;
   UseCaseEdge: Omit<UseCaseEdge, 'node'> & { node: ResolversParentTypes['UseCase'] };
@@ -3866,6 +4099,44 @@ export type AlertResolutionResolvers<
 };
 
 export type AlertSeverityResolvers = { CRITICAL: 'critical'; WARNING: 'warning' };
+
+export type AliasMoveResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['AliasMove'] = ResolversParentTypes['AliasMove'],
+> = {
+  alias?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  kind?: Resolver<ResolversTypes['AliasMoveKind'], ParentType, ContextType>;
+  modelName?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  modelVersion?: Resolver<Maybe<ResolversTypes['ModelVersion']>, ParentType, ContextType>;
+  movedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  movedBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  movedPosition?: Resolver<ResolversTypes['LogPosition'], ParentType, ContextType>;
+  previousVersion?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  reason?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  version?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type AliasMoveConnectionResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['AliasMoveConnection'] = ResolversParentTypes['AliasMoveConnection'],
+> = {
+  edges?: Resolver<ReadonlyArray<ResolversTypes['AliasMoveEdge']>, ParentType, ContextType>;
+  nodes?: Resolver<ReadonlyArray<ResolversTypes['AliasMove']>, ParentType, ContextType>;
+  pageInfo?: Resolver<ResolversTypes['PageInfo'], ParentType, ContextType>;
+  position?: Resolver<ResolversTypes['LogPosition'], ParentType, ContextType>;
+  totalCount?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  totalCountExact?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+};
+
+export type AliasMoveEdgeResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['AliasMoveEdge'] = ResolversParentTypes['AliasMoveEdge'],
+> = {
+  cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  node?: Resolver<ResolversTypes['AliasMove'], ParentType, ContextType>;
+};
 
 export type AnalysisVerdictResolvers = { FAIL: 'fail'; INCONCLUSIVE: 'inconclusive'; PASS: 'pass' };
 
@@ -4948,6 +5219,12 @@ export type MutationResolvers<
     ContextType,
     RequireFields<MutationGiveApprovalArgs, 'input'>
   >;
+  protectAlias?: Resolver<
+    Maybe<ResolversTypes['ProtectAliasResult']>,
+    ParentType,
+    ContextType,
+    RequireFields<MutationProtectAliasArgs, 'input'>
+  >;
   recordEvidence?: Resolver<
     Maybe<ResolversTypes['RecordEvidenceResult']>,
     ParentType,
@@ -5044,6 +5321,18 @@ export type MutationResolvers<
     ContextType,
     RequireFields<MutationSuspendUseCaseArgs, 'input'>
   >;
+  undo?: Resolver<
+    Maybe<ResolversTypes['UndoResult']>,
+    ParentType,
+    ContextType,
+    RequireFields<MutationUndoArgs, 'input'>
+  >;
+  unprotectAlias?: Resolver<
+    Maybe<ResolversTypes['UnprotectAliasResult']>,
+    ParentType,
+    ContextType,
+    RequireFields<MutationUnprotectAliasArgs, 'input'>
+  >;
 };
 
 export type NodeResolvers<
@@ -5052,6 +5341,7 @@ export type NodeResolvers<
 > = {
   __resolveType: TypeResolveFn<
     | 'Alert'
+    | 'AliasMove'
     | 'Artifact'
     | 'Baseline'
     | 'DataSource'
@@ -5200,6 +5490,28 @@ export type ProblemResolvers<
 > = {
   __resolveType: TypeResolveFn<
     'ForbiddenError' | 'Rejection' | 'ServiceUnavailableError' | 'ValidationError',
+    ParentType,
+    ContextType
+  >;
+};
+
+export type ProtectAliasPayloadResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['ProtectAliasPayload'] = ResolversParentTypes['ProtectAliasPayload'],
+> = {
+  clientMutationId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  eventIds?: Resolver<ReadonlyArray<ResolversTypes['ID']>, ParentType, ContextType>;
+  position?: Resolver<ResolversTypes['LogPosition'], ParentType, ContextType>;
+  registeredModel?: Resolver<Maybe<ResolversTypes['RegisteredModel']>, ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type ProtectAliasResultResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['ProtectAliasResult'] = ResolversParentTypes['ProtectAliasResult'],
+> = {
+  __resolveType: TypeResolveFn<
+    'ForbiddenError' | 'ProtectAliasPayload' | 'Rejection' | 'ServiceUnavailableError' | 'ValidationError',
     ParentType,
     ContextType
   >;
@@ -5399,6 +5711,12 @@ export type QueryResolvers<
     RequireFields<QuerySubjectArgs, 'manifestDigest'>
   >;
   subjects?: Resolver<Maybe<ResolversTypes['SubjectConnection']>, ParentType, ContextType, Partial<QuerySubjectsArgs>>;
+  undoPreview?: Resolver<
+    Maybe<ResolversTypes['UndoPreview']>,
+    ParentType,
+    ContextType,
+    RequireFields<QueryUndoPreviewArgs, 'position'>
+  >;
   useCase?: Resolver<
     Maybe<ResolversTypes['UseCase']>,
     ParentType,
@@ -5533,6 +5851,12 @@ export type RegisteredModelResolvers<
   ContextType = GraphContext,
   ParentType extends ResolversParentTypes['RegisteredModel'] = ResolversParentTypes['RegisteredModel'],
 > = {
+  aliasMoves?: Resolver<
+    ResolversTypes['AliasMoveConnection'],
+    ParentType,
+    ContextType,
+    Partial<RegisteredModelAliasMovesArgs>
+  >;
   aliases?: Resolver<ReadonlyArray<ResolversTypes['ModelAlias']>, ParentType, ContextType>;
   createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   deleted?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
@@ -5540,6 +5864,7 @@ export type RegisteredModelResolvers<
   id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   modelId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  protectedAliases?: Resolver<ReadonlyArray<ResolversTypes['String']>, ParentType, ContextType>;
   tags?: Resolver<ReadonlyArray<ResolversTypes['Tag']>, ParentType, ContextType>;
   updatedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   version?: Resolver<
@@ -6149,6 +6474,76 @@ export type TimeWindowResolvers<
   start?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
 };
 
+export type UndoChangeResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['UndoChange'] = ResolversParentTypes['UndoChange'],
+> = {
+  data?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
+  type?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+};
+
+export type UndoPayloadResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['UndoPayload'] = ResolversParentTypes['UndoPayload'],
+> = {
+  clientMutationId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  eventIds?: Resolver<ReadonlyArray<ResolversTypes['ID']>, ParentType, ContextType>;
+  events?: Resolver<ReadonlyArray<ResolversTypes['Event']>, ParentType, ContextType>;
+  position?: Resolver<ResolversTypes['LogPosition'], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type UndoPreviewResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['UndoPreview'] = ResolversParentTypes['UndoPreview'],
+> = {
+  changes?: Resolver<ReadonlyArray<ResolversTypes['UndoChange']>, ParentType, ContextType>;
+  events?: Resolver<ReadonlyArray<ResolversTypes['Event']>, ParentType, ContextType>;
+  problems?: Resolver<ReadonlyArray<ResolversTypes['UndoProblem']>, ParentType, ContextType>;
+};
+
+export type UndoProblemResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['UndoProblem'] = ResolversParentTypes['UndoProblem'],
+> = {
+  isConflict?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  reason?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  type?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+};
+
+export type UndoResultResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['UndoResult'] = ResolversParentTypes['UndoResult'],
+> = {
+  __resolveType: TypeResolveFn<
+    'ForbiddenError' | 'Rejection' | 'ServiceUnavailableError' | 'UndoPayload' | 'ValidationError',
+    ParentType,
+    ContextType
+  >;
+};
+
+export type UnprotectAliasPayloadResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['UnprotectAliasPayload'] = ResolversParentTypes['UnprotectAliasPayload'],
+> = {
+  clientMutationId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  eventIds?: Resolver<ReadonlyArray<ResolversTypes['ID']>, ParentType, ContextType>;
+  position?: Resolver<ResolversTypes['LogPosition'], ParentType, ContextType>;
+  registeredModel?: Resolver<Maybe<ResolversTypes['RegisteredModel']>, ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type UnprotectAliasResultResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['UnprotectAliasResult'] = ResolversParentTypes['UnprotectAliasResult'],
+> = {
+  __resolveType: TypeResolveFn<
+    'ForbiddenError' | 'Rejection' | 'ServiceUnavailableError' | 'UnprotectAliasPayload' | 'ValidationError',
+    ParentType,
+    ContextType
+  >;
+};
+
 export type UseCaseResolvers<
   ContextType = GraphContext,
   ParentType extends ResolversParentTypes['UseCase'] = ResolversParentTypes['UseCase'],
@@ -6375,6 +6770,9 @@ export type Resolvers<ContextType = GraphContext> = {
   AlertKind?: AlertKindResolvers;
   AlertResolution?: AlertResolutionResolvers<ContextType>;
   AlertSeverity?: AlertSeverityResolvers;
+  AliasMove?: AliasMoveResolvers<ContextType>;
+  AliasMoveConnection?: AliasMoveConnectionResolvers<ContextType>;
+  AliasMoveEdge?: AliasMoveEdgeResolvers<ContextType>;
   AnalysisVerdict?: AnalysisVerdictResolvers;
   Approval?: ApprovalResolvers<ContextType>;
   Artifact?: ArtifactResolvers<ContextType>;
@@ -6483,6 +6881,8 @@ export type Resolvers<ContextType = GraphContext> = {
   PolicyEdge?: PolicyEdgeResolvers<ContextType>;
   PolicyRef?: PolicyRefResolvers<ContextType>;
   Problem?: ProblemResolvers<ContextType>;
+  ProtectAliasPayload?: ProtectAliasPayloadResolvers<ContextType>;
+  ProtectAliasResult?: ProtectAliasResultResolvers<ContextType>;
   Query?: QueryResolvers<ContextType>;
   RecordEvidencePayload?: RecordEvidencePayloadResolvers<ContextType>;
   RecordEvidenceResult?: RecordEvidenceResultResolvers<ContextType>;
@@ -6546,6 +6946,13 @@ export type Resolvers<ContextType = GraphContext> = {
   Suspension?: SuspensionResolvers<ContextType>;
   Tag?: TagResolvers<ContextType>;
   TimeWindow?: TimeWindowResolvers<ContextType>;
+  UndoChange?: UndoChangeResolvers<ContextType>;
+  UndoPayload?: UndoPayloadResolvers<ContextType>;
+  UndoPreview?: UndoPreviewResolvers<ContextType>;
+  UndoProblem?: UndoProblemResolvers<ContextType>;
+  UndoResult?: UndoResultResolvers<ContextType>;
+  UnprotectAliasPayload?: UnprotectAliasPayloadResolvers<ContextType>;
+  UnprotectAliasResult?: UnprotectAliasResultResolvers<ContextType>;
   UseCase?: UseCaseResolvers<ContextType>;
   UseCaseConnection?: UseCaseConnectionResolvers<ContextType>;
   UseCaseEdge?: UseCaseEdgeResolvers<ContextType>;
