@@ -4,6 +4,7 @@ import { platformVerbs } from './verbs/platform.js';
 import { proofVerbs } from './verbs/proof.js';
 import { retentionVerbs } from './verbs/retention.js';
 import { subscriberVerbs } from './verbs/subscriber.js';
+import { undoVerbs } from './verbs/undo.js';
 import { workspaceVerbs } from './verbs/workspace.js';
 
 /**
@@ -27,6 +28,7 @@ export const program = (output: OutputConfiguration = {}): { parse(argv: readonl
   proofVerbs(kontor);
   retentionVerbs(kontor);
   subscriberVerbs(kontor);
+  undoVerbs(kontor);
   workspaceVerbs(kontor);
 
   return {

@@ -32,6 +32,15 @@ export const commandLineCases: readonly CommandLineCase[] = [
     exitCode: 1,
     says: 'kontor: after: 9223372036854775807 is above the newest position',
   },
+  wrong("missing required argument 'position'", 'undo'),
+  wrong('Allowed is a whole number from 0', 'undo', 'last'),
+  {
+    args: ['undo', '9223372036854775807'],
+    on: 'platform',
+    exitCode: 1,
+    says: 'kontor: at 9223372036854775807 is no event of a run, an experiment, a model or a version',
+  },
+  { args: ['undo', '1', '--yes', '--workspace', 'nope'], on: 'platform', exitCode: 1, says: 'kontor: at 1 is no event' },
   {
     args: ['workspace', 'create', 'default'],
     on: 'platform',

@@ -175,6 +175,13 @@ export const graphqlCases: readonly GraphqlCase[] = [
     'latest',
   ),
   problem('an alias with a blank', 'setAlias', { modelName: 'rules', alias: 'a b', version: 1 }, 'INVALID', 'alias'),
+  problem('a protection of no model', 'protectAlias', { modelName: 'nope', alias: 'a' }, 'INVALID', 'nope'),
+  problem('a reserved alias', 'protectAlias', { modelName: 'rules', alias: 'latest' }, 'ALIAS_RESERVED', 'latest'),
+  problem('an end of protection of no model', 'unprotectAlias', { modelName: 'nope', alias: 'a' }, 'INVALID', 'nope'),
+  problem('an alias for no reason', 'setAlias', { modelName: 'rules', alias: 'a', version: 1, reason: ' ' }, 'INVALID', 'why'),
+  problem('a position behind the log', 'undo', { position: '999999999' }, 'INVALID', 'at 999999999 is no event'),
+  problem('position 0', 'undo', { position: '0' }, 'INVALID', 'at 0 is no event'),
+  wrongVariable('a position that is none', 'undo', { position: 'last' }, 'position'),
   problem('an alias of no version', 'setAlias', { modelName: 'rules', alias: 'a', version: 9 }, 'VERSION_UNKNOWN', '9'),
   problem(
     'an alias of no model',
