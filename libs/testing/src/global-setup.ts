@@ -10,6 +10,7 @@ import {
   startPostgres,
 } from '@kontor/embedded';
 import type { TestProject } from 'vitest/node';
+import { type PythonEnvironment, pythonWith, S3_REQUIREMENTS } from './python.js';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -17,6 +18,8 @@ declare module 'vitest' {
     kontorPgUrl: string;
     /** The nats-server executable; specs ask `testNats()` for a server of their own. */
     kontorNatsServer: string;
+    /** Python with an S3 server; specs ask `testS3()` for a server of their own. */
+    kontorS3: PythonEnvironment;
   }
 }
 
@@ -60,6 +63,7 @@ const setup = async (project: TestProject): Promise<() => Promise<void>> => {
       : checkPostgres(config.pgUrl).then(() => undefined),
   ]);
   project.provide('kontorNatsServer', nats.path);
+  project.provide('kontorS3', pythonWith(S3_REQUIREMENTS));
   project.provide('kontorPgUrl', postgres?.url ?? config.pgUrl ?? '');
   return async () => {
     await postgres?.stop();

@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { createDatabase, freePort, lockDataDirectory, startPostgres } from '@kontor/embedded';
+import { pythonWith } from '@kontor/testing';
 import pg from 'pg';
-import { pythonWith } from '../python.js';
 import type { LoadRequest, LoadResult } from './http-load.js';
 
 /** The newest of the package registry, and the driver that its own documentation names. */

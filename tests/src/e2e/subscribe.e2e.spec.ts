@@ -3,10 +3,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { eventually } from '@kontor/testing';
+import { eventually, pythonWith } from '@kontor/testing';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createExperiment, kontor, type Platform, repositoryRoot, shell, startPlatform } from '../platform.js';
-import { pythonWith } from '../python.js';
 
 const root = repositoryRoot();
 const page = readFileSync(join(root, 'docs/how-to/subscribe.md'), 'utf8');

@@ -3,9 +3,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { pythonWith } from '@kontor/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { kontor, type Platform, repositoryRoot, shell, startPlatform } from '../platform.js';
-import { pythonWith } from '../python.js';
 
 const root = repositoryRoot();
 const blocks = (page: string, language: string): string[] =>

@@ -2,10 +2,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { eventually } from '@kontor/testing';
+import { eventually, pythonWith } from '@kontor/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { kontor, type Platform, startPlatform } from '../../platform.js';
-import { pythonWith } from '../../python.js';
 import { ANY_WEBHOOK, startReceiver } from '../../receiver.js';
 
 const environment = pythonWith(readFileSync(join(import.meta.dirname, 'requirements.txt'), 'utf8'));

@@ -1,15 +1,24 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { repositoryRoot } from './platform.js';
+import { dirname, join } from 'node:path';
+
+const repositoryRoot = (): string => {
+  let folder = import.meta.dirname;
+  while (!existsSync(join(folder, 'nx.json'))) folder = dirname(folder);
+  return folder;
+};
+
+/** The Python of an environment, or a sentence that says why there is none. */
+export type PythonEnvironment = { readonly python: string } | { readonly missing: string };
+
+/** A server that speaks S3, under Apache-2.0. */
+export const S3_REQUIREMENTS = 'moto[server]==5.2.5\n';
 
 /**
- * A virtual environment with the packages that a requirements file names, made once per text of it.
- *
- * @returns its Python, or a sentence that says why there is none. CI must have one.
+ * A virtual environment with the packages that a requirements file names, made once per text of it. CI must have one.
  */
-export const pythonWith = (requirements: string): { readonly python: string } | { readonly missing: string } => {
+export const pythonWith = (requirements: string): PythonEnvironment => {
   if (spawnSync('python3', ['-c', 'import venv, ensurepip']).status !== 0) {
     return { missing: 'python3 with venv is not on PATH' };
   }
