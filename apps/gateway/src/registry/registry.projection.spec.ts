@@ -261,6 +261,21 @@ describe('artifacts and experiments', () => {
       });
   });
 
+  it('keep the digest of a name in the key where the name is too long for an index', () => {
+    const file = (path: string) => ({
+      stream: run,
+      type: 'ArtifactStored' as const,
+      data: { owner: { aggregate: 'run' as const, runId: 'r1' }, path, digest: '', sizeBytes: 0, previousDigest: null },
+    });
+    const names = ['a'.repeat(483), 'a'.repeat(484), '\u4e00'.repeat(341)];
+    const keys = recorded<RegistryEvent>(names.map(file)).map((event) => artifacts.keys(event as never)[0]);
+    expect(keys).toEqual([
+      `default/run%3Ar1/${names[0]}`,
+      expect.stringMatching(/^default\/sha256\/[0-9a-f]{64}$/),
+      expect.stringMatching(/^default\/sha256\/[0-9a-f]{64}$/),
+    ]);
+  });
+
   it('remember where an experiment was restored', () => {
     const stream = 'default/registry/experiment/1';
     const events = recorded<RegistryEvent>([

@@ -36,7 +36,14 @@ const runTag = z.strictObject({ key, value: tagValue(upTo(8000)) });
 const experimentTag = z.strictObject({ key, value: tagValue(upTo(20_000)) });
 const registryTag = z.strictObject({ key, value: registryTagValue });
 const alias = upTo(255).regex(/^[\p{L}\p{N}_-]+$/u, 'must be letters, digits, _ and -');
-const path = upTo(4096).min(1);
+/** Of UTF-8, as S3 takes at most for a key: then every path can be a name anywhere. */
+const MAX_PATH_BYTES = 1024;
+const path = z
+  .string()
+  .min(1)
+  .refine((value) => new TextEncoder().encode(value).length <= MAX_PATH_BYTES, {
+    error: `must have at most ${MAX_PATH_BYTES} bytes`,
+  });
 const file = { path, digest, sizeBytes: z.int().min(0) };
 /** A batch of metrics, params and tags holds at most this many together. */
 const BATCH_ITEMS = 1000;
