@@ -4,8 +4,9 @@ import swc from 'unplugin-swc';
 import { defaultServerConditions } from 'vite';
 import { defineConfig } from 'vitest/config';
 
-// Workspace packages are read from source, so a test never runs against a stale build.
-const conditions = ['@kontor/source', ...defaultServerConditions];
+// Workspace packages are read from source, so a test never runs against a stale build. All others are read as Node reads them:
+// it does not know `module`, behind which some keep what only a bundler can resolve.
+const conditions = ['@kontor/source', ...defaultServerConditions.filter((condition) => condition !== 'module')];
 const graphql = fileURLToPath(new URL('node_modules/graphql/index.js', import.meta.url));
 const exclude = ['**/node_modules/**', '**/dist/**'];
 

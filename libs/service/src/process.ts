@@ -1,4 +1,5 @@
 export { artifactFile } from './artifact-file.js';
+export { artifactVariables, refuseUnclearStorage, toArtifactSettings } from './artifact-variables.js';
 export { type AssertionContent, signAssertion, Unauthenticated, verifyAssertion } from './assertion.js';
 export { canonicalize, requestHash } from './canonical.js';
 export { ConfigError, defineConfig, portVariable, serviceVariables } from './define-config.js';

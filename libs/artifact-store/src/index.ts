@@ -1,0 +1,18 @@
+export { artifactFile } from './artifact-file.js';
+export {
+  ArtifactMissing,
+  type ArtifactReader,
+  type ArtifactStore,
+  type ByteRange,
+  type DirectTransfers,
+  type OpenArtifact,
+  StorageFull,
+  StorageUnavailable,
+  type StoredArtifact,
+  UploadAborted,
+  type UploadedPart,
+  UploadInvalid,
+  UploadUnknown,
+} from './artifact-store.js';
+export { ArtifactUnusable, readArtifact } from './read-artifact.js';
+export { type ArtifactSettings, openArtifacts, type S3Settings } from './settings.js';
