@@ -13,6 +13,8 @@ describe('the settings', () => {
   it('keep keys and artifacts below the data directory unless told otherwise', () => {
     expect(readConfig({ KONTOR_DATA_DIR: '/d' })).toMatchObject({ keysDir: '/d/keys', artifactsDir: '/d/artifacts' });
     expect(readConfig({ KONTOR_DATA_DIR: '/d', KONTOR_KEYS_DIR: '/k' })).toMatchObject({ keysDir: '/k' });
+    expect(readConfig({ KONTOR_ARTIFACTS_DIR: '/a' })).toMatchObject({ artifactsDir: '/a' });
+    expect(readConfig({ KONTOR_ARTIFACTS_S3_BUCKET: 'models' })).toMatchObject({ artifactsDir: undefined });
   });
 
   it.each([

@@ -1,5 +1,14 @@
 import { resolve } from 'node:path';
-import { isLoopback, outgoingVariables, type WitnessAddress, witnessVariable } from '@kontor/service/process';
+import {
+  artifactVariables,
+  ConfigError,
+  defineConfig,
+  isLoopback,
+  outgoingVariables,
+  refuseUnclearStorage,
+  type WitnessAddress,
+  witnessVariable,
+} from '@kontor/service/process';
 import { z } from 'zod';
 import { UsageError } from './usage-error.js';
 
@@ -14,7 +23,6 @@ const port = z
 const allowed = {
   KONTOR_DATA_DIR: 'a path',
   KONTOR_KEYS_DIR: 'a path',
-  KONTOR_ARTIFACTS_DIR: 'a path',
   KONTOR_HOST: 'an IP address or host name to listen on',
   KONTOR_PORT: 'a port from 1024 to 65535',
   KONTOR_SERVING_PORT: 'a port from 1024 to 65535',
@@ -28,7 +36,6 @@ const allowed = {
 const schema = z.object({
   KONTOR_DATA_DIR: z.string().optional(),
   KONTOR_KEYS_DIR: z.string().optional(),
-  KONTOR_ARTIFACTS_DIR: z.string().optional(),
   KONTOR_HOST: z
     .string()
     .regex(/^[\w.:-]+$/)
@@ -44,6 +51,20 @@ const schema = z.object({
   KONTOR_WITNESS: witnessVariable,
 });
 
+/** Where files lie is said by variables of the apps; what is wrong with them is said before anything starts. */
+const readArtifactVariables = defineConfig(z.object(artifactVariables).superRefine(refuseUnclearStorage));
+
+const artifactsDirOf = (env: NodeJS.ProcessEnv, dataDir: string): string | undefined => {
+  try {
+    const set = readArtifactVariables(env);
+    if (set.KONTOR_ARTIFACTS_S3_BUCKET !== undefined) return undefined;
+    return resolve(set.KONTOR_ARTIFACTS_DIR ?? `${dataDir}/artifacts`);
+  } catch (error) {
+    if (error instanceof ConfigError) throw new UsageError(error.message);
+    throw error;
+  }
+};
+
 /** A port, and whether a person chose it: then another one is not an answer. */
 export interface Door {
   readonly port: number;
@@ -55,7 +76,8 @@ export interface CliConfig {
   readonly dataDir: string;
   /** All keys, and the secret of the database's passwords. An app is given a folder with those that it needs. */
   readonly keysDir: string;
-  readonly artifactsDir: string;
+  /** Undefined where artifacts lie in a bucket. */
+  readonly artifactsDir: string | undefined;
   /** Address that gateway and serving listen on. */
   readonly host: string;
   readonly gateway: Door;
@@ -102,7 +124,7 @@ export const readConfig = (env: NodeJS.ProcessEnv = process.env): CliConfig => {
   return {
     dataDir,
     keysDir: resolve(settings.KONTOR_KEYS_DIR ?? `${dataDir}/keys`),
-    artifactsDir: resolve(settings.KONTOR_ARTIFACTS_DIR ?? `${dataDir}/artifacts`),
+    artifactsDir: artifactsDirOf(env, dataDir),
     host,
     gateway: door(settings.KONTOR_PORT, DEFAULT_PORT),
     serving: door(settings.KONTOR_SERVING_PORT, DEFAULT_SERVING_PORT),

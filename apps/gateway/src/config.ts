@@ -1,5 +1,7 @@
+import type { ArtifactSettings } from '@kontor/artifact-store';
 import { type ServiceConfig, toServiceConfig } from '@kontor/service';
 import {
+  artifactVariables,
   defineConfig,
   type DoorConfig,
   doorVariables,
@@ -7,7 +9,9 @@ import {
   outgoingVariables,
   portVariable,
   refuseOpenDoor,
+  refuseUnclearStorage,
   serviceVariables,
+  toArtifactSettings,
   toDoorConfig,
   toOutgoingRules,
 } from '@kontor/service/process';
@@ -15,6 +19,8 @@ import { z } from 'zod';
 
 export interface GatewayConfig extends DoorConfig, Omit<ServiceConfig, 'healthPort'> {
   readonly port: number;
+  /** Where the bytes of artifacts lie. */
+  readonly artifacts: ArtifactSettings;
   /** Whether clients may ask for the schema. The explorer needs it; the SDL is public anyway. */
   readonly introspection: boolean;
   /** Which webhooks may be made. */
@@ -30,14 +36,17 @@ export const gatewayConfig = defineConfig(
       ...serviceVariables,
       ...doorVariables,
       ...outgoingVariables,
+      ...artifactVariables,
       KONTOR_PORT: portVariable.default(4000),
       KONTOR_INTROSPECTION: z.enum(['on', 'off'], { error: INTROSPECTION }).default('on'),
     })
     .refine(...refuseOpenDoor)
+    .superRefine(refuseUnclearStorage)
     .transform((set): GatewayConfig => ({
       ...toServiceConfig(set),
       ...toDoorConfig(set),
       port: set.KONTOR_PORT,
+      artifacts: toArtifactSettings(set),
       introspection: set.KONTOR_INTROSPECTION === 'on',
       webhooks: toOutgoingRules(set),
     })),

@@ -45,6 +45,8 @@ const CONTEXTS = ['registry', 'deployment', 'monitoring', 'governance'] as const
 interface TestGatewayOptions {
   readonly auth?: 'open' | 'token';
   readonly introspection?: 'on' | 'off';
+  /** Settings beside those of the fixture, or in their place. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
   /** Contexts whose services run beside the gateway and answer its commands. */
   readonly services?: readonly Context[];
 }
@@ -52,6 +54,7 @@ interface TestGatewayOptions {
 export const startTestGateway = async ({
   auth = 'open',
   introspection = 'on',
+  environment = {},
   services = [],
 }: TestGatewayOptions = {}): Promise<TestGateway> => {
   const [database, nats, keysDir] = await Promise.all([
@@ -81,16 +84,16 @@ export const startTestGateway = async ({
     KONTOR_PORT: '0',
     KONTOR_AUTH: auth,
     KONTOR_INTROSPECTION: introspection,
+    ...environment,
   });
   let server = await startGateway(config);
   const running = await Promise.all(
     services.map((context) => {
-      const { natsUrl, artifactsDir } = config;
+      const { natsUrl } = config;
       const places = {
         pgUrl: prepared.urlFor(`kontor_${context.name}`),
         natsUrl,
         keysDir,
-        artifactsDir,
         healthPort: 0,
       };
       return startService({ context, upcasters, config: places, log: createLog(context.name) });

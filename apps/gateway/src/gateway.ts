@@ -1,3 +1,4 @@
+import { type ArtifactStore, openArtifacts } from '@kontor/artifact-store';
 import { upcasters } from '@kontor/domain/contexts';
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
@@ -67,6 +68,7 @@ export interface Gateway {
   readonly personal: PersonalData;
   readonly secrets: SecretStore;
   readonly deliveries: WebhookDeliveries;
+  readonly artifacts: ArtifactStore;
   /** Readers of one request. Their cache must not outlive it. */
   rows(): Rows;
   /** @throws CONSISTENCY_TOKEN_INVALID, CONSISTENCY_TIMEOUT */
@@ -82,6 +84,8 @@ const logger = createLog('gateway');
 
 /** Connects, creates the read models and starts to apply the log to them. */
 export const openGateway = async (config: GatewayConfig): Promise<Gateway> => {
+  const artifacts = await openArtifacts(config.artifacts);
+  await artifacts.removeAbandoned();
   const pool = createPool({
     connectionString: config.pgUrl,
     max: POOL_SESSIONS,
@@ -137,6 +141,7 @@ export const openGateway = async (config: GatewayConfig): Promise<Gateway> => {
     personal,
     secrets,
     deliveries,
+    artifacts,
     rows,
     contextFor: async (principal, { token, waitMs } = {}, socket) => {
       const maxWaitMs = waitMsOf(waitMs);

@@ -60,7 +60,6 @@ const start = () =>
       pgUrl: prepared.urlFor('kontor_governance'),
       natsUrl: server.url,
       keysDir,
-      artifactsDir: join(keysDir, 'artifacts'),
       healthPort: 0,
     },
     log: createLog('governance'),

@@ -1,21 +1,23 @@
-import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { gunzipSync } from 'node:zlib';
-import { artifactFile } from '@kontor/service/process';
+import { ArtifactMissing, type ArtifactReader, ArtifactUnusable, readArtifact } from '@kontor/artifact-store';
 import type { FeatureValue } from '@kontor/statistics';
 import type { Columns } from './profiles.js';
 
 /** Input that cannot become right by trying again. The reason names what was found and what is needed. */
 export class UnusableInput extends Error {}
 
-/** The bytes of an artifact, checked against its digest. @throws UnusableInput if absent or different. */
-export const readArtifact = async (directory: string, digest: string): Promise<Buffer> => {
-  const bytes = await readFile(artifactFile(directory, digest)).catch((cause: unknown) => {
-    throw new UnusableInput(`the artifact ${digest} cannot be read`, { cause });
-  });
-  const actual = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
-  if (actual !== digest) throw new UnusableInput(`the artifact ${digest} has the digest ${actual}`);
-  return bytes;
+/** Far above what an evaluation sends in reasonable time, below what one text of the runtime can hold. */
+const MAX_BYTES = 256 * 1024 * 1024;
+
+/** The bytes of an artifact, checked against its digest. @throws UnusableInput if absent, too long or different. */
+export const readInput = async (artifacts: ArtifactReader, digest: string): Promise<Buffer> => {
+  try {
+    return await readArtifact(artifacts, digest, MAX_BYTES);
+  } catch (cause) {
+    if (cause instanceof ArtifactUnusable) throw new UnusableInput(cause.message, { cause });
+    if (cause instanceof ArtifactMissing) throw new UnusableInput(`the artifact ${digest} cannot be read`, { cause });
+    throw cause;
+  }
 };
 
 /** Fields of one CSV text, by lines. @source RFC 4180; a line may end with LF or CRLF. */
@@ -49,11 +51,7 @@ const records = (text: string): string[][] => {
   return lines;
 };
 
-/** Far above what an evaluation sends in reasonable time, below what one text of the runtime can hold. */
-const MAX_BYTES = 256 * 1024 * 1024;
-
 const textOf = (bytes: Buffer): string => {
-  if (bytes.length > MAX_BYTES) throw new UnusableInput(`the data set has ${bytes.length} bytes; at most ${MAX_BYTES}`);
   if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes.toString();
   try {
     return gunzipSync(bytes, { maxOutputLength: MAX_BYTES }).toString();

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { openArtifacts } from '@kontor/artifact-store';
 import { monitoringCommands } from '@kontor/domain/monitoring';
 import { createPool } from '@kontor/event-store';
 import { testDatabase, type TestDatabase, uuidv7 } from '@kontor/testing';
@@ -57,7 +58,7 @@ const perform = async (kind: string, request: unknown): Promise<{ type: string; 
       sent.push({ type, data });
       return { outcome: 'accepted' };
     },
-    artifactsDir: directory,
+    artifacts: await openArtifacts({ kind: 'disk', directory }),
     servingUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     token: async (workspace) => `token of ${workspace}`,
     routeOf: async (workspace, endpoint) => ({

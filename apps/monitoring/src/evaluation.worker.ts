@@ -1,3 +1,4 @@
+import type { ArtifactReader } from '@kontor/artifact-store';
 import type { RouteEntry } from '@kontor/domain/deployment';
 import { goldenDifference } from '@kontor/domain/golden';
 import {
@@ -11,7 +12,7 @@ import {
 import { binsOf, type FeatureValue, numericEdges } from '@kontor/statistics';
 import type pg from 'pg';
 import { z } from 'zod';
-import { parseDataset, readArtifact, UnusableInput } from './dataset.js';
+import { parseDataset, readInput, UnusableInput } from './dataset.js';
 import { fairnessOf, groupsOf, type LabelledRow, performanceOf } from './metrics.js';
 import { binsHashOf, type Columns, profileOf, SCORE } from './profiles.js';
 import { ServingClient, tensor } from './serving.client.js';
@@ -20,7 +21,7 @@ import type { Dispatch } from './windows.js';
 export interface EvaluationOptions {
   readonly pool: pg.Pool;
   readonly dispatch: Dispatch;
-  readonly artifactsDir: string;
+  readonly artifacts: ArtifactReader;
   readonly servingUrl: string;
   /** Opens serving's door for a workspace. */
   readonly token: (workspace: string) => Promise<string>;
@@ -37,11 +38,11 @@ interface Work extends EvaluationOptions {
 const golden = z.object({ inputs: z.array(tensor), outputs: z.array(tensor) });
 
 const loadDataset = async (
-  { artifactsDir }: Work,
+  { artifacts }: Work,
   dataset: Dataset,
   needed: readonly string[],
 ): Promise<{ columns: Columns; rows: number }> => {
-  const parsed = parseDataset(await readArtifact(artifactsDir, dataset.digest));
+  const parsed = parseDataset(await readInput(artifacts, dataset.digest));
   if (parsed.rows !== dataset.rows) {
     throw new UnusableInput(`the data set ${dataset.name} has ${parsed.rows} rows; the request says ${dataset.rows}`);
   }
@@ -103,12 +104,12 @@ const goldenOf = (digest: string, text: string): z.output<typeof golden> => {
 };
 
 const compareGolden = async (
-  { artifactsDir, serving }: Work,
+  { artifacts, serving }: Work,
   served: Pick<EvaluationRequest, 'endpoint' | 'version'>,
   digest: string | null,
 ): Promise<{ rows: number; maxDifference: number | null }> => {
   if (digest === null) return { rows: 0, maxDifference: null };
-  const expected = goldenOf(digest, (await readArtifact(artifactsDir, digest)).toString());
+  const expected = goldenOf(digest, (await readInput(artifacts, digest)).toString());
   const outputs = await serving.infer(served, expected.inputs);
   let maxDifference = 0;
   for (const { name, data } of expected.outputs) {

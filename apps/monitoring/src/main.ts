@@ -1,3 +1,4 @@
+import { openArtifacts } from '@kontor/artifact-store';
 import { upcasters } from '@kontor/domain/contexts';
 import { monitoring } from '@kontor/domain/monitoring';
 import { startService } from '@kontor/service';
@@ -23,11 +24,11 @@ await runProcess(() =>
     upcasters,
     config: readMonitoringConfig(),
     log: createLog('monitoring'),
-    workers: async ({ pool, connection, dispatcher, log }, { artifactsDir, keysDir, servingUrl }) => [
+    workers: async ({ pool, connection, dispatcher, log }, { artifacts, keysDir, servingUrl }) => [
       await startPipeline({
         pool,
         nats: connection,
-        artifactsDir,
+        artifacts: await openArtifacts(artifacts),
         servingUrl,
         token: await tokensOf(keysDir),
         dispatch: async (workspace, type, data) => {

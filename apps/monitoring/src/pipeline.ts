@@ -1,3 +1,4 @@
+import type { ArtifactReader } from '@kontor/artifact-store';
 import { routeEntry, routeKey } from '@kontor/domain/deployment';
 import { ROUTES_BUCKET, TELEMETRY_STREAM } from '@kontor/messaging';
 import type { Worker } from '@kontor/service';
@@ -25,7 +26,7 @@ export interface PipelineOptions {
   readonly pool: pg.Pool;
   readonly nats: NatsConnection;
   readonly dispatch: Dispatch;
-  readonly artifactsDir: string;
+  readonly artifacts: ArtifactReader;
   readonly servingUrl: string;
   /** Opens serving's door for a workspace. */
   readonly token: (workspace: string) => Promise<string>;

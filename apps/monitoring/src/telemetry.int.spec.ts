@@ -1,3 +1,4 @@
+import { openArtifacts } from '@kontor/artifact-store';
 import { type InferenceRecord, type LabelRecord, monitoring, type MonitoringEvent } from '@kontor/domain/monitoring';
 import { fold, isRejected, newestVersion, type RecordedEvent } from '@kontor/event-sourcing';
 import {
@@ -196,7 +197,7 @@ beforeAll(async () => {
   pipeline = await start();
 });
 
-const start = () =>
+const start = async () =>
   startPipeline({
     pool,
     nats: connection,
@@ -208,7 +209,7 @@ const start = () =>
       throw new Error(`crash after ${type}`);
     },
     // The worker finds no data set, fails the baseline, and is told that it was answered already.
-    artifactsDir: '/nonexistent',
+    artifacts: await openArtifacts({ kind: 'disk', directory: '/nonexistent' }),
     servingUrl: 'http://127.0.0.1:1',
     token: async () => '',
     onFailure: (_, error) => failures.push(error),

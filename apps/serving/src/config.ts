@@ -1,12 +1,16 @@
 import { join } from 'node:path';
+import type { ArtifactSettings } from '@kontor/artifact-store';
 import {
+  artifactVariables,
   DEFAULT_WORKSPACE,
   defineConfig,
   type DoorConfig,
   doorVariables,
   portVariable,
   refuseOpenDoor,
+  refuseUnclearStorage,
   serviceVariables,
+  toArtifactSettings,
   toDoorConfig,
 } from '@kontor/service/process';
 import { z } from 'zod';
@@ -15,7 +19,8 @@ export interface ServingConfig extends DoorConfig {
   readonly natsUrl: string;
   readonly dataDir: string;
   readonly keysDir: string;
-  readonly artifactsDir: string;
+  /** Where the bytes of models lie. */
+  readonly artifacts: ArtifactSettings;
   readonly workspace: string;
   readonly port: number;
 }
@@ -28,18 +33,19 @@ export const readConfig = defineConfig(
       KONTOR_NATS_URL: serviceVariables.KONTOR_NATS_URL.default('nats://127.0.0.1:4222'),
       KONTOR_DATA_DIR: serviceVariables.KONTOR_DATA_DIR,
       KONTOR_KEYS_DIR: serviceVariables.KONTOR_KEYS_DIR,
-      KONTOR_ARTIFACTS_DIR: serviceVariables.KONTOR_ARTIFACTS_DIR,
+      ...artifactVariables,
       /** A serving process holds the endpoints of one workspace: its addresses are their names. */
       KONTOR_WORKSPACE: z.string().default(DEFAULT_WORKSPACE),
       KONTOR_SERVING_PORT: portVariable.default(4010),
     })
     .refine(...refuseOpenDoor)
+    .superRefine(refuseUnclearStorage)
     .transform((set): ServingConfig => ({
       ...toDoorConfig(set),
       natsUrl: set.KONTOR_NATS_URL,
       dataDir: set.KONTOR_DATA_DIR,
       keysDir: set.KONTOR_KEYS_DIR ?? join(set.KONTOR_DATA_DIR, 'keys'),
-      artifactsDir: set.KONTOR_ARTIFACTS_DIR ?? join(set.KONTOR_DATA_DIR, 'artifacts'),
+      artifacts: toArtifactSettings(set),
       workspace: set.KONTOR_WORKSPACE,
       port: set.KONTOR_SERVING_PORT,
     })),

@@ -2,6 +2,7 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { openArtifacts } from '@kontor/artifact-store';
 import type { RouteEntry } from '@kontor/domain/deployment';
 import { Authenticator, type Log, TOKEN_ISSUER } from '@kontor/service/process';
 import { Broker } from './broker.js';
@@ -60,7 +61,7 @@ export const startDataPlane = async (config: ServingConfig, log: Log): Promise<D
   const metrics = new Metrics();
   const routes = new RouteTable();
   const routeFile = new RouteFile(join(config.dataDir, 'serving', 'routes.json'));
-  const host = new ModelHost(config.artifactsDir, (endpoint, revisionId, outcome) => {
+  const host = new ModelHost(await openArtifacts(config.artifacts), (endpoint, revisionId, outcome) => {
     if (outcome.state === 'failed') log.error('a revision is refused', outcome.reason, { endpoint, revisionId });
     const route = routes.get(endpoint);
     const revision = route?.revisions.find((candidate) => candidate.revisionId === revisionId);

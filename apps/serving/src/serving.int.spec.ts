@@ -52,8 +52,8 @@ describe('the data plane', () => {
 
   const store = async (bytes: Uint8Array, digest = digestOf(bytes)): Promise<string> => {
     const hex = digest.slice('sha256:'.length);
-    await mkdir(join(config.artifactsDir, 'sha256', hex.slice(0, 2)), { recursive: true });
-    await writeFile(join(config.artifactsDir, 'sha256', hex.slice(0, 2), hex), bytes);
+    await mkdir(join(directory, 'artifacts', 'sha256', hex.slice(0, 2)), { recursive: true });
+    await writeFile(join(directory, 'artifacts', 'sha256', hex.slice(0, 2), hex), bytes);
     return digest;
   };
   const revision = (revisionId: string, version: number, weightBps: number, model: string, goldenOf: string) => ({
@@ -109,7 +109,7 @@ describe('the data plane', () => {
       natsUrl: nats.url,
       dataDir: directory,
       keysDir: join(directory, 'keys'),
-      artifactsDir: join(directory, 'artifacts'),
+      artifacts: { kind: 'disk', directory: join(directory, 'artifacts') },
       host: '127.0.0.1',
       auth: 'open',
       port: 0,

@@ -68,8 +68,9 @@ describe('defineConfig', () => {
 });
 
 describe('readServiceConfig', () => {
-  it('puts keys and artifacts into the data directory unless they have a place of their own', () => {
-    const config = readServiceConfig({ ...good, KONTOR_DATA_DIR: '/data', KONTOR_ARTIFACTS_DIR: '/files' });
-    expect(config).toMatchObject({ keysDir: '/data/keys', artifactsDir: '/files', pgUrl: good.KONTOR_PG_URL });
+  it('puts keys into the data directory unless they have a place of their own', () => {
+    const of = (environment: Record<string, string>) => readServiceConfig({ ...good, ...environment });
+    expect(of({ KONTOR_DATA_DIR: '/data' })).toMatchObject({ keysDir: '/data/keys', pgUrl: good.KONTOR_PG_URL });
+    expect(of({ KONTOR_DATA_DIR: '/data', KONTOR_KEYS_DIR: '/keys' })).toMatchObject({ keysDir: '/keys' });
   });
 });

@@ -56,8 +56,6 @@ export const serviceVariables = {
   KONTOR_DATA_DIR: z.string().default('.kontor'),
   /** Key pairs; the public halves say whose commands are believed. Default: `keys` in the data directory. */
   KONTOR_KEYS_DIR: z.string().optional(),
-  /** Files by content. Default: `artifacts` in the data directory. */
-  KONTOR_ARTIFACTS_DIR: z.string().optional(),
   /** Where /health/live and /health/ready listen, on loopback; 0 takes any free port. */
   KONTOR_HEALTH_PORT: portVariable.default(0),
   /** Who co-signs the checkpoints of the log. Default: nobody. */

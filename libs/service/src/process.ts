@@ -1,4 +1,3 @@
-export { artifactFile } from './artifact-file.js';
 export { artifactVariables, refuseUnclearStorage, toArtifactSettings } from './artifact-variables.js';
 export { type AssertionContent, signAssertion, Unauthenticated, verifyAssertion } from './assertion.js';
 export { canonicalize, requestHash } from './canonical.js';

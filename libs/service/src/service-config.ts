@@ -8,7 +8,6 @@ export const toServiceConfig = (set: z.output<z.ZodObject<typeof serviceVariable
   pgUrl: set.KONTOR_PG_URL,
   natsUrl: set.KONTOR_NATS_URL,
   keysDir: resolve(set.KONTOR_KEYS_DIR ?? join(set.KONTOR_DATA_DIR, 'keys')),
-  artifactsDir: resolve(set.KONTOR_ARTIFACTS_DIR ?? join(set.KONTOR_DATA_DIR, 'artifacts')),
   healthPort: set.KONTOR_HEALTH_PORT,
   witness: set.KONTOR_WITNESS,
   anchorDir: set.KONTOR_ANCHOR_DIR === undefined ? undefined : resolve(set.KONTOR_ANCHOR_DIR),

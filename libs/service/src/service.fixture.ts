@@ -107,7 +107,6 @@ export const openServiceFixture = async (): Promise<ServiceFixture> => {
           pgUrl: urlFor('kontor_governance'),
           natsUrl: nats.url,
           keysDir: directory,
-          artifactsDir: directory,
           healthPort: 0,
         },
         log,

@@ -39,7 +39,6 @@ export interface ServiceConfig {
   readonly pgUrl: string;
   readonly natsUrl: string;
   readonly keysDir: string;
-  readonly artifactsDir: string;
   readonly healthPort: number;
   /** Who co-signs the checkpoints of the log; undefined if nobody does. */
   readonly witness?: WitnessAddress | undefined;

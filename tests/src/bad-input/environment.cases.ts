@@ -45,6 +45,32 @@ export const environmentCases: readonly EnvironmentCase[] = [
   wrongPlace('/proc/kontor', 'cannot be used'),
   { env: { KONTOR_KEYS_DIR: '/dev/null' }, exitCode: 2, says: ['KONTOR_KEYS_DIR: "/dev/null" cannot be used'] },
   {
+    env: { KONTOR_ARTIFACTS_DIR: '/dev/null' },
+    exitCode: 2,
+    says: ['KONTOR_ARTIFACTS_DIR: "/dev/null" cannot be used'],
+  },
+  ...(
+    [
+      [
+        { KONTOR_ARTIFACTS_S3_BUCKET: 'My Bucket' },
+        'KONTOR_ARTIFACTS_S3_BUCKET is "My Bucket": must be the name of a bucket',
+      ],
+      [
+        { KONTOR_ARTIFACTS_S3_BUCKET: 'models', KONTOR_ARTIFACTS_DIR: '/d' },
+        'KONTOR_ARTIFACTS_DIR is "/d": must not be set beside KONTOR_ARTIFACTS_S3_BUCKET',
+      ],
+      [{ KONTOR_ARTIFACTS_S3_ENDPOINT: 'http://127.0.0.1:9' }, 'KONTOR_ARTIFACTS_S3_BUCKET is not set: must be set'],
+      [
+        { KONTOR_ARTIFACTS_S3_BUCKET: 'models', KONTOR_ARTIFACTS_S3_ENDPOINT: 's3://host' },
+        'KONTOR_ARTIFACTS_S3_ENDPOINT is "s3://host": must be an address such as',
+      ],
+      [
+        { KONTOR_ARTIFACTS_S3_BUCKET: 'models', KONTOR_ARTIFACTS_S3_SECRET_ACCESS_KEY: 'x' },
+        'KONTOR_ARTIFACTS_S3_ACCESS_KEY_ID is not set: the key id and the secret belong together',
+      ],
+    ] as const
+  ).map(([env, says]) => ({ env, exitCode: 2, says: [says] })),
+  {
     env: { KONTOR_NATS_SERVER: '/bin/true' },
     exitCode: 2,
     says: ['KONTOR_NATS_SERVER: "/bin/true"', 'nats-server >='],

@@ -51,6 +51,41 @@ const file = (
   says,
 });
 
+const getting = (path: string, status: number, code: string, says: string): MlflowCase => ({
+  method: 'GET',
+  path,
+  status,
+  code,
+  says,
+});
+
+// Paths that lead elsewhere on some machine, as a URL brings them. `fetch` itself resolves plain and once encoded dots.
+const TRICKS_OF_A_RUN = [
+  '..%2f..%2fx',
+  '%252e%252e/x',
+  '%25252e%25252e%25252fx',
+  'a/..%5c..%5cx',
+  'a%5c..%5cx',
+  'x%00.txt',
+  'x%2500.txt',
+  'x%0a',
+  'x%23y',
+];
+const TRICKS = [
+  ...TRICKS_OF_A_RUN,
+  '%2fetc/passwd',
+  '%252fetc/passwd',
+  '%2f%2fhost/share',
+  '%5c%5chost%5cshare',
+  'C:%5cwindows',
+  'c:/windows',
+  '%43%3a/windows',
+  'file:%2f%2f%2fetc/passwd',
+  'FILE:%2fetc/passwd',
+  'file:x',
+  'http:%2f%2fhost/x',
+];
+
 export const mlflowCases: readonly MlflowCase[] = [
   ...['registered-models/create', 'experiments/create'].map((path) =>
     invalid(path, { name: 'a\0b' }, "parameter 'name' supplied: it holds the character U+0000"),
@@ -469,9 +504,40 @@ export const mlflowCases: readonly MlflowCase[] = [
     'RESOURCE_CONFLICT',
     'Artifacts of model version $model/1 cannot be changed',
   ),
-  file('PUT', '$experiment/$run/artifacts/..%2f..%2fx', 400, IPV, 'Invalid path'),
-  file('PUT', '$experiment/$run/artifacts/%252e%252e/x', 400, IPV, 'Invalid path'),
+  ...TRICKS.flatMap((path) =>
+    (['PUT', 'GET', 'DELETE'] as const).map((method) => file(method, path, 400, IPV, 'Invalid path')),
+  ),
+  ...TRICKS_OF_A_RUN.flatMap((path) => [
+    file('PUT', `$experiment/$run/artifacts/${path}`, 400, IPV, 'Invalid path'),
+    getting(`mlflow/artifacts/list?run_id=$run&path=${path}`, 400, IPV, 'Invalid path'),
+  ]),
+  ...TRICKS.flatMap((path) => [
+    getting(`mlflow-artifacts/artifacts?path=${path}`, 400, IPV, 'Invalid path'),
+    getting(
+      `mlflow/logged-models/$loggedModel/artifacts/directories?artifact_directory_path=${path}`,
+      400,
+      IPV,
+      'Invalid path',
+    ),
+  ]),
   file('PUT', '$experiment/$run/artifacts/folder/', 400, IPV, 'Invalid path'),
+  file('PUT', '$experiment/$run/artifacts', 400, IPV, 'Invalid path'),
+  file('PUT', '', 400, IPV, 'Invalid path'),
+  file('DELETE', '', 400, IPV, 'Invalid path'),
+  file('DELETE', '$experiment/$run/artifacts', 400, IPV, 'Invalid path'),
+  file('GET', '$experiment', 400, IPV, 'Artifact path refers to a directory, not a file'),
+  ...(['PUT', 'GET', 'DELETE'] as const).map((method) =>
+    file(
+      method,
+      `$experiment/$run/artifacts/${'a/'.repeat(600)}x`,
+      400,
+      IPV,
+      "'path' exceeds the maximum length of 1024 bytes",
+    ),
+  ),
+  file('PUT', `${'f'.repeat(251)}/x`, 400, IPV, "'first part of path' exceeds the maximum length of 250 characters"),
+  file('PUT', 'workspaces/other/x', 400, IPV, "Artifact path targets workspace 'other'"),
+  file('PUT', 'workspaces//x', 400, IPV, "Artifact path targets workspace 'x'"),
   file(
     'GET',
     '$experiment/$run/artifacts/nope',
@@ -480,7 +546,6 @@ export const mlflowCases: readonly MlflowCase[] = [
     "No such artifact: '$experiment/$run/artifacts/nope'",
   ),
   file('GET', '$experiment/$run/artifacts/model', 400, IPV, 'Artifact path refers to a directory, not a file'),
-  { method: 'GET', path: 'mlflow/artifacts/list?run_id=$run&path=..', status: 400, code: IPV, says: 'Invalid path' },
   {
     method: 'POST',
     path: 'mlflow-artifacts/mpu/create/x',
@@ -489,4 +554,46 @@ export const mlflowCases: readonly MlflowCase[] = [
     code: 'NOT_IMPLEMENTED',
     says: 'Multipart upload is not supported',
   },
+  ...['complete', 'abort'].map((step) => ({
+    path: `mlflow-artifacts/mpu/${step}/x`,
+    body: { path: 'x', upload_id: 'u', parts: [{ part_number: 1, etag: 'e' }] },
+    status: 501,
+    code: 'NOT_IMPLEMENTED',
+    says: 'Multipart upload is not supported',
+  })),
+  {
+    path: 'mlflow-artifacts/mpu/create/x',
+    body: {},
+    status: 400,
+    code: IPV,
+    says: "Missing value for required parameter 'path'",
+  },
+  getting('mlflow-artifacts/presigned/x', 501, 'NOT_IMPLEMENTED', 'Multipart download is not supported'),
+  invalid('artifacts/presigned-upload-url', { path: 'x' }, 'Exactly one of run_id and model_id must be provided.'),
+  invalid(
+    'artifacts/presigned-upload-url',
+    { run_id: '$run', model_id: '$loggedModel', path: 'x' },
+    'Exactly one of run_id and model_id must be provided.',
+  ),
+  missing('artifacts/presigned-upload-url', { run_id: '$run' }, 'path'),
+  ...[{ run_id: '$run' }, { model_id: '$loggedModel' }].map((of) =>
+    invalid(
+      'artifacts/presigned-upload-url',
+      { ...of, path: 'x' },
+      'Presigned upload is not supported for proxied artifact storage (artifact URI scheme: mlflow-artifacts). ' +
+        'This endpoint requires a direct cloud storage artifact URI.',
+    ),
+  ),
+  unknown('artifacts/presigned-upload-url', { run_id: 'a'.repeat(32), path: 'x' }, 'not found'),
+  missing('artifacts/presigned-download-url', { run_id: '$run' }, 'path'),
+  missing('artifacts/presigned-download-url', { path: 'x' }, 'run_id'),
+  invalid('artifacts/presigned-download-url', { run_id: '$run', path: '../x' }, 'Invalid path'),
+  ...[0, 604_801].map((expiration) =>
+    invalid(
+      'artifacts/presigned-download-url',
+      { run_id: '$run', path: 'x', expiration },
+      `expiration must be between 1 and 604800 seconds (got ${expiration}).`,
+    ),
+  ),
+  unknown('artifacts/presigned-download-url', { run_id: 'a'.repeat(32), path: 'x' }, 'not found'),
 ];

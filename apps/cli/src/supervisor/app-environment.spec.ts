@@ -40,6 +40,13 @@ const DOOR = {
   KONTOR_ALLOWED_HOSTS: 'kontor.example',
 };
 
+const { artifactsDir: _, ...config } = context.config;
+const BUCKET = { KONTOR_ARTIFACTS_S3_BUCKET: 'models', KONTOR_ARTIFACTS_S3_SECRET_ACCESS_KEY: 'secret' };
+const inBucket = {
+  ...context,
+  config: { ...config, artifactsDir: undefined, environment: { ...environment, ...BUCKET } },
+};
+
 describe('the environment of an app holds what it needs and nothing else of the shell', () => {
   it.each(['deployment', 'governance'] as const)('%s: its database and its broker', (app) => {
     expect(appEnvironment(app, context)).toEqual(SERVICE);
@@ -74,5 +81,15 @@ describe('the environment of an app holds what it needs and nothing else of the 
       KONTOR_DATA_DIR: '/d',
       KONTOR_WORKSPACE: 'loans',
     });
+  });
+
+  it('who reads files: the bucket in place of the directory, and nobody else its key', () => {
+    for (const app of ['gateway', 'serving', 'monitoring'] as const) {
+      const given = appEnvironment(app, inBucket);
+      expect(given).toMatchObject(BUCKET);
+      expect(given).not.toHaveProperty('KONTOR_ARTIFACTS_DIR');
+    }
+    for (const app of ['registry', 'deployment', 'governance'] as const)
+      expect(appEnvironment(app, inBucket)).toEqual(SERVICE);
   });
 });

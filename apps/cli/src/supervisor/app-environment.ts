@@ -1,3 +1,4 @@
+import { artifactVariables } from '@kontor/service/process';
 import type { CliConfig } from '../config.js';
 import type { AppName } from './app-process.js';
 
@@ -26,6 +27,10 @@ const OF_THE_APP: Readonly<Record<AppName, readonly string[]>> = {
   serving: ['KONTOR_ALLOWED_HOSTS', 'KONTOR_WORKSPACE'],
 };
 
+/** Apps that read or write the bytes of artifacts, and what says where those lie when it is not a directory. */
+const WITH_ARTIFACTS: readonly AppName[] = ['gateway', 'serving', 'monitoring'];
+const OF_A_BUCKET = Object.keys(artifactVariables).filter((name) => name !== 'KONTOR_ARTIFACTS_DIR');
+
 /** Addresses and places that an app may be given. */
 export interface AppContext {
   readonly config: Pick<CliConfig, 'environment' | 'dataDir' | 'artifactsDir' | 'host' | 'auth'>;
@@ -45,7 +50,9 @@ export interface AppContext {
  */
 export const appEnvironment = (app: AppName, context: AppContext): Record<string, string> => {
   const { config, databaseUrl, natsUrl, keysDir, port, servingUrl } = context;
-  const inherited = [...OF_THE_SYSTEM, ...OF_THE_APP[app]].flatMap((name) => {
+  const withArtifacts = WITH_ARTIFACTS.includes(app);
+  const names = [...OF_THE_SYSTEM, ...OF_THE_APP[app], ...(withArtifacts ? OF_A_BUCKET : [])];
+  const inherited = names.flatMap((name) => {
     const value = config.environment[name];
     return value === undefined ? [] : [[name, value] as const];
   });
@@ -54,7 +61,7 @@ export const appEnvironment = (app: AppName, context: AppContext): Record<string
     ...Object.fromEntries(inherited),
     KONTOR_NATS_URL: natsUrl,
     KONTOR_KEYS_DIR: keysDir,
-    ...((isDoor || app === 'monitoring') && { KONTOR_ARTIFACTS_DIR: config.artifactsDir }),
+    ...(withArtifacts && config.artifactsDir !== undefined && { KONTOR_ARTIFACTS_DIR: config.artifactsDir }),
     ...(app !== 'serving' && { KONTOR_PG_URL: databaseUrl }),
     ...(!isDoor && { KONTOR_HEALTH_PORT: '0' }),
     ...(isDoor && { KONTOR_HOST: config.host, KONTOR_AUTH: config.auth }),

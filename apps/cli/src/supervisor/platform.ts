@@ -53,7 +53,7 @@ const startAll = async (
 ): Promise<{ addresses: RunFile['addresses']; announce: () => Promise<void> }> => {
   const { timed } = events;
   await ensureDirectory('KONTOR_KEYS_DIR', config.keysDir, PRIVATE);
-  await ensureDirectory('KONTOR_ARTIFACTS_DIR', config.artifactsDir);
+  if (config.artifactsDir !== undefined) await ensureDirectory('KONTOR_ARTIFACTS_DIR', config.artifactsDir);
   const ports = await choosePorts(config, (line) => {
     events.say(line);
   });

@@ -2,6 +2,7 @@ import { manifestDigestOf } from '@kontor/domain/registry';
 import { DEFAULT_WORKSPACE } from '@kontor/service/process';
 import type { ArtifactRow } from '../registry/artifacts.projection.js';
 import { artifactEntity, loggedModelEntity, runEntity } from '../registry/registry.entities.js';
+import { artifactPath } from './artifact-path.js';
 import { invalid } from './errors.js';
 import type { Conditions, RowQuery } from './row-query.js';
 import { rowsOf } from './rows-of.js';
@@ -18,6 +19,21 @@ export interface OwnedPath {
 // Roots that Kontor gives to runs and logged models: `<location>/<run>/artifacts`, `<location>/models/<model>/artifacts`.
 const RUN_PATH = /^.+?\/([0-9a-f]{32})\/artifacts(?:\/(.*))?$/;
 const LOGGED_MODEL_PATH = /^.+?\/models\/(m-[0-9a-f]{32})\/artifacts(?:\/(.*))?$/;
+
+/** As S3 takes at most for a key, so that every path can be kept anywhere. @source Amazon S3 User Guide, object key names */
+const MAX_PATH_BYTES = 1024;
+
+/** A caller's path, normalised. @throws MlflowError for one that tries to leave its place, or is too long. */
+export const checkedPath = (path: string): string => {
+  if (Buffer.byteLength(path) > MAX_PATH_BYTES)
+    throw invalid(`'path' exceeds the maximum length of ${MAX_PATH_BYTES} bytes`);
+  const normal = artifactPath(path);
+  if (normal === undefined) throw invalid('Invalid path');
+  return normal;
+};
+
+/** As {@link checkedPath}, of the proxy: below the root of the caller's workspace. */
+export const checkedProxyPath = (workspace: string, path: string): string => inWorkspace(workspace, checkedPath(path));
 
 const PROXY = /^mlflow-artifacts:\/*/;
 

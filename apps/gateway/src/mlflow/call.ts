@@ -1,9 +1,9 @@
+import type { ArtifactStore } from '@kontor/artifact-store';
 import { latest, type Position, type RecordedEvent } from '@kontor/event-sourcing';
 import { ConsistencyTimeout, type PersonalData, type SecretStore } from '@kontor/event-store';
 import type { CommandReply } from '@kontor/messaging';
 import type pg from 'pg';
 import type { OutgoingRules, Principal } from '@kontor/service/process';
-import type { ArtifactStore } from '../artifacts/artifact-store.js';
 import { type CommandClient, newCommandId, type SendOptions } from '../commands/command-client.js';
 import type { Entity } from '../graphql/entity.js';
 import type { LogReader } from '../log/log-reader.js';

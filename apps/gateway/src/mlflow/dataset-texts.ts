@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { text as readText } from 'node:stream/consumers';
-import type { ArtifactStore } from '../artifacts/artifact-store.js';
+import type { ArtifactStore } from '@kontor/artifact-store';
 import type { RunRow } from '../registry/runs.projection.js';
 
 /** Characters of a schema or profile that an event holds itself: schema, profile and source together must fit in one. */
@@ -16,11 +16,11 @@ const DIGEST = /^sha256:[0-9a-f]{64}$/;
 export const storedText = async (store: ArtifactStore, text: string | undefined): Promise<string | null> => {
   if (text === undefined) return null;
   if (text.length <= MAX_INLINE_CHARACTERS && !DIGEST.test(text)) return text;
-  return (await store.put(Readable.from([text]))).digest;
+  return (await store.put(Readable.from([Buffer.from(text)]))).digest;
 };
 
 const loaded = async (store: ArtifactStore, stored: string | null): Promise<string | null> =>
-  stored !== null && DIGEST.test(stored) ? readText(store.read(stored)) : stored;
+  stored !== null && DIGEST.test(stored) ? readText((await store.open(stored)).bytes) : stored;
 
 /** The run with the texts of its datasets in place of their digests. */
 export const withDatasetTexts = async (store: ArtifactStore, run: RunRow): Promise<RunRow> => ({

@@ -1,11 +1,14 @@
 import type { Fields, Message } from './message.js';
 import type { MlflowCall } from './call.js';
 
-/** One method and path of MLflow's REST API, or of Kontor's own beside it. `{name}` parts of the path become fields of the request. */
+/**
+ * One method and path of MLflow's REST API, or of Kontor's own beside it. `{name}` parts of the path become fields of the
+ * request, and what stands for a final `*` becomes the field `*`.
+ */
 export interface Endpoint<F extends Fields = Fields> {
   readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   /** Behind `/api/<version>.0` and `/ajax-api/<version>.0`. */
-  readonly path: `/mlflow/${string}` | `/kontor/${string}`;
+  readonly path: `/mlflow${string}` | `/kontor/${string}`;
   /** 2 unless MLflow moved the endpoint. */
   readonly version?: 3;
   /** 200 unless MLflow answers otherwise; 204 sends no body. */

@@ -1,25 +1,26 @@
 import { randomUUID } from 'node:crypto';
-import type { Readable } from 'node:stream';
+import { StorageFull, StorageUnavailable, UploadAborted, UploadInvalid, UploadUnknown } from '@kontor/artifact-store';
 import { ConsistencyTimeout } from '@kontor/event-store';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { ArtifactStore, UploadAborted } from '../artifacts/artifact-store.js';
 import { isDatabaseAway } from '../database-away.js';
 import { type Gateway, SCHEMA } from '../gateway.js';
 import { principalOf } from '../http-door.js';
 import { aliasHistoryEndpoint } from './alias-history.js';
 import { artifactRoutes } from './artifact-routes.js';
+import { transferEndpoints } from './artifact-transfers.js';
 import { askedOf, sayMoment } from './as-of.js';
 import { type Asked, type FaceParts, MlflowCall } from './call.js';
 import type { Endpoint } from './endpoint.js';
-import { invalid, MlflowError } from './errors.js';
+import { invalid, missing, MlflowError } from './errors.js';
 import { experimentEndpoints } from './experiments.js';
 import { enterWorkspace } from './enter-workspace.js';
-import { type Json, writeJson } from './json.js';
+import { writeJson } from './json.js';
 import { loggedModelEndpoints } from './logged-models.js';
-import { readBody, readMessage, readQuery } from './message.js';
+import { readMessage } from './message.js';
 import { metricHistoryEndpoints } from './metric-history.js';
 import { versionEndpoints } from './model-versions.js';
 import { registeredModelEndpoints } from './registered-models.js';
+import { inputOf } from './request.js';
 import { RowLoader } from './row-loader.js';
 import { runEndpoints } from './runs.js';
 import { serverInfoEndpoints } from './server-info.js';
@@ -35,9 +36,6 @@ declare module 'fastify' {
   }
 }
 
-/** A batch of metrics is documented with 1 MB; 16 times that is a client gone wild. */
-const MAX_BODY_BYTES = 16 * 1024 * 1024;
-
 /** Every endpoint that is served. What is not here answers as MLflow answers an unknown path. */
 export const endpoints: readonly Endpoint[] = [
   ...experimentEndpoints,
@@ -50,6 +48,7 @@ export const endpoints: readonly Endpoint[] = [
   ...serverInfoEndpoints,
   ...workspaceEndpoints,
   aliasHistoryEndpoint,
+  ...transferEndpoints,
 ];
 
 /** Clients ask these before they know whether there are workspaces at all. */
@@ -63,7 +62,7 @@ export const mountMlflow = (
   gateway: Gateway,
   log: (message: string, error: unknown) => void,
 ): void => {
-  const { pool, personal, secrets, deliveries, commands, config } = gateway;
+  const { pool, personal, secrets, deliveries, commands, artifacts, config } = gateway;
   const parts: FaceParts = {
     pool,
     schema: SCHEMA,
@@ -71,7 +70,7 @@ export const mountMlflow = (
     loader: new RowLoader(pool, SCHEMA),
     commands,
     log: gateway.log,
-    artifacts: new ArtifactStore(config.artifactsDir),
+    artifacts,
     late: new Map(),
   };
   const callOf = (request: FastifyRequest) => {
@@ -125,48 +124,6 @@ export const mountMlflow = (
   });
 };
 
-/** The request's fields: path parts, and the query of a GET or of an endpoint that asks for it, or else the body. */
-const inputOf = async (
-  { method, query: isInQuery, fields }: Endpoint,
-  request: FastifyRequest,
-): Promise<Readonly<Record<string, Json>>> => {
-  const params = request.params as Readonly<Record<string, string>>;
-  if (method === 'GET' || isInQuery) {
-    const query = new URLSearchParams(request.url.split('?', 2)[1] ?? '');
-    query.delete('as_of');
-    // A GET without a query may bring its fields in a body, which Fastify leaves on the socket.
-    if (query.size === 0 && !isInQuery) return { ...readBody(await readText(request.raw)), ...params };
-    return { ...readQuery(fields, query), ...params };
-  }
-  if (method === 'POST') checkContentType(request.headers['content-type']);
-  return { ...readBody(await readText(request.body as Readable | undefined)), ...params };
-};
-
-const checkContentType = (header: string | undefined): void => {
-  if (header === undefined) {
-    throw invalid('Bad Request. Content-Type header is missing.');
-  }
-  if (header.split(';', 1)[0]?.trim().toLowerCase() !== 'application/json') {
-    throw invalid("Bad Request. Content-Type must be one of ['application/json'].");
-  }
-};
-
-/** @throws MlflowError 413 if the body is larger than any request may be. */
-const readText = async (body: Readable | undefined): Promise<string> => {
-  if (body === undefined) return '';
-  const chunks: Buffer[] = [];
-  let sizeBytes = 0;
-  // Too much is read to its end but not kept: a client that is still sending would not see the answer.
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    sizeBytes += chunk.length;
-    if (sizeBytes <= MAX_BODY_BYTES) chunks.push(chunk);
-  }
-  if (sizeBytes > MAX_BODY_BYTES) {
-    throw new MlflowError('BAD_REQUEST', `The request body has more than ${MAX_BODY_BYTES} bytes.`, { status: 413 });
-  }
-  return Buffer.concat(chunks).toString('utf8');
-};
-
 /** Expected errors in MLflow's form; anything else as 500 with an id that the process's log names too. */
 const sendError = (
   error: unknown,
@@ -182,7 +139,8 @@ const sendError = (
     // The rows are late. The write has happened, so a read may simply be asked again.
     return sendError(new MlflowError('TEMPORARILY_UNAVAILABLE', error.message, { retryAfterSeconds: 1 }), reply, log);
   }
-  if (error instanceof UploadAborted) return sendError(new MlflowError('BAD_REQUEST', error.message), reply, log);
+  const refusal = ofArtifacts(error);
+  if (refusal) return sendError(refusal, reply, log);
   if (isFastifyRefusal(error)) {
     return sendError(Object.assign(invalid(error.message), { status: error.statusCode }), reply, log);
   }
@@ -193,6 +151,19 @@ const sendError = (
   const id = randomUUID();
   log(`a call of the MLflow API failed (${id})`, error);
   return sendError(new MlflowError('INTERNAL_ERROR', `The call failed; the gateway's log has ${id}.`), reply, log);
+};
+
+/** What the artifact store refuses, for clients; its bugs and the operator's mistakes are neither. */
+const ofArtifacts = (error: unknown): MlflowError | undefined => {
+  if (error instanceof UploadAborted) return new MlflowError('BAD_REQUEST', error.message);
+  if (error instanceof UploadInvalid) return invalid(error.message);
+  if (error instanceof UploadUnknown) return missing(error.message);
+  // Clients repeat 429, 500 and 503, up to seven times: a whole upload each time, into a disk that is still full.
+  if (error instanceof StorageFull) return new MlflowError('RESOURCE_EXHAUSTED', error.message, { status: 507 });
+  if (error instanceof StorageUnavailable) {
+    return new MlflowError('TEMPORARILY_UNAVAILABLE', error.message, { retryAfterSeconds: 1 });
+  }
+  return undefined;
 };
 
 const isFastifyRefusal = (error: unknown): error is Error & { readonly statusCode: number } =>

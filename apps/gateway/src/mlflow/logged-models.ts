@@ -1,7 +1,6 @@
 import type { LoggedModelRow } from '../registry/logged-models.projection.js';
 import { loggedModelEntity } from '../registry/registry.entities.js';
-import { listArtifacts, manifestOf } from './artifact-paths.js';
-import { checkedPath } from './artifact-routes.js';
+import { checkedPath, listArtifacts, manifestOf } from './artifact-paths.js';
 import { CommandRejected, type MlflowCall } from './call.js';
 import { endpoint, type Endpoint } from './endpoint.js';
 import { invalid, missing } from './errors.js';

@@ -1,7 +1,6 @@
 import { experimentEntity, runEntity } from '../registry/registry.entities.js';
 import type { RunRow } from '../registry/runs.projection.js';
-import { listArtifacts } from './artifact-paths.js';
-import { checkedPath } from './artifact-routes.js';
+import { checkedPath, listArtifacts } from './artifact-paths.js';
 import { CommandRejected, inMlflowsWords, type MlflowCall } from './call.js';
 import { endpoint, type Endpoint } from './endpoint.js';
 import { invalid, missing } from './errors.js';
@@ -341,19 +340,4 @@ export const runEndpoints: readonly Endpoint[] = [
       return { root_uri: run.artifactUri, ...(files.length > 0 && { files }) };
     },
   }),
-  ...(['upload', 'download'] as const).map((direction) =>
-    endpoint({
-      method: 'POST',
-      path: `/mlflow/artifacts/presigned-${direction}-url`,
-      fields: {},
-      handle: async () => {
-        const of = direction === 'download' ? 'runs with ' : '';
-        const needs = direction === 'download' ? 'a run with ' : '';
-        throw invalid(
-          `Presigned ${direction} is not supported for ${of}proxied artifact storage (artifact URI scheme: mlflow-artifacts). ` +
-            `This endpoint requires ${needs}a direct cloud storage artifact URI.`,
-        );
-      },
-    }),
-  ),
 ];

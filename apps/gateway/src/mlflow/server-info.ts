@@ -10,12 +10,12 @@ export const serverInfoEndpoints: readonly Endpoint[] = [
     version: 3,
     path: '/mlflow/server-info',
     fields: {},
-    handle: async () => ({
+    handle: async (_, { parts }) => ({
       store_type: 'SqlStore',
       workspaces_enabled: true,
       artifact_serving_enabled: true,
-      multipart_uploads_enabled: false,
-      multipart_downloads_enabled: false,
+      multipart_uploads_enabled: parts.artifacts.direct !== undefined,
+      multipart_downloads_enabled: parts.artifacts.direct !== undefined,
       presigned_upload_run_id_supported: false,
       presigned_upload_model_id_supported: false,
       model_artifact_presigned_downloads_supported: false,

@@ -4,7 +4,7 @@ import {
   registeredModelEntity,
   runEntity,
 } from '../registry/registry.entities.js';
-import { artifactPath } from '../artifacts/artifact-path.js';
+import { artifactPath } from './artifact-path.js';
 import { inWorkspace, manifestOf, ownedPath } from './artifact-paths.js';
 import { invalid, missing } from './errors.js';
 import { atMost } from './names.js';

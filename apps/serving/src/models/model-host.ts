@@ -1,7 +1,7 @@
+import { ArtifactUnusable, type ArtifactReader, readArtifact } from '@kontor/artifact-store';
 import type { RouteEntry } from '@kontor/domain/deployment';
 import { Batcher } from './batcher.js';
 import { openDecisionTable } from './decision-table-runner.js';
-import { readArtifact } from './model-store.js';
 import { openOnnxRunner } from './onnx-runner.js';
 import { ModelRefused, type ModelRunner } from './runner.js';
 import { warmUp, type WarmUp } from './warm-up.js';
@@ -21,6 +21,9 @@ export type RevisionState =
 /** What a serving process has to say about a revision once. */
 export type RevisionOutcome = Exclude<RevisionState, { state: 'loading' }>;
 
+/** A model is held in memory once per worker; a larger file is a mistake on a server of this kind. */
+const MAX_ARTIFACT_BYTES = 512 * 1024 * 1024;
+
 /** A file may arrive after the route that names it, or its disk may be away: the next try is after this pause. */
 const READ_RETRY_MS = 1_000;
 const READ_TRIES = 5;
@@ -32,7 +35,7 @@ export class ModelHost {
   readonly #revisions = new Map<string, RevisionState>();
 
   constructor(
-    private readonly artifactsDir: string,
+    private readonly artifacts: ArtifactReader,
     private readonly onOutcome: (endpoint: string, revisionId: string, outcome: RevisionOutcome) => void,
   ) {}
 
@@ -70,9 +73,9 @@ export class ModelHost {
   async #read(digest: string): Promise<Uint8Array> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await readArtifact(this.artifactsDir, digest);
+        return await readArtifact(this.artifacts, digest, MAX_ARTIFACT_BYTES);
       } catch (error) {
-        if (error instanceof ModelRefused) throw error;
+        if (error instanceof ArtifactUnusable) throw new ModelRefused(error.message, { cause: error });
         if (attempt === READ_TRIES)
           throw new ModelRefused(`${digest} cannot be read: ${(error as Error).message}`, { cause: error });
         await pause(READ_RETRY_MS);

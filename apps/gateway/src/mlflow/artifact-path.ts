@@ -18,7 +18,8 @@ export const artifactPath = (path: string): string | undefined => {
       /[#\0\r\n]/.test(form) ||
       /^[/\\]/.test(form) ||
       /^[A-Za-z]:/.test(form) ||
-      /^[a-z][a-z0-9+.-]*:\/\//i.test(form)
+      // A client's library takes `file:x` for a path of its own machine, with and without slashes.
+      /^(?:file:|[a-z][a-z0-9+.-]*:\/\/)/i.test(form)
     ) {
       return undefined;
     }

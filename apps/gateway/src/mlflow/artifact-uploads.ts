@@ -1,0 +1,96 @@
+import { Readable } from 'node:stream';
+import type { StoredArtifact } from '@kontor/artifact-store';
+import type { FastifyRequest } from 'fastify';
+import { modelVersionEntity, registeredModelEntity } from '../registry/registry.entities.js';
+import { checkedPath, type OwnedPath, ownedPath, ownerOf } from './artifact-paths.js';
+import type { MlflowCall } from './call.js';
+import { invalid, MlflowError } from './errors.js';
+import { readMessage, string } from './message.js';
+import { atMost } from './names.js';
+import { inputOf, readBytes } from './request.js';
+import { runById } from './runs.js';
+
+const idField = { Run: 'runId', LoggedModel: 'loggedModelId', Folder: 'folder' } as const;
+
+/**
+ * Refuses to change what a registered version is made of, and records who tried.
+ *
+ * @throws MlflowError 409 ARTIFACT_IMMUTABLE that names the version.
+ */
+const refuseRegistered = async (call: MlflowCall, { command, id, path }: OwnedPath): Promise<void> => {
+  const rows = await call.rows();
+  const column = { Run: 'runId', LoggedModel: 'loggedModelId', Folder: undefined }[command];
+  if (column === undefined) return;
+  const versions = await rows.all(modelVersionEntity, { [column]: id, deleted: false }, 'key', 1000);
+  for (const { modelId, version, storageLocation } of versions) {
+    const root = ownedPath(storageLocation.replace(/^mlflow-artifacts:\/*/, ''));
+    const below = root.path === '' || path === root.path || path.startsWith(`${root.path}/`);
+    if (root.id !== id || !below) continue;
+    const model = await rows.byId(registeredModelEntity, modelId);
+    const registeredAs = { modelName: model?.name ?? modelId, version };
+    await call.send(`Refuse${command}ArtifactWrite`, { [idField[command]]: id, path, registeredAs });
+    throw new MlflowError(
+      'RESOURCE_CONFLICT',
+      `Artifacts of model version ${registeredAs.modelName}/${version} cannot be changed.`,
+      {
+        rejection: 'ARTIFACT_IMMUTABLE',
+      },
+    );
+  }
+};
+
+/** What a path of the proxy names, if it can be written. @throws MlflowError for a root, or what a version is made of. */
+export const writable = async (call: MlflowCall, path: string): Promise<OwnedPath> => {
+  const owned = path === '' ? undefined : await ownerOf(await call.rows(), path);
+  if (owned === undefined || owned.path === '') throw invalid('Invalid path');
+  if (owned.command === 'Folder') atMost(250, 'first part of path', owned.id);
+  await refuseRegistered(call, owned);
+  return owned;
+};
+
+/** Makes stored bytes the content of a file. */
+export const record = async (
+  call: MlflowCall,
+  { command, id, path }: OwnedPath,
+  stored: StoredArtifact,
+): Promise<void> => {
+  await call.send(`Record${command}Artifact`, { [idField[command]]: id, path, ...stored });
+};
+
+/** The bytes of a request. An empty file comes without a body. */
+const bytesOf = (request: FastifyRequest): Readable => (request.body as Readable | undefined) ?? Readable.from([]);
+
+const announcedBytes = (request: FastifyRequest): number => Number(request.headers['content-length'] ?? 0);
+
+/** Stores the body at a path of the proxy. Nothing is recorded unless all of it has come. */
+export const upload = async (request: FastifyRequest, call: MlflowCall, path: string): Promise<void> => {
+  const owned = await writable(call, path);
+  await record(call, owned, await call.parts.artifacts.put(bytesOf(request), announcedBytes(request)));
+};
+
+/** Removes a file, or a folder with all that is in it, from the names; the bytes stay. */
+export const remove = async (call: MlflowCall, path: string): Promise<void> => {
+  const owned = await writable(call, path);
+  await call.send(`Remove${owned.command}Artifacts`, { [idField[owned.command]]: owned.id, path: owned.path });
+};
+
+/** The form of MLflow's page, for notes and pictures. @source MLflow 3.18.0, mlflow/server/handlers.py, `upload_artifact_handler` */
+const MAX_FORM_BYTES = 10 * 1024 * 1024;
+
+const formFields = { run_uuid: string, path: string } as const;
+
+/** Stores the body as a file of a run. */
+export const uploadForm = async (request: FastifyRequest, call: MlflowCall): Promise<void> => {
+  const form = readMessage(formFields, await inputOf({ method: 'POST', query: true, fields: formFields }, request));
+  if (!form.run_uuid) throw invalid('Request must specify run_uuid.');
+  if (!form.path) throw invalid('Request must specify path.');
+  const path = checkedPath(form.path);
+  const bytes = await readBytes(bytesOf(request), MAX_FORM_BYTES);
+  if (bytes === undefined) throw invalid('Artifact size is too large. Max size is 10MB.');
+  if (bytes.length === 0) throw invalid('Request must specify data.');
+  const { run } = await runById(call, form.run_uuid);
+  const owned: OwnedPath = { command: 'Run', owner: `run:${run.runId}`, id: run.runId, path };
+  if (path === '') throw invalid('Invalid path');
+  await refuseRegistered(call, owned);
+  await record(call, owned, await call.parts.artifacts.put(Readable.from([bytes]), bytes.length));
+};
