@@ -20,7 +20,7 @@ export interface Finished {
 }
 
 /** Runs a program to its end; `env` comes on top of this process's own. */
-const run = async (
+export const run = async (
   command: string,
   args: readonly string[],
   { cwd, env = {} }: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv } = {},

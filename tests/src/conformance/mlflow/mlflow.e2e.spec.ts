@@ -1,10 +1,8 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventually, pythonWith } from '@kontor/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { kontor, type Platform, startPlatform } from '../../platform.js';
+import { kontor, type Platform, run, startPlatform } from '../../platform.js';
 import { ANY_WEBHOOK, startReceiver } from '../../receiver.js';
 
 const environment = pythonWith(readFileSync(join(import.meta.dirname, 'requirements.txt'), 'utf8'));
@@ -19,17 +17,11 @@ describe.skipIf('missing' in environment && !inCi)('the unmodified MLflow client
   });
   afterAll(() => platform.stop());
 
-  const runClient = async (env: NodeJS.ProcessEnv, program: string, ...args: readonly string[]) => {
+  const runClient = (env: NodeJS.ProcessEnv, program: string, ...args: readonly string[]) => {
     if ('missing' in environment) throw new Error(environment.missing);
-    const child = spawn(environment.python, [join(import.meta.dirname, program), ...args], {
-      env: { ...process.env, MLFLOW_TRACKING_URI: platform.gatewayUrl, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+    return run(environment.python, [join(import.meta.dirname, program), ...args], {
+      env: { MLFLOW_TRACKING_URI: platform.gatewayUrl, ...env },
     });
-    let output = '';
-    for (const stream of [child.stdout, child.stderr])
-      stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
-    const [exitCode] = (await once(child, 'close')) as [number | null];
-    return { exitCode, output };
   };
 
   it('tracks, registers, loads, searches and is refused as by its own server', async () => {
@@ -96,6 +88,12 @@ describe.skipIf('missing' in environment && !inCi)('the unmodified MLflow client
     } finally {
       receiver.stop();
     }
+  });
+
+  it('logs, lists, fetches and deletes files, also by its command line', async () => {
+    const { exitCode, output } = await runClient({}, 'artifacts.py');
+    expect(exitCode, output).toBe(0);
+    expect(output).toContain('"step": "done"');
   });
 
   it('leaves read models that equal the log', async () => {
