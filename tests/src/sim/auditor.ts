@@ -2,7 +2,18 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Answered, Check, History } from './history.js';
 import { rules } from './rules.js';
 
-const isHappening = ({ reply }: Answered): boolean => reply.outcome === 'accepted' && reply.eventIds.length > 0;
+/** Refusals that are recorded, by event type; their senders are told the code. */
+const RECORDED_REFUSALS: Readonly<Record<string, readonly string[]>> = {
+  DeletionRefused: ['VERSION_IN_USE', 'ALIAS_PROTECTED'],
+  AliasChangeRefused: ['ALIAS_PROTECTED'],
+};
+
+/** Whether the sender is told what the log says of the command. */
+const isTold = ({ reply }: Answered, [type = '']: readonly string[]): boolean => {
+  const codes = RECORDED_REFUSALS[type];
+  if (codes) return reply.outcome === 'rejected' && codes.includes(reply.code);
+  return reply.outcome === 'accepted' && reply.eventIds.length > 0;
+};
 
 /** By command: its events in the order of the log. */
 const byCommand = ({ events }: History) => Map.groupBy(events, ({ commandId }) => commandId);
@@ -95,9 +106,11 @@ const promises: Readonly<Record<string, Check>> = {
 
   *'once a command is in the log, every answer to it is the first one'({ answered, appended, sent }) {
     const commits = new Map(
-      appended.flatMap(({ request, result, moment }) =>
-        result.outcome === 'appended' ? [[request.commandId, moment] as const] : [],
-      ),
+      appended.flatMap(({ request, result, moment }) => {
+        if (result.outcome !== 'appended') return [];
+        const types = request.writes.flatMap(({ events }) => events.map(({ type }) => type));
+        return [[request.commandId, { moment, types }] as const];
+      }),
     );
     const faulty = new Set(
       sent.filter(({ fault }) => fault === 'usedId').map(({ request }) => request.metadata.correlationId),
@@ -107,9 +120,10 @@ const promises: Readonly<Record<string, Check>> = {
       const { request, reply, moment } = answer;
       const { commandId, correlationId } = request.metadata;
       if (faulty.has(correlationId) || (reply.outcome === 'failed' && reply.code === 'UNAVAILABLE')) continue;
-      if (moment <= (commits.get(commandId) ?? Infinity)) continue;
+      const commit = commits.get(commandId);
+      if (!commit || moment <= commit.moment) continue;
       const known = first.get(commandId);
-      if (!isHappening(answer) || (known && !isDeepStrictEqual(known.reply, reply)))
+      if (!isTold(answer, commit.types) || (known && !isDeepStrictEqual(known.reply, reply)))
         yield `${request.type} ${commandId} has happened and was answered with ${JSON.stringify(reply)}`;
       else first.set(commandId, answer);
     }

@@ -53,6 +53,13 @@ const webhookSettings = (k: Known) => ({
 });
 const served = (k: Known) => (k.maybe(0.2) ? [{ endpoint: 'credit', modelName: name(k), version: version(k) }] : []);
 const alias = (k: Known): string => k.of('champion', 'challenger');
+/** Rare, so that other commands still meet often enough. */
+const rarely = (k: Known): boolean => k.maybe(0.2);
+/** Undoes the newest event of a type, on the stream that it stands on. */
+const undoing = <Type extends Parameters<Known['recent']>[0]>(k: Known, type: Type) => {
+  const data = rarely(k) ? k.recent(type) : undefined;
+  return data && { data, undone: { position: '1', events: [{ type, data }] } };
+};
 const keptBy = (k: Known) =>
   k.maybe(0.1) ? [{ modelName: name(k), version: version(k), endpoints: ['credit'], aliases: [] }] : [];
 
@@ -78,8 +85,8 @@ export const registryDrafts: Drafts<typeof registryCommands> = {
   SetExperimentTag: (k) => ({ experimentId: experimentId(k), ...tag(k) }),
   RemoveExperimentTag: (k) => ({ experimentId: experimentId(k), key: k.of(...KEYS) }),
   UndoExperiment: (k) => {
-    const data = k.recent('ExperimentDeleted');
-    return data && { ...data, position: '1', events: [{ type: 'ExperimentDeleted', data }] };
+    const last = undoing(k, 'ExperimentDeleted');
+    return last && { experimentId: last.data.experimentId, ...last.undone };
   },
 
   StartRun: (k) => ({
@@ -112,8 +119,8 @@ export const registryDrafts: Drafts<typeof registryCommands> = {
   LogRunOutputs: (k) => ({ runId: runId(k), models: [{ loggedModelId: loggedModelId(k), step: k.of(0, 1) }] }),
   DeleteRun: (k) => ({ runId: runId(k), keptBy: keptBy(k) }),
   UndoRun: (k) => {
-    const data = k.recent('RunRenamed');
-    return data && { runId: data.runId, position: '1', events: [{ type: 'RunRenamed', data }] };
+    const last = undoing(k, 'RunRenamed');
+    return last && { runId: last.data.runId, ...last.undone };
   },
   RestoreRun: (k) => ({ runId: runId(k) }),
   RecordRunArtifact: (k) => ({ runId: runId(k), ...file(k) }),
@@ -134,8 +141,8 @@ export const registryDrafts: Drafts<typeof registryCommands> = {
   RemoveLoggedModelTag: (k) => ({ loggedModelId: loggedModelId(k), key: k.of(...KEYS) }),
   DeleteLoggedModel: (k) => ({ loggedModelId: loggedModelId(k), keptBy: keptBy(k) }),
   UndoLoggedModel: (k) => {
-    const data = k.recent('LoggedModelDeleted');
-    return data && { ...data, position: '1', events: [{ type: 'LoggedModelDeleted', data }] };
+    const last = undoing(k, 'LoggedModelDeleted');
+    return last && { loggedModelId: last.data.loggedModelId, ...last.undone };
   },
   RecordLoggedModelArtifact: (k) => ({ loggedModelId: loggedModelId(k), ...file(k) }),
   RemoveLoggedModelArtifacts: (k) => ({ loggedModelId: loggedModelId(k), path: k.of('model', path(k)) }),
@@ -156,9 +163,9 @@ export const registryDrafts: Drafts<typeof registryCommands> = {
   SetRegisteredModelTag: (k) => ({ modelId: modelId(k), ...tag(k) }),
   RemoveRegisteredModelTag: (k) => ({ modelId: modelId(k), key: k.of(...KEYS) }),
   SetAlias: (k) => ({ modelId: modelId(k), alias: k.of('champion', 'challenger', 'latest'), version: version(k) }),
-  RemoveAlias: (k) => ({ modelId: modelId(k), alias: alias(k), reason: k.of('because', undefined) }),
-  ProtectAlias: (k) => ({ modelId: modelId(k), alias: alias(k) }),
-  UnprotectAlias: (k) => ({ modelId: modelId(k), alias: alias(k) }),
+  RemoveAlias: (k) => ({ modelId: modelId(k), alias: alias(k), reason: k.maybe(0.5) ? REASON : undefined }),
+  ProtectAlias: (k) => (rarely(k) ? { modelId: modelId(k), alias: alias(k) } : undefined),
+  UnprotectAlias: (k) => (rarely(k) ? { modelId: modelId(k), alias: alias(k) } : undefined),
   RegisterModelVersion: (k) => ({
     ...{ modelId: modelId(k), source: 's3://bucket/model', storageLocation: 's3://bucket/model', runId: null },
     ...{ loggedModelId: null, runLink: '', description: '', tags: [tag(k)] },
@@ -172,8 +179,8 @@ export const registryDrafts: Drafts<typeof registryCommands> = {
   RestoreModelVersion: (k) => ({ modelId: modelId(k), version: version(k) }),
   UndoRegisteredModel: (k) => {
     const type = k.of('AliasSet', 'ModelVersionDeleted', 'RegisteredModelRenamed', 'RegisteredModelDeleted');
-    const data = k.recent(type);
-    return data && { modelId: data.modelId, position: '1', events: [{ type, data }] };
+    const last = undoing(k, type);
+    return last && { modelId: last.data.modelId, ...last.undone };
   },
   DescribeModelVersion: (k) => ({
     modelId: modelId(k),
@@ -184,10 +191,8 @@ export const registryDrafts: Drafts<typeof registryCommands> = {
   SetModelVersionTag: (k) => ({ modelId: modelId(k), version: version(k), ...tag(k), knownValue: null }),
   RemoveModelVersionTag: (k) => ({ modelId: modelId(k), version: version(k), key: k.of(...KEYS), knownValue: null }),
   UndoModelVersion: (k) => {
-    const data = k.recent('ModelVersionDescribed');
-    const { modelId: of, version: number } = data ?? { modelId: modelId(k), version: version(k) };
-    const events = data ? [{ type: 'ModelVersionDescribed', data }] : [];
-    return { modelId: of, version: number, position: '1', events };
+    const last = undoing(k, 'ModelVersionDescribed');
+    return last && { modelId: last.data.modelId, version: last.data.version, ...last.undone };
   },
   RecordFolderArtifact: (k) => ({ folder: 'shared', ...file(k) }),
   RemoveFolderArtifacts: (k) => ({ folder: 'shared', path: k.of('model', path(k)) }),

@@ -50,6 +50,7 @@ it('every write of the MLflow API', async () => {
     endpoints.filter(({ method, reads }) => method !== 'GET' && !reads).map(({ method, path }) => `${method} ${path}`),
   );
   // These answer with a refusal or change nothing, whoever asks.
+  left.delete('POST /mlflow/webhooks/{webhook_id}/test');
   for (const direction of ['upload', 'download']) left.delete(`POST /mlflow/artifacts/presigned-${direction}-url`);
   const write = async (name: string, body: object, ...parts: readonly string[]) => {
     const declared = endpoints.find(({ method, path }) => `${method} ${path}` === name);
@@ -123,6 +124,12 @@ it('every write of the MLflow API', async () => {
   await write('DELETE /mlflow/model-versions/delete', version);
   await write('POST /mlflow/registered-models/rename', { ...model, new_name: 'loss' });
   await write('DELETE /mlflow/registered-models/delete', { name: 'loss' });
+  const { webhook } = await write('POST /mlflow/webhooks', {
+    ...{ name: 'hook', url: 'https://93.184.216.34/' },
+    events: [{ entity: 'REGISTERED_MODEL', action: 'CREATED' }],
+  });
+  await write('PATCH /mlflow/webhooks/{webhook_id}', { description: 'd' }, webhook.webhook_id);
+  await write('DELETE /mlflow/webhooks/{webhook_id}', {}, webhook.webhook_id);
   await write('POST /mlflow/workspaces', { name: 'lab' });
   await write('PATCH /mlflow/workspaces/{name}', { description: 'd' }, 'default');
   left.delete('DELETE /mlflow/workspaces/{name}'); // A new one holds its experiment 0 until that is deleted.

@@ -64,6 +64,7 @@ const FILES = '/api/2.0/mlflow-artifacts/artifacts';
 const MODELS = ['fraud', 'credit'];
 const RUNS: string[] = [];
 const LOGGED_MODELS: string[] = [];
+const WEBHOOKS: string[] = [];
 
 /** Writes of every kind, foolish ones among them: a refused one changes nothing. */
 const writes = (chance: () => number): readonly (() => Promise<Answer>)[] => {
@@ -116,6 +117,8 @@ const writes = (chance: () => number): readonly (() => Promise<Answer>)[] => {
       }),
     () => write('POST', 'model-versions/set-tag', { ...version(), ...tag() }),
     () => write('DELETE', 'model-versions/delete', version()),
+    () => write('PATCH', `webhooks/${WEBHOOKS[0] ?? ''}`, { description: value() }),
+    () => write('DELETE', `webhooks/${of(WEBHOOKS)}`, {}),
     () => send('PATCH', '/api/3.0/mlflow/workspaces/default', { description: value() }),
   ];
 };
@@ -154,6 +157,8 @@ const questions = (): Readonly<Record<string, readonly object[] | 'no rows'>> =>
     'GET /mlflow/model-versions/search': [{}, { filter: "name = 'fraud'", max_results: 1 }],
     'GET /mlflow/model-versions/get-download-uri': versions,
     'GET /kontor/aliases/history': perModel.map((model) => ({ ...model, alias: 'champion' })),
+    'GET /mlflow/webhooks': [{}, { max_results: 1 }],
+    'GET /mlflow/webhooks/{webhook_id}': [{}],
     'GET /mlflow/workspaces': [{}],
     'GET /mlflow/workspaces/{name}': [{}],
     'GET /mlflow/server-info': 'no rows',
@@ -180,7 +185,10 @@ const asked = (): readonly Question[] => {
     ...reads.flatMap(({ method, path, version = 2 }) => {
       const bodies = table[`${method} ${path}`];
       if (bodies === undefined || bodies === 'no rows') return [];
-      const filled = path.replace('{model_id}', LOGGED_MODELS[0] ?? '').replace('{name}', 'default');
+      const filled = path
+        .replace('{model_id}', LOGGED_MODELS[0] ?? '')
+        .replace('{webhook_id}', WEBHOOKS[0] ?? '')
+        .replace('{name}', 'default');
       return bodies.map((body) => ({ what: `${method} ${path}`, method, path: `/api/${version}.0${filled}`, body }));
     }),
     ...files.map((path) => ({ what: path, method: 'GET', path, body: {} })),
@@ -208,6 +216,11 @@ beforeAll(async () => {
   }
   const { json } = await write('POST', 'logged-models', { experiment_id: '1', name: 'm', source_run_id: RUNS[0] });
   LOGGED_MODELS.push(json.model.info.model_id);
+  for (const name of ['one', 'two']) {
+    const events = [{ entity: 'REGISTERED_MODEL', action: 'CREATED' }];
+    const { json: made } = await write('POST', 'webhooks', { name, url: 'https://93.184.216.34/', events });
+    WEBHOOKS.push(made.webhook.webhook_id);
+  }
 });
 
 describe('as of a moment', () => {

@@ -9,7 +9,7 @@ import { endpoint, type Endpoint } from './endpoint.js';
 import { invalid, missing, MlflowError } from './errors.js';
 import { int64, knownOf, message, oneOf, repeated, required, string } from './message.js';
 import { atMost, DESCRIPTION_LIMIT, toMs } from './names.js';
-import { readPageToken, writePageToken } from './page-token.js';
+import { writePageToken } from './page-token.js';
 
 // In the order of their numbers. @source MLflow 3.18, `mlflow/protos/webhooks.proto`
 const ENTITIES = [
@@ -135,7 +135,7 @@ const list = async (
   const limit = max_results === 0n ? DEFAULT_PAGE : max_results;
   if (limit < 1n || limit > MAX_PAGE) throw invalid(`max_results must be between 1 and ${MAX_PAGE}.`);
   const listing = ['webhooks', call.workspace];
-  const token = readPageToken(listing, page_token);
+  const token = call.readPageToken(listing, page_token);
   const rows = token ? call.rowsAt(token.position) : await call.rows();
   const [size, offset] = [Number(limit), token?.offset ?? 0];
   const conditions = rows.conditions().add('NOT deleted');
