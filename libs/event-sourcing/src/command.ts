@@ -7,6 +7,12 @@ export interface Actor {
   readonly roles: readonly string[];
 }
 
+/** The role of whoever administers the installation. */
+export const ADMIN = 'admin';
+
+/** Whether the actor may administer; the local user of an installation without sign-in may. */
+export const mayAdminister = ({ kind, roles }: Actor): boolean => kind === 'local' || roles.includes(ADMIN);
+
 /** What the edge stamps once, so that deciders need neither a clock nor chance. */
 export interface CommandMetadata {
   /** UUIDv7, made by the client or derived from the causing event. The same id is the same command. */
@@ -15,6 +21,8 @@ export interface CommandMetadata {
   readonly actor: Actor;
   /** RFC 3339 in UTC with milliseconds. */
   readonly now: string;
+  /** When it happened in the world, RFC 3339, of what was recorded elsewhere before. Only an administrator says it. */
+  readonly occurredAt?: string | undefined;
   readonly correlationId: string;
   readonly causationId?: string | undefined;
   readonly traceparent?: string | undefined;

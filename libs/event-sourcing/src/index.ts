@@ -1,5 +1,13 @@
 export { claimKey, MAX_BATCH_BYTES, MAX_EVENT_BYTES, type PreparedCommand, prepareCommand } from './append-request.js';
-export type { Actor, Command, CommandMetadata, CommandOf, CommandSchemas } from './command.js';
+export {
+  type Actor,
+  ADMIN,
+  type Command,
+  type CommandMetadata,
+  type CommandOf,
+  type CommandSchemas,
+  mayAdminister,
+} from './command.js';
 export { outsideWindow } from './command-window.js';
 export { type AnyDecider, type Context, type Route, routes } from './context.js';
 export { type Decider, fold, unreachable } from './decider.js';

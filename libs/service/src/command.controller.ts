@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import type { Actor, CommandMetadata, Context } from '@kontor/event-sourcing';
+import { type Actor, type CommandMetadata, type Context, mayAdminister } from '@kontor/event-sourcing';
 import { type CommandReply, serveCommands } from '@kontor/messaging';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { CommandBus } from '@nestjs/cqrs';
@@ -35,6 +35,7 @@ const envelope = z.object({
     commandId: z.uuidv7(),
     workspace: z.string(),
     now: z.iso.datetime(),
+    occurredAt: z.iso.datetime().optional(),
     correlationId: z.uuid().toLowerCase(),
     causationId: z.uuid().toLowerCase().optional(),
     traceparent: z.string().max(200).optional(),
@@ -120,6 +121,8 @@ export class CommandController {
       );
       if (!ISSUERS[issuer]?.(type)) throw new Unauthenticated(`${issuer} may not send ${type}`);
       if (!speaksFor(issuer, actor)) throw new Unauthenticated(`${issuer} may not speak for ${actor.id}`);
+      if (metadata.occurredAt !== undefined && !mayAdminister(actor))
+        throw new Unauthenticated('when something happened elsewhere is said by the role admin alone');
       if (actor.roles.includes(AUDITOR)) throw new Unauthenticated('the role auditor reads and sends no command');
       const verified = { ...metadata, workspace, actor };
       const { requests, bus } = this.options;

@@ -315,7 +315,7 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
 
   /** The schema holds what a decider may say: an event that breaks it is a bug, and nothing is written. */
   async #toNewEvent({ type, data }: DomainEvent, metadata: CommandMetadata): Promise<Decided> {
-    const { correlationId, causationId, actor, traceparent, workspace } = metadata;
+    const { correlationId, causationId, occurredAt, actor, traceparent, workspace } = metadata;
     const schema = this.context.events[type];
     if (!schema) throw new Error(`${this.context.name} has no event ${type}`);
     const eventId = this.#machine.newId();
@@ -325,6 +325,7 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
       correlationId,
       actorKind: actor.kind,
       ...(causationId !== undefined && { causationId }),
+      ...(occurredAt !== undefined && { occurredAt }),
       ...(traceparent !== undefined && { traceparent }),
       ...(stored.encrypted.length > 0 && { encrypted: stored.encrypted }),
     };

@@ -64,6 +64,17 @@ describe('a command over NATS', () => {
     expect(await report('service:governance')).toMatchObject({ outcome: 'failed', code: 'UNAUTHENTICATED' });
   });
 
+  it('says when something happened elsewhere only if an administrator sends it', async () => {
+    const occurredAt = '2020-01-01T00:00:00.000Z';
+    const tamper = (sent: string): string => sent.replace('"now":', `"occurredAt":"${occurredAt}","now":`);
+    const send = (...roles: string[]) =>
+      service.send('Count', { counter: 'elsewhere' }, { tamper, signTampered: true, roles });
+    expect(await send('owner')).toMatchObject({ outcome: 'failed', code: 'UNAUTHENTICATED' });
+    expect(await service.eventsOf('elsewhere')).toEqual([]);
+    expect(await send('admin')).toMatchObject({ outcome: 'accepted' });
+    expect(await service.eventsOf('elsewhere')).toMatchObject([{ meta: { occurredAt } }]);
+  });
+
   it('that is refused at the door leaves its reason in the log of the process', async () => {
     const lines: unknown[] = [];
     await service.start({ info: (message, fields) => lines.push([message, fields]), error: () => undefined });

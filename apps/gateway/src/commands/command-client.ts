@@ -29,6 +29,8 @@ export interface SendOptions {
   /** UUIDv7 chosen by the client; drawn if absent. The same id is the same command. */
   readonly commandId?: string | undefined;
   readonly correlationId?: string | undefined;
+  /** RFC 3339, of what an administrator imports. */
+  readonly occurredAt?: string | undefined;
   readonly traceparent?: string | undefined;
 }
 
@@ -97,6 +99,7 @@ export class CommandClient {
       workspace: principal.workspace,
       now: new Date().toISOString(),
       correlationId,
+      ...(options.occurredAt !== undefined && { occurredAt: options.occurredAt }),
       ...(options.traceparent !== undefined && { traceparent: options.traceparent }),
     };
     const payload = Buffer.from(JSON.stringify({ type, data, wantsEvents, dryRun, metadata }));

@@ -1,4 +1,4 @@
-import { mayAdminister } from '@kontor/domain/registry';
+import { mayAdminister } from '@kontor/event-sourcing';
 import { DEFAULT_WORKSPACE, mayEnter } from '@kontor/service/process';
 import { endpointEntity } from '../deployment/deployment.entities.js';
 import { useCaseEntity } from '../governance/governance.entities.js';

@@ -1,4 +1,4 @@
-import { mayAdminister } from '@kontor/domain/registry';
+import { mayAdminister } from '@kontor/event-sourcing';
 import { DEFAULT_WORKSPACE } from '@kontor/service/process';
 import { z } from 'zod';
 import { pageRows } from '../graphql/connection.js';

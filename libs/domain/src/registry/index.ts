@@ -18,5 +18,4 @@ export {
   type WebhookSettings,
 } from './events.js';
 export { type RegistryRejection, registryRejections } from './rejections.js';
-export { mayAdminister } from './workspace.js';
 export { manifestDigestOf, type VersionArtifacts, versionArtifacts } from '../version-artifacts.js';

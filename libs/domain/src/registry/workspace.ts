@@ -1,14 +1,10 @@
-import { type Actor, type CommandOf, type Decider, reject, unreachable } from '@kontor/event-sourcing';
+import { ADMIN, type CommandOf, type Decider, mayAdminister, reject, unreachable } from '@kontor/event-sourcing';
 import type { registryCommands } from './commands.js';
 import type { RegistryEvent } from './events.js';
 import type { RegistryRejection } from './rejections.js';
 
 /** Always there, and where all workspaces are kept. */
 const DEFAULT = 'default';
-const ADMIN = 'admin';
-
-/** Whether the actor may make, change and delete workspaces; the local user of an installation without sign-in may. */
-export const mayAdminister = ({ kind, roles }: Actor): boolean => kind === 'local' || roles.includes(ADMIN);
 
 type Described = Pick<
   Extract<RegistryEvent, { type: 'WorkspaceCreated' }>['data'],

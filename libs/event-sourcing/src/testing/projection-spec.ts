@@ -5,10 +5,10 @@ import { parseStreamId } from '../stream-id.js';
 
 /** Turns facts into a log: positions 1, 2, 3 … and versions per stream, recorded one second apart from 1 June 2026 on. */
 export const recorded = <E extends DomainEvent>(
-  facts: readonly (E & { readonly stream: string; readonly actor?: string })[],
+  facts: readonly (E & { readonly stream: string; readonly actor?: string; readonly occurredAt?: string })[],
 ): readonly Recorded<E>[] => {
   const versions = new Map<string, bigint>();
-  return facts.map(({ stream, actor, type, data }, index) => {
+  return facts.map(({ stream, actor, occurredAt, type, data }, index) => {
     const version = (versions.get(stream) ?? 0n) + 1n;
     versions.set(stream, version);
     const event: RecordedEvent = {
@@ -23,7 +23,11 @@ export const recorded = <E extends DomainEvent>(
       commandId: `01975b00-0000-7000-9000-${String(index + 1).padStart(12, '0')}`,
       recordedAt: `${new Date(Date.UTC(2026, 5, 1, 12, 0, index)).toISOString().slice(0, -1)}000Z`,
       data,
-      meta: { correlationId: '01975b00-0000-7000-8000-000000000000', actorKind: 'person' },
+      meta: {
+        correlationId: '01975b00-0000-7000-8000-000000000000',
+        actorKind: 'person',
+        ...(occurredAt && { occurredAt }),
+      },
     };
     return event as Recorded<E>;
   });
