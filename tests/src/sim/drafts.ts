@@ -37,6 +37,7 @@ const loggedModelId = (k: Known): string =>
 const modelId = (k: Known): string =>
   k.among([hex(1, 32), hex(2, 32), hex(3, 32)], k.recent('RegisteredModelCreated')?.modelId);
 const name = (k: Known): string => k.of(...NAMES);
+const importId = (k: Known): string => k.of('0', '1').repeat(8) + '-0000-8000-8000-000000000000';
 const workspace = (k: Known): string => k.of('team-a', 'team-b', 'default');
 const tag = (k: Known) => ({ key: k.of(...KEYS), value: k.of('a', 'b') });
 const version = (k: Known): number => k.of(1, 2, 3);
@@ -196,6 +197,9 @@ export const registryDrafts: Drafts<typeof registryCommands> = {
   },
   RecordFolderArtifact: (k) => ({ folder: 'shared', ...file(k) }),
   RemoveFolderArtifacts: (k) => ({ folder: 'shared', path: k.of('model', path(k)) }),
+  StartImport: (k) => ({ importId: importId(k), source: 'http://mlflow' }),
+  CompleteImport: (k) => ({ importId: importId(k), counts: [{ what: 'runs', atSource: 2, here: k.of(1, 2) }] }),
+
   CreateWorkspace: (k) => ({ name: workspace(k), description: k.of('a', ''), defaultArtifactRoot: null }),
   ChangeWorkspace: (k) => ({ name: workspace(k), description: k.maybe(0.2) ? undefined : k.of('a', 'b') }),
   DeleteWorkspace: (k) => ({ name: workspace(k), holds: k.maybe(0.3) ? [{ what: 'experiments', count: 1 }] : [] }),

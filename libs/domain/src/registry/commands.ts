@@ -3,6 +3,10 @@ import { z } from 'zod';
 import { actorId, digest, modelName, reason, slug, versionNumber } from '../values.js';
 import {
   experimentId,
+  importCount,
+  imported,
+  importedExperiment,
+  importId,
   keptVersion,
   loggedModelId,
   metricPoint,
@@ -120,6 +124,7 @@ export const registryCommands = {
     name: experimentName,
     artifactLocation: location,
     tags: z.array(experimentTag).max(INITIAL_ITEMS),
+    importedFrom: importedExperiment,
   }),
   /** `previousName` frees the old name; refused with NAME_MOVED if it is not the present one. */
   RenameExperiment: z.strictObject({ experimentId, name: experimentName, previousName: experimentName }),
@@ -176,6 +181,7 @@ export const registryCommands = {
     artifactUri: location,
     params: z.array(param).max(INITIAL_ITEMS),
     tags: z.array(runTag).max(INITIAL_ITEMS),
+    importedFrom: imported,
   }),
   FinalizeLoggedModel: z.strictObject({
     loggedModelId,
@@ -196,6 +202,7 @@ export const registryCommands = {
     tags: z.array(registryTag).max(INITIAL_ITEMS),
     isPrompt: z.boolean(),
     firstVersion: versionNumber,
+    importedFrom: imported,
   }),
   DescribeRegisteredModel: z.strictObject({ modelId, description: description.nullable() }),
   /** `previousName` frees the old name; refused with NAME_MOVED if it is not the present one. */
@@ -210,9 +217,10 @@ export const registryCommands = {
   RemoveAlias: z.strictObject({ modelId, alias, reason: reason.optional() }),
   ProtectAlias: z.strictObject({ modelId, alias }),
   UnprotectAlias: z.strictObject({ modelId, alias }),
-  /** The number is decided here. */
+  /** The number is decided here; an administrator who imports says it. Numbers that are passed over are given to none. */
   RegisterModelVersion: z.strictObject({
     modelId,
+    version: versionNumber.optional(),
     source: location,
     storageLocation: location,
     runId: runId.nullable(),
@@ -223,6 +231,7 @@ export const registryCommands = {
     artifacts: versionArtifacts.nullable(),
     /** Who started the run, as the edge knows it. */
     trainedBy: actorId.nullable(),
+    importedFrom: imported,
   }),
   ChangeStage: z.strictObject({ modelId, version: versionNumber, stage, archiveExistingVersions: z.boolean() }),
   DeleteModelVersion: z.strictObject({ modelId, version: versionNumber, served }),
@@ -261,6 +270,10 @@ export const registryCommands = {
   /** `folder` is the first part of a path that belongs to no run and no logged model; `path` is the rest. */
   RecordFolderArtifact: z.strictObject({ folder: upTo(250).min(1), ...file }),
   RemoveFolderArtifacts: z.strictObject({ folder: upTo(250).min(1), path }),
+
+  /** `source`: its address. */
+  StartImport: z.strictObject({ importId, source: location }),
+  CompleteImport: z.strictObject({ importId, counts: z.array(importCount).max(100) }),
 
   CreateWorkspace: z.strictObject({ name: workspaceName, description, defaultArtifactRoot: location.nullable() }),
   /** Absent changes nothing; a root that is null goes back to the platform's. */

@@ -4,6 +4,7 @@ import type { Artifacts } from './artifacts.js';
 import { registryCommands } from './commands.js';
 import { type RegistryEvent, registryEvents } from './events.js';
 import { experiment, type ExperimentCommand, type ExperimentState } from './experiment.js';
+import { type ImportCommand, importing, type ImportState } from './importing.js';
 import { loggedModel, type LoggedModelCommand, type LoggedModelState } from './logged-model.js';
 import { modelVersion, type ModelVersionCommand, type ModelVersionState } from './model-version.js';
 import { registryReactions } from './reactions.js';
@@ -24,6 +25,7 @@ const runStream = (c: With<'runId'>) => inRegistry(c, 'run', c.data.runId);
 const loggedModelStream = (c: With<'loggedModelId'>) => inRegistry(c, 'logged-model', c.data.loggedModelId);
 const modelStream = (c: With<'modelId'>) => inRegistry(c, 'registered-model', c.data.modelId);
 const folderStream = (c: With<'folder'>) => inRegistry(c, 'artifact-folder', c.data.folder);
+const importStream = (c: With<'importId'>) => inRegistry(c, 'import', c.data.importId);
 /** All of them in one workspace, `default`: the decider refuses what comes from another one. */
 const workspaceStream = (c: With<'name'>) => inRegistry(c, 'workspace', c.data.name);
 const webhookStream = (c: With<'webhookId'>) => inRegistry(c, 'webhook', c.data.webhookId);
@@ -36,6 +38,7 @@ const ofLoggedModel = { stream: loggedModelStream };
 const ofModel = { stream: modelStream };
 const ofVersion = { stream: versionStream };
 const ofFolder = { stream: folderStream };
+const ofImport = { stream: importStream };
 const ofWorkspace = { stream: workspaceStream };
 const ofWebhook = { stream: webhookStream };
 
@@ -174,6 +177,10 @@ export const registry: Context = {
     ...route<Artifacts, RegistryEvent, RegistryRejection, FolderCommand['type']>(artifactFolder, {
       RecordFolderArtifact: ofFolder,
       RemoveFolderArtifacts: ofFolder,
+    }),
+    ...route<ImportState, RegistryEvent, RegistryRejection, ImportCommand['type']>(importing, {
+      StartImport: ofImport,
+      CompleteImport: ofImport,
     }),
     ...route<WorkspaceState, RegistryEvent, RegistryRejection, WorkspaceCommand['type']>(workspace, {
       CreateWorkspace: ofWorkspace,

@@ -1,6 +1,6 @@
 import { type EventOf, personal } from '@kontor/event-sourcing';
 import { z } from 'zod';
-import { actorId, digest, slug, text, versionNumber } from '../values.js';
+import { actorId, digest, instant, slug, text, versionNumber } from '../values.js';
 import { versionArtifacts } from '../version-artifacts.js';
 
 /** The number that MLflow shows, in decimal, and the stream's id: "0" is `Default`. */
@@ -12,6 +12,9 @@ export const runId = z
 export const loggedModelId = z.string().regex(/^m-[0-9a-f]{32}$/, 'must be m- and 32 hex digits');
 /** Opaque: the name of a registered model is an attribute that changes, its id never does. */
 export const modelId = z.string().regex(/^[0-9a-f-]{32,36}$/, 'must be a UUID or 32 hex digits');
+
+/** The correlation id of everything that the import brought. */
+export const importId = z.uuid();
 
 export const keyValue = z.strictObject({ key: z.string(), value: z.string() });
 export type KeyValue = z.output<typeof keyValue>;
@@ -45,6 +48,21 @@ export const metricPoint = z.strictObject({
   datasetDigest: z.string().nullable(),
 });
 export type MetricPoint = z.output<typeof metricPoint>;
+
+/** What the registry that something was imported from said of it. */
+const importedFrom = {
+  importId,
+  /** When it was last changed there. */
+  updatedAt: instant,
+};
+/** Absent on what was made here. */
+export const imported = z.strictObject(importedFrom).optional();
+/** The number may be another one here. */
+export const importedExperiment = z.strictObject({ ...importedFrom, experimentId: z.string() }).optional();
+
+/** How many of a kind there are at the source, and here. */
+export const importCount = z.strictObject({ what: z.string(), atSource: z.int().min(0), here: z.int().min(0) });
+export type ImportCount = z.output<typeof importCount>;
 
 /** A dataset that a run read. It is one per experiment, name and digest. */
 export const runDataset = z.strictObject({
@@ -136,13 +154,17 @@ export type KeptVersion = z.output<typeof keptVersion>;
 /** `defaultArtifactRoot` null: the files of its experiments lie where the platform puts them. */
 const workspace = { name: z.string(), description: z.string(), defaultArtifactRoot: z.string().nullable() };
 
-/** What the registry records. When something happened is the event's `recordedAt`; who did it is its `actor`. */
+/**
+ * What the registry records. When something happened is the event's `recordedAt`, or its `occurredAt` if it was imported;
+ * who did it is its `actor`.
+ */
 export const registryEvents = {
   ExperimentCreated: z.strictObject({
     experimentId,
     name: z.string(),
     artifactLocation: z.string(),
     tags: z.array(tag),
+    importedFrom: importedExperiment,
   }),
   ExperimentRenamed: z.strictObject({ experimentId, name: z.string(), previousName: z.string() }),
   /** Its runs are deleted with it: no event of theirs. */
@@ -192,6 +214,7 @@ export const registryEvents = {
     artifactUri: z.string(),
     params: z.array(keyValue),
     tags: z.array(tag),
+    importedFrom: imported,
   }),
   LoggedModelFinalized: z.strictObject({
     loggedModelId,
@@ -209,6 +232,7 @@ export const registryEvents = {
     isPrompt: z.boolean(),
     /** 1, or one above the highest number ever given under this name: numbers are never given twice. */
     firstVersion: versionNumber,
+    importedFrom: imported,
   }),
   RegisteredModelRenamed: z.strictObject({ ...model, previousName: z.string() }),
   RegisteredModelDescribed: z.strictObject({
@@ -248,6 +272,7 @@ export const registryEvents = {
     registeredBy: actorId,
     /** Who started the run that made it; null if no run of this platform did. */
     trainedBy: actorId.nullable(),
+    importedFrom: imported,
   }),
   StageChanged: z.strictObject({ ...version, stage, previousStage: stage }),
   ModelVersionDeleted: z.strictObject({ ...version, stage }),
@@ -288,6 +313,11 @@ export const registryEvents = {
     path: z.string(),
     files: z.array(z.strictObject({ path: z.string(), digest })),
   }),
+
+  /** Another registry is being read. `startedAt`: the ids of its commands follow from it. */
+  ImportStarted: z.strictObject({ importId, source: z.string(), startedAt: instant }),
+  /** All of it was read, and counted on both sides. */
+  ImportCompleted: z.strictObject({ importId, source: z.string(), counts: z.array(importCount) }),
 
   /** Also of one that was deleted before: what was in it is in it again. */
   WorkspaceCreated: z.strictObject(workspace),

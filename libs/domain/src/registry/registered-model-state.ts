@@ -13,6 +13,8 @@ export interface RegisteredModel {
   readonly tags: Tags;
   readonly firstVersion: number;
   readonly nextVersion: number;
+  /** First and last number of each run of numbers that an import passed over: no version ever had them. */
+  readonly gaps: readonly (readonly [first: number, last: number])[];
   /** What is not as it was registered. Most versions stay as they are, so a model of many thousands has a small state. */
   readonly changed: ReadonlyMap<number, Version>;
   readonly aliases: ReadonlyMap<string, number>;
@@ -25,12 +27,13 @@ export type RegisteredModelState = { readonly status: 'None' } | RegisteredModel
 
 const AS_REGISTERED: Version = { stage: 'None', deleted: false };
 
-/** Numbers have no gap, so those that were given are known without being kept. */
-export const versionOf = (
-  { firstVersion, nextVersion, changed }: RegisteredModel,
-  version: number,
-): Version | undefined =>
-  version < firstVersion || version >= nextVersion ? undefined : (changed.get(version) ?? AS_REGISTERED);
+/** Numbers have no gap but those that are kept, so those that were given are known without being kept. */
+export const versionOf = (model: RegisteredModel, version: number): Version | undefined => {
+  const { firstVersion, nextVersion, gaps, changed } = model;
+  if (version < firstVersion || version >= nextVersion) return undefined;
+  if (gaps.some(([first, last]) => version >= first && version <= last)) return undefined;
+  return changed.get(version) ?? AS_REGISTERED;
+};
 
 /** A version that was registered and is not deleted. */
 export const present = (model: RegisteredModel, version: number): Version | undefined => {
@@ -54,8 +57,12 @@ export const evolvePresent = (state: RegisteredModel, event: RegistryEvent): Reg
       return { ...state, status: 'Deleted' };
     case 'RegisteredModelRestored':
       return { ...state, status: 'Active' };
-    case 'ModelVersionRegistered':
-      return { ...state, nextVersion: event.data.version + 1 };
+    case 'ModelVersionRegistered': {
+      const { version } = event.data;
+      const { nextVersion, gaps } = state;
+      const passed = version > nextVersion ? [[nextVersion, version - 1] as const] : [];
+      return { ...state, nextVersion: version + 1, gaps: passed.length > 0 ? [...gaps, ...passed] : gaps };
+    }
     case 'StageChanged':
       return withVersion(state, event.data.version, { stage: event.data.stage });
     case 'ModelVersionDeleted':
@@ -89,6 +96,7 @@ export const evolve = (state: RegisteredModelState, event: RegistryEvent): Regis
       tags: tagsOf(tags),
       firstVersion,
       nextVersion: firstVersion,
+      gaps: [],
       changed: new Map(),
       aliases: new Map(),
       protectedAliases: new Set(),

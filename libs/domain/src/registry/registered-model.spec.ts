@@ -1,3 +1,4 @@
+import type { Actor } from '@kontor/event-sourcing';
 import { deciderSpec, metadata } from '@kontor/event-sourcing/testing';
 import { describe, expect, it } from 'vitest';
 import { manifestDigestOf, type VersionArtifacts } from '../version-artifacts.js';
@@ -389,5 +390,58 @@ describe('a version', () => {
       .thenNothing();
     given(two).when(restoreVersion(1)).thenNothing();
     given(two).when(restoreVersion(3)).thenRejected('VERSION_UNKNOWN', { name, version: 3 });
+  });
+});
+
+describe('a version that is imported', () => {
+  const admin = { id: 'ada', kind: 'person', roles: ['admin'] } as const;
+  const importing = (version: number, actor: Actor = admin) => {
+    const sent = command('RegisterModelVersion', { ...versionData, version });
+    return { ...sent, metadata: { ...sent.metadata, actor } };
+  };
+  // Numbers 2 to 4 are passed over.
+  const gap = [created, registered(1), registered(5)];
+
+  it('keeps its number, and the next one goes on behind it', () => {
+    given([created, registered(1)])
+      .when(importing(5))
+      .then([registered(5)]);
+    given(gap)
+      .when(register())
+      .then([registered(6)]);
+  });
+
+  it('has a number above all that were given or passed over', () => {
+    for (const version of [1, 3, 5])
+      given(gap).when(importing(version)).thenRejected('VERSION_EXISTS', { name, version });
+  });
+
+  it('leaves numbers that belong to no version', () => {
+    for (const version of [2, 3, 4]) {
+      const details = { name, version };
+      given(gap).when(setAlias(version)).thenRejected('VERSION_UNKNOWN', details);
+      given(gap).when(changeStage(version, 'Staging')).thenRejected('VERSION_UNKNOWN', details);
+      given(gap).when(removeVersion(version)).thenRejected('VERSION_UNKNOWN', details);
+      given(gap).when(restoreVersion(version)).thenRejected('VERSION_UNKNOWN', details);
+    }
+    given(gap)
+      .when(setAlias(5))
+      .then([aliasSet(5)]);
+    given([created, registered(3), registered(7)])
+      .when(setAlias(2))
+      .thenRejected('VERSION_UNKNOWN');
+    given([created, registered(3), registered(7)])
+      .when(setAlias(6))
+      .thenRejected('VERSION_UNKNOWN');
+  });
+
+  it('is numbered by an administrator alone', () => {
+    const bob: Actor = { id: 'bob', kind: 'person', roles: ['owner'] };
+    given([created])
+      .when(importing(5, bob))
+      .thenRejected('ROLE_REQUIRED', { actor: 'bob', anyOf: ['admin'] });
+    given([created])
+      .when(importing(5, { id: 'ada', kind: 'local', roles: [] }))
+      .then([registered(5)]);
   });
 });

@@ -1,4 +1,12 @@
-import { type CommandOf, type Decider, type Decision, reject, unreachable } from '@kontor/event-sourcing';
+import {
+  ADMIN,
+  type CommandOf,
+  type Decider,
+  type Decision,
+  mayAdminister,
+  reject,
+  unreachable,
+} from '@kontor/event-sourcing';
 import type { registryCommands } from './commands.js';
 import type { RegistryEvent, Stage } from './events.js';
 import { keptVersions, refuseDeletion } from './kept-versions.js';
@@ -89,12 +97,14 @@ const decide = (command: RegisteredModelCommand, state: RegisteredModelState): D
     case 'UnprotectAlias':
       return protectAlias(command, state);
     case 'RegisterModelVersion': {
-      const { artifacts } = command.data;
+      const { artifacts, version = state.nextVersion } = command.data;
+      const { actor } = command.metadata;
+      if (command.data.version !== undefined && !mayAdminister(actor))
+        return reject('ROLE_REQUIRED', { actor: actor.id, anyOf: [ADMIN] });
+      if (version < state.nextVersion) return reject('VERSION_EXISTS', { name, version });
       const problem = artifacts === null ? undefined : artifactsProblem(artifacts);
       if (problem) return reject('DIGEST_MISMATCH', { name, problem });
-      const registeredBy = command.metadata.actor.id;
-      const data = { ...command.data, name, version: state.nextVersion, registeredBy };
-      return [{ type: 'ModelVersionRegistered', data }];
+      return [{ type: 'ModelVersionRegistered', data: { ...command.data, name, version, registeredBy: actor.id } }];
     }
     case 'ChangeStage':
       return changeStage(command.data, state);
