@@ -20,6 +20,7 @@ export const toEvent = (event: RecordedEvent) => ({
   schemaVersion: event.schemaVersion,
   actor: event.actor,
   recordedAt: event.recordedAt,
+  occurredAt: event.meta.occurredAt ?? null,
   commandId: event.commandId,
   correlationId: event.meta.correlationId,
   causationId: event.meta.causationId ?? null,

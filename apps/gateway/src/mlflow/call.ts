@@ -162,7 +162,10 @@ export class MlflowCall {
     const [event, ...more] = events;
     if (event === undefined || more.length > 0) throw new Error(`${type} gave ${events.length} events instead of one`);
     const { workspace, principal } = this;
-    const recorded = { ...event, position: BigInt(position), workspace, actor: principal.actor.id } as RecordedEvent;
+    const recorded = {
+      ...{ ...event, meta: {}, position: BigInt(position) },
+      ...{ workspace, actor: principal.actor.id },
+    } as RecordedEvent;
     const [key = ''] = projection.keys(recorded);
     const row = projection.evolve(undefined, recorded, key) as Row | undefined;
     if (row === undefined) throw new Error(`${type} began no row of ${projection.name}`);

@@ -1,6 +1,7 @@
 import type { RegistryEvent } from '@kontor/domain/registry';
 import type { Projection } from '@kontor/event-sourcing';
 import { rowKey } from '../graphql/row-key.js';
+import { happenedAt, later } from './happened-at.js';
 import { withoutKey, withValues } from './tags.js';
 
 type Created = Extract<RegistryEvent, { type: 'ExperimentCreated' }>['data'];
@@ -32,20 +33,22 @@ export const experiments: Projection<ExperimentRow, RegistryEvent> = {
     return 'experimentId' in data ? [rowKey(workspace, data.experimentId)] : [];
   },
   evolve: (row, event) => {
-    const at = event.recordedAt;
+    const at = happenedAt(event);
     if (event.type === 'ExperimentCreated') {
-      return { ...event.data, deleted: false, restoredPosition: '0', createdAt: at, updatedAt: at };
+      const { updatedAt = at } = event.data.importedFrom ?? {};
+      return { ...event.data, deleted: false, restoredPosition: '0', createdAt: at, updatedAt };
     }
     if (row === undefined) return undefined;
+    const updatedAt = later(row.updatedAt, at);
     switch (event.type) {
       case 'ExperimentRenamed':
-        return { ...row, name: event.data.name, updatedAt: at };
+        return { ...row, name: event.data.name, updatedAt };
       case 'ExperimentDeleted':
-        return { ...row, deleted: true, updatedAt: at };
+        return { ...row, deleted: true, updatedAt };
       case 'ExperimentRestored': {
         const { keepsDeletedRuns } = event.data;
         const restoredPosition = keepsDeletedRuns ? row.restoredPosition : String(event.position);
-        return { ...row, deleted: false, restoredPosition, updatedAt: at };
+        return { ...row, deleted: false, restoredPosition, updatedAt };
       }
       case 'TagSet':
         return { ...row, tags: [...withValues(row.tags, [{ key: event.data.key, value: event.data.value }])] };

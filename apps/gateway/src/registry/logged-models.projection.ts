@@ -1,6 +1,7 @@
 import type { RegistryEvent } from '@kontor/domain/registry';
 import type { Projection } from '@kontor/event-sourcing';
 import { rowKey } from '../graphql/row-key.js';
+import { happenedAt, later } from './happened-at.js';
 import { withoutKey, withValues } from './tags.js';
 
 type Created = Extract<RegistryEvent, { type: 'LoggedModelCreated' }>['data'];
@@ -32,18 +33,20 @@ export const loggedModels: Projection<LoggedModelRow, RegistryEvent> = {
     return 'loggedModelId' in data && data.loggedModelId !== null ? [rowKey(workspace, data.loggedModelId)] : [];
   },
   evolve: (row, event) => {
-    const at = event.recordedAt;
+    const at = happenedAt(event);
     if (event.type === 'LoggedModelCreated') {
-      return { ...event.data, status: 'PENDING', manifestDigest: null, deleted: false, createdAt: at, updatedAt: at };
+      const { updatedAt = at } = event.data.importedFrom ?? {};
+      return { ...event.data, status: 'PENDING', manifestDigest: null, deleted: false, createdAt: at, updatedAt };
     }
     if (row === undefined) return undefined;
+    const updatedAt = later(row.updatedAt, at);
     switch (event.type) {
       case 'LoggedModelFinalized':
-        return { ...row, status: event.data.status, manifestDigest: event.data.manifestDigest, updatedAt: at };
+        return { ...row, status: event.data.status, manifestDigest: event.data.manifestDigest, updatedAt };
       case 'LoggedModelParamsLogged':
-        return { ...row, params: [...withValues(row.params, event.data.params)], updatedAt: at };
+        return { ...row, params: [...withValues(row.params, event.data.params)], updatedAt };
       case 'LoggedModelDeleted':
-        return { ...row, deleted: true, updatedAt: at };
+        return { ...row, deleted: true, updatedAt };
       case 'TagSet':
         return { ...row, tags: [...withValues(row.tags, [{ key: event.data.key, value: event.data.value }])] };
       case 'TagRemoved':

@@ -1,6 +1,7 @@
 import type { RegistryEvent } from '@kontor/domain/registry';
 import type { Projection } from '@kontor/event-sourcing';
 import { rowKey } from '../graphql/row-key.js';
+import { happenedAt, later } from './happened-at.js';
 import { withoutKey, withValues } from './tags.js';
 
 type DataOf<Type extends RegistryEvent['type']> = Extract<RegistryEvent, { type: Type }>['data'];
@@ -35,22 +36,24 @@ export const modelVersions: Projection<ModelVersionRow, RegistryEvent> = {
     return 'modelId' in data && 'version' in data ? [rowKey(workspace, data.modelId, data.version)] : [];
   },
   evolve: (row, event) => {
-    const at = event.recordedAt;
+    const at = happenedAt(event);
     if (event.type === 'ModelVersionRegistered') {
       const { name: _, ...registered } = event.data;
       const manifestDigest = registered.artifacts?.manifestDigest ?? null;
-      return { ...registered, stage: 'None', manifestDigest, deleted: false, createdAt: at, updatedAt: at };
+      const { updatedAt = at } = registered.importedFrom ?? {};
+      return { ...registered, stage: 'None', manifestDigest, deleted: false, createdAt: at, updatedAt };
     }
     if (row === undefined) return undefined;
+    const updatedAt = later(row.updatedAt, at);
     switch (event.type) {
       case 'StageChanged':
-        return { ...row, stage: event.data.stage, updatedAt: at };
+        return { ...row, stage: event.data.stage, updatedAt };
       case 'ModelVersionDeleted':
-        return { ...row, deleted: true, updatedAt: at };
+        return { ...row, deleted: true, updatedAt };
       case 'ModelVersionRestored':
-        return { ...row, deleted: false, updatedAt: at };
+        return { ...row, deleted: false, updatedAt };
       case 'ModelVersionDescribed':
-        return { ...row, description: event.data.description, updatedAt: at };
+        return { ...row, description: event.data.description, updatedAt };
       case 'TagSet':
         return { ...row, tags: [...withValues(row.tags, [{ key: event.data.key, value: event.data.value }])] };
       case 'TagRemoved':

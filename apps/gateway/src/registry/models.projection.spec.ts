@@ -172,3 +172,41 @@ describe('model versions', () => {
       });
   });
 });
+
+describe('what was imported', () => {
+  const modelId = 'a'.repeat(32);
+  const stream = `default/registry/registered-model/${modelId}`;
+  const importedFrom = { importId: '00000000-0000-8000-8000-000000000000', updatedAt: '2020-03-01T00:00:00.000Z' };
+  const registered = {
+    ...{ modelId, name: 'credit', version: 4, source: 's3://bucket', storageLocation: 's3://bucket', runId: null },
+    ...{ loggedModelId: null, runLink: '', description: '', tags: [], artifacts: null, registeredBy: 'ada' },
+    ...{ trainedBy: null, importedFrom },
+  };
+  const facts: readonly (RegistryEvent & { stream: string; occurredAt?: string })[] = [
+    { stream, type: 'ModelVersionRegistered', data: registered, occurredAt: '2020-01-01T00:00:00.000Z' },
+    {
+      ...{ stream, type: 'StageChanged', occurredAt: '2020-02-01T00:00:00.000Z' },
+      data: { modelId, name: 'credit', version: 4, stage: 'Production', previousStage: 'None' },
+    },
+    {
+      ...{ stream, type: 'StageChanged' },
+      data: { modelId, name: 'credit', version: 4, stage: 'Archived', previousStage: 'Production' },
+    },
+  ];
+  const events = recorded<RegistryEvent>(facts);
+  const row = (stage: 'Production' | 'Archived', updatedAt: string) => {
+    const { name: _, ...rest } = registered;
+    return {
+      [`default/${modelId}/4`]: {
+        ...{ ...rest, stage, manifestDigest: null, deleted: false, createdAt: '2020-01-01T00:00:00.000Z', updatedAt },
+      },
+    };
+  };
+
+  it('has the times of its source, and a change here counts from when it was recorded', () => {
+    projectionSpec(modelVersions).given(events.slice(0, 2)).thenRows(row('Production', importedFrom.updatedAt));
+    projectionSpec(modelVersions)
+      .given(events)
+      .thenRows(row('Archived', time(2)));
+  });
+});

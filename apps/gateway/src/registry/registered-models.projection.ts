@@ -1,6 +1,7 @@
 import type { RegistryEvent } from '@kontor/domain/registry';
 import type { Projection } from '@kontor/event-sourcing';
 import { rowKey } from '../graphql/row-key.js';
+import { happenedAt, later } from './happened-at.js';
 import { withoutKey, withValues } from './tags.js';
 
 type Created = Extract<RegistryEvent, { type: 'RegisteredModelCreated' }>['data'];
@@ -42,11 +43,13 @@ export const registeredModels: Projection<RegisteredModelRow, RegistryEvent> = {
     return 'modelId' in data ? [rowKey(workspace, data.modelId)] : [];
   },
   evolve: (row, event) => {
-    const updatedAt = event.recordedAt;
+    const at = happenedAt(event);
     if (event.type === 'RegisteredModelCreated') {
-      return { ...event.data, aliases: [], protectedAliases: [], deleted: false, createdAt: updatedAt, updatedAt };
+      const { updatedAt = at } = event.data.importedFrom ?? {};
+      return { ...event.data, aliases: [], protectedAliases: [], deleted: false, createdAt: at, updatedAt };
     }
     if (row === undefined) return undefined;
+    const updatedAt = later(row.updatedAt, at);
     switch (event.type) {
       case 'RegisteredModelRenamed':
         return { ...row, name: event.data.name, updatedAt };

@@ -1,6 +1,7 @@
 import type { RegistryEvent } from '@kontor/domain/registry';
 import type { Projection } from '@kontor/event-sourcing';
 import { rowKey } from '../graphql/row-key.js';
+import { happenedAt } from './happened-at.js';
 import { withoutKey, withValues } from './tags.js';
 
 type DataOf<Type extends RegistryEvent['type']> = Extract<RegistryEvent, { type: Type }>['data'];
@@ -60,7 +61,7 @@ export const runs: Projection<RunRow, RegistryEvent> = {
         outputs: [],
         deleted: false,
         deletedPosition: '0',
-        createdAt: event.recordedAt,
+        createdAt: happenedAt(event),
         createdBy: event.actor,
       };
     }

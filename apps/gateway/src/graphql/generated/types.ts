@@ -687,6 +687,8 @@ export type Event = Node & {
   readonly data: Scalars['JSON']['output'];
   readonly eventId: Scalars['ID']['output'];
   readonly id: Scalars['ID']['output'];
+  /** When it happened, if it was imported. */
+  readonly occurredAt?: Maybe<Scalars['DateTime']['output']>;
   readonly position: Scalars['LogPosition']['output'];
   readonly recordedAt: Scalars['DateTime']['output'];
   readonly schemaVersion: Scalars['Int']['output'];
@@ -4610,6 +4612,7 @@ export type EventResolvers<
   data?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
   eventId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  occurredAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   position?: Resolver<ResolversTypes['LogPosition'], ParentType, ContextType>;
   recordedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   schemaVersion?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
