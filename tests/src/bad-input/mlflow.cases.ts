@@ -34,6 +34,14 @@ const unknown = (path: string, body: object, says: string): MlflowCase => ({
   code: 'RESOURCE_DOES_NOT_EXIST',
   says,
 });
+const kontor = (path: string, body: object, says: string): MlflowCase => ({
+  path: `kontor/${path}`,
+  body,
+  status: 400,
+  code: IPV,
+  says,
+});
+const importing = { import_id: '00000000-0000-8000-8000-000000000000', started_at: '2026-01-01T00:00:00Z' };
 const search = (filter: string, says: string): MlflowCase =>
   invalid('runs/search', { experiment_ids: ['$experiment'], filter }, says);
 const file = (
@@ -596,4 +604,26 @@ export const mlflowCases: readonly MlflowCase[] = [
     ),
   ),
   unknown('artifacts/presigned-download-url', { run_id: 'a'.repeat(32), path: 'x' }, 'not found'),
+  kontor('imports', {}, "Missing value for required parameter 'source'"),
+  kontor('imports', { source: 'x'.repeat(2049) }, "'source' exceeds the maximum length of 2048 characters"),
+  kontor('imports/commands', { import_id: 'x', started_at: '2026-01-01T00:00:00Z' }, 'import_id: must be a UUID'),
+  kontor('imports/commands', { ...importing, started_at: 'now' }, 'started_at: must be a time of RFC 3339'),
+  kontor(
+    'imports/commands',
+    { ...importing, items: [{ commands: [{ type: 'DeleteRun' }] }] },
+    "Missing value for required parameter 'items[0].commands[0].data'",
+  ),
+  kontor(
+    'imports/commands',
+    { ...importing, items: [{ commands: [{ type: 'DeleteModelVersion', data: {} }] }] },
+    'items[0].commands[0].type: DeleteModelVersion is not imported; allowed are StartRun, ',
+  ),
+  kontor('imports/experiments', { ...importing, experiments: [{ name: 'x' }] }, "'experiments[0].experiment_id'"),
+  {
+    path: 'kontor/imports/complete',
+    body: importing,
+    status: 404,
+    code: 'RESOURCE_DOES_NOT_EXIST',
+    says: 'Import with id=00000000-0000-8000-8000-000000000000 not found',
+  },
 ];

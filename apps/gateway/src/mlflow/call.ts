@@ -4,7 +4,7 @@ import { ConsistencyTimeout, type PersonalData, type SecretStore } from '@kontor
 import type { CommandReply } from '@kontor/messaging';
 import type pg from 'pg';
 import type { OutgoingRules, Principal } from '@kontor/service/process';
-import { type CommandClient, newCommandId, type SendOptions } from '../commands/command-client.js';
+import { type CommandClient, newCommandId, type SendOptions, type SendResult } from '../commands/command-client.js';
 import type { Entity } from '../graphql/entity.js';
 import type { LogReader } from '../log/log-reader.js';
 import type { WebhookDeliveries } from '../registry/webhook-deliveries.js';
@@ -215,6 +215,22 @@ export class MlflowCall {
       default:
         throw new Error(`the registry failed: ${result.code} ${result.message} (${result.correlationId})`);
     }
+  }
+
+  /** Sends a command without waiting for its rows: {@link settle} waits once for those of many. */
+  submit(
+    type: string,
+    data: object,
+    options: Pick<SendOptions, 'commandId' | 'correlationId' | 'occurredAt'>,
+  ): Promise<SendResult> {
+    return this.parts.commands.send({ context: 'registry', type, data, principal: this.principal, ...options });
+  }
+
+  /** Waits until everything up to a position of {@link submit} can be read; the reads that follow see it. */
+  async settle(position: Position): Promise<void> {
+    this.#position = position;
+    this.#rows = undefined;
+    await this.#untilReadable(position);
   }
 
   /**

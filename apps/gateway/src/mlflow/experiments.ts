@@ -69,7 +69,7 @@ export const checkLocation = (
 };
 
 /** Where the files of an experiment lie if it does not say it itself. */
-const defaultLocation = async (call: MlflowCall, experimentId: string): Promise<string> => {
+export const defaultLocation = async (call: MlflowCall, experimentId: string): Promise<string> => {
   const directory = await call.inWorkspace(DEFAULT_WORKSPACE).rows();
   const row = await directory.byId(workspaceEntity, call.workspace);
   const root = row?.defaultArtifactRoot ?? `mlflow-artifacts:/${proxyRoot(call.workspace)}`;

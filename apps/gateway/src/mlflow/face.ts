@@ -14,6 +14,7 @@ import type { Endpoint } from './endpoint.js';
 import { invalid, missing, MlflowError } from './errors.js';
 import { experimentEndpoints } from './experiments.js';
 import { enterWorkspace } from './enter-workspace.js';
+import { importEndpoints } from './import.js';
 import { writeJson } from './json.js';
 import { loggedModelEndpoints } from './logged-models.js';
 import { readMessage } from './message.js';
@@ -48,6 +49,7 @@ export const endpoints: readonly Endpoint[] = [
   ...serverInfoEndpoints,
   ...workspaceEndpoints,
   aliasHistoryEndpoint,
+  ...importEndpoints,
   ...transferEndpoints,
 ];
 

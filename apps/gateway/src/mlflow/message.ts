@@ -1,7 +1,7 @@
 import { invalid } from './errors.js';
 import { isJsonObject, type Json, type JsonObject, parsePythonJson, pythonType, sortedJson } from './json.js';
 
-type Kind = 'string' | 'int64' | 'double' | 'bool' | 'enum' | 'message';
+type Kind = 'string' | 'int64' | 'double' | 'bool' | 'enum' | 'object' | 'message';
 
 /** One field of a request message, as MLflow's protobuf files declare it. */
 export interface Field {
@@ -17,7 +17,15 @@ export type Fields = Readonly<Record<string, Field>>;
 
 type Scalar<F extends Field> = F extends { kind: 'message'; fields: infer Inner extends Fields }
   ? Message<Inner>
-  : { string: string; int64: bigint; double: number; bool: boolean; enum: string; message: never }[F['kind']];
+  : {
+      string: string;
+      int64: bigint;
+      double: number;
+      bool: boolean;
+      enum: string;
+      object: JsonObject;
+      message: never;
+    }[F['kind']];
 
 type Value<F extends Field> = F extends { repeated: true }
   ? readonly Scalar<F>[]
@@ -32,6 +40,8 @@ export const string = { kind: 'string' } as const;
 export const int64 = { kind: 'int64' } as const;
 export const double = { kind: 'double' } as const;
 export const bool = { kind: 'bool' } as const;
+/** A JSON object that is read elsewhere. */
+export const object = { kind: 'object' } as const;
 export const oneOf = <const Values extends readonly string[]>(...values: Values) => ({ kind: 'enum', values }) as const;
 /** As {@link oneOf}, but an unknown name is refused. */
 export const knownOf = <const Values extends readonly string[]>(...values: Values) =>
@@ -116,6 +126,9 @@ const readScalar = (field: Field, value: Json, path: string, whole: string): unk
         );
       return name;
     }
+    case 'object':
+      if (isJsonObject(value)) return value;
+      break;
     case 'message':
       if (isJsonObject(value)) return readMessage(field.fields ?? {}, value, `${path}.`);
       break;

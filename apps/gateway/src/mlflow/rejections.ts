@@ -57,6 +57,8 @@ export const toMlflowError = (code: string, message: string, details: Details): 
       );
     case 'EXPERIMENT_NOT_DELETED':
       return missing(`No Experiment with id=${text(details, 'experimentId')} exists`);
+    case 'IMPORT_UNKNOWN':
+      return missing(`Import with id=${text(details, 'importId')} not found`);
     case 'RUN_UNKNOWN':
       return missing(`Run with id=${text(details, 'runId')} not found`);
     case 'RUN_DELETED':

@@ -5,7 +5,7 @@ import {
   runEntity,
 } from '../registry/registry.entities.js';
 import { artifactPath } from './artifact-path.js';
-import { inWorkspace, manifestOf, ownedPath } from './artifact-paths.js';
+import { inWorkspace, manifestOf, type OwnedPath, ownedPath } from './artifact-paths.js';
 import { invalid, missing } from './errors.js';
 import { atMost } from './names.js';
 import { addressesHost, foreignHost } from './storage-hosts.js';
@@ -176,4 +176,42 @@ const fromProxy = async (rows: RowQuery, asked: Asked, rest: string): Promise<Or
   }
   if (command !== 'Run' || runId !== id) throw refuse(source, RUN_SENTENCE);
   return fromRunFolder(rows, source, id, path);
+};
+
+interface Imported extends Omit<Asked, 'isPrompt'> {
+  /** Where the files lie, if `source` names another version. */
+  readonly location: string | undefined;
+}
+
+/**
+ * Where the files of an imported version lie. Nothing is refused, because it is a fact that it was registered from there.
+ * A source below a run or logged model that is here is named as it is named here, and its files are the version's.
+ */
+export const importedOrigin = async (rows: RowQuery, asked: Imported): Promise<Origin> => {
+  const { source, location = source, runId = null, loggedModelId = null } = asked;
+  const { command, id, path } = referenced(location) ?? ownedPath(location.replace(/\/$/, ''));
+  const at = { source, isPrompt: false, runId: asked.runId, loggedModelId: command === 'LoggedModel' ? id : undefined };
+  let origin: Origin | undefined;
+  if (command === 'LoggedModel' && (await rows.byId(loggedModelEntity, id)))
+    origin = await fromLoggedModel(rows, at, id, path);
+  if (command === 'Run' && (await rows.byId(runEntity, id))) origin = await fromRunFolder(rows, source, id, path);
+  if (origin === undefined)
+    return {
+      ...{ source, storageLocation: location, runId, loggedModelId, artifacts: null },
+      trainedBy: await trainer(rows, runId),
+    };
+  return {
+    ...origin,
+    source: /^(?:models|runs):/.test(source) ? source : origin.storageLocation,
+    runId: runId ?? origin.runId,
+    loggedModelId: loggedModelId ?? origin.loggedModelId,
+  };
+};
+
+/** What `models:/<logged model>` and `runs:/<run>/<path>` name. */
+const referenced = (location: string): Pick<OwnedPath, 'command' | 'id' | 'path'> | undefined => {
+  const [, model] = /^models:\/+(m-[0-9a-f]{32})$/.exec(location) ?? [];
+  if (model !== undefined) return { command: 'LoggedModel', id: model, path: '' };
+  const [, run, path = ''] = /^runs:\/+([^/]+)\/?(.*)$/.exec(location) ?? [];
+  return run === undefined ? undefined : { command: 'Run', id: run, path };
 };

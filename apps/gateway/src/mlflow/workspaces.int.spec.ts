@@ -407,6 +407,8 @@ describe('of another workspace', () => {
   const cases = ({ experiment, run, loggedModel }: Known): Readonly<Record<string, readonly [Outcome, object?]>> => {
     const version = { name: model, version: '1' };
     const tag = { key: 'team', value: 'x' };
+    const importId = '00000000-0000-8000-8000-000000000000';
+    const goesOn = { import_id: importId, started_at: new Date().toISOString() };
     return {
       'POST /mlflow/experiments/create': ['own', { name: 'theirs' }],
       'GET /mlflow/experiments/get': ['missing', { experiment_id: experiment }],
@@ -491,6 +493,14 @@ describe('of another workspace', () => {
       'DELETE /mlflow/webhooks/{webhook_id}': ['missing'],
       'POST /mlflow/webhooks/{webhook_id}/test': ['missing', {}],
       'GET /kontor/aliases/history': ['missing', { name: model, alias: 'champion' }],
+      // The import of a source into team a is another one than that into team b.
+      'POST /kontor/imports': ['no id'],
+      'POST /kontor/imports/complete': ['missing', { import_id: importId, counts: [] }],
+      'POST /kontor/imports/experiments': ['nothing', { ...goesOn, experiments: [] }],
+      'POST /kontor/imports/commands': [
+        'nothing',
+        { ...goesOn, items: [{ commands: [{ type: 'DeleteRun', data: { runId: run } }] }] },
+      ],
       'GET /mlflow/server-info': ['no id'],
       'GET /mlflow/server-features': ['no id'],
       // Its own describe above: which workspaces there are is no secret of any of them in open mode.
