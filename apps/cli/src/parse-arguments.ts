@@ -145,3 +145,13 @@ export const parseTime = (text: string): string => {
   if (!isTime(text)) throw new InvalidArgumentError('Allowed is a time of RFC 3339, such as 2026-01-31T00:00:00Z.');
   return text;
 };
+
+/** The address of a server, without what is not sent to it: credentials do not belong into a log. */
+export const parseServerUri = (text: string): string => {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (!url || !['http:', 'https:'].includes(url.protocol) || url.search !== '' || url.hash !== '')
+    throw new InvalidArgumentError('Allowed is an address such as http://mlflow.example:5000, without a query.');
+  if (url.username !== '' || url.password !== '')
+    throw new InvalidArgumentError('Name and password stand in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.');
+  return url.href.replace(/\/+$/, '');
+};

@@ -1,4 +1,5 @@
 import { Command, type OutputConfiguration } from 'commander';
+import { importVerbs } from './verbs/import.js';
 import { logVerbs } from './verbs/log.js';
 import { platformVerbs } from './verbs/platform.js';
 import { proofVerbs } from './verbs/proof.js';
@@ -30,6 +31,7 @@ export const program = (output: OutputConfiguration = {}): { parse(argv: readonl
   subscriberVerbs(kontor);
   undoVerbs(kontor);
   workspaceVerbs(kontor);
+  importVerbs(kontor, setExitCode);
 
   return {
     parse: async (argv) => {

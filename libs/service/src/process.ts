@@ -28,7 +28,7 @@ export {
   postOutgoing,
   toOutgoingRules,
 } from './outgoing/outgoing.js';
-export { openProgress } from './progress.js';
+export { openProgress, type Progress } from './progress.js';
 export {
   Authenticator,
   DEFAULT_WORKSPACE,

@@ -8,5 +8,6 @@ it('shows share, rate and remaining time', () => {
   expect(progressLine('runs', { done: 5n, all: 5n, elapsedMs: 1_000 })).toBe(
     `runs ${'#'.repeat(24)} 100 %, 5 events/s`,
   );
+  expect(progressLine('runs', { done: 5n, all: 5n, elapsedMs: 1_000 }, 'items')).toMatch(/5 items\/s$/);
   expect(progressLine('runs', { done: 0n, all: 0n, elapsedMs: 0 })).toBe(`runs ${'#'.repeat(24)} 100 %, 0 events/s`);
 });

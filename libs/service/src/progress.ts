@@ -16,6 +16,7 @@ export interface Progress {
 export const progressLine = (
   label: string,
   { done, all, elapsedMs }: { readonly done: bigint; readonly all: bigint; readonly elapsedMs: number },
+  unit = 'events',
 ): string => {
   const share = all === 0n ? 1 : Math.min(1, Number(done) / Number(all));
   const full = Math.round(share * BAR_CELLS);
@@ -23,11 +24,11 @@ export const progressLine = (
   const perSecond = elapsedMs > 0 ? Number(done) / (elapsedMs / 1000) : 0;
   const leftSeconds = perSecond > 0 ? Math.ceil(Number(all - done) / perSecond) : undefined;
   const left = leftSeconds === undefined || leftSeconds <= 0 ? '' : `, ${leftSeconds} s left`;
-  return `${label} ${bar} ${Math.floor(share * 100)} %, ${Math.round(perSecond).toLocaleString('en')} events/s${left}`;
+  return `${label} ${bar} ${Math.floor(share * 100)} %, ${Math.round(perSecond).toLocaleString('en')} ${unit}/s${left}`;
 };
 
 /** Progress on standard error: one line that is drawn again on a terminal, a line now and then elsewhere. */
-export const openProgress = (): Progress => {
+export const openProgress = (unit?: string): Progress => {
   const { stderr } = process;
   const everyMs = stderr.isTTY ? DRAW_EVERY_MS : LINE_EVERY_MS;
   let part = '';
@@ -39,7 +40,7 @@ export const openProgress = (): Progress => {
       if (label !== part) [part, startedMs] = [label, nowMs];
       if (nowMs - shownMs < everyMs) return;
       shownMs = nowMs;
-      const line = progressLine(label, { done, all, elapsedMs: nowMs - startedMs });
+      const line = progressLine(label, { done, all, elapsedMs: nowMs - startedMs }, unit);
       stderr.write(stderr.isTTY ? `\r${line}\u001b[K` : `${line}\n`);
     },
     end: () => {

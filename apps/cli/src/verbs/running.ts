@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { readerUrl, withLog } from '../commands/log-database.js';
 import { type CliConfig, readConfig } from '../config.js';
-import { signPersonToken } from '../sign-token.js';
+import { type PersonToken, signPersonToken } from '../sign-token.js';
 import { readRunFile, type RunFile } from '../supervisor/run-file.js';
 import { CommandFailed } from '../usage-error.js';
 
@@ -35,7 +35,5 @@ export const gatewayUrl = ({ run }: Running): string => run.addresses.gateway;
 export const graphqlUrl = (found: Running): string => `${gatewayUrl(found)}/graphql`;
 
 /** A token for one request of a command. @throws CommandFailed if the installation has no key yet */
-export const ownToken = (
-  { config }: Running,
-  person: { readonly actor: string; readonly roles: readonly string[]; readonly workspace: string },
-): Promise<string> => signPersonToken(config.keysDir, { ...person, ttlMs: OWN_TTL_MS }, Date.now());
+export const ownToken = ({ config }: Running, person: Omit<PersonToken, 'ttlMs'>): Promise<string> =>
+  signPersonToken(config.keysDir, { ...person, ttlMs: OWN_TTL_MS }, Date.now());

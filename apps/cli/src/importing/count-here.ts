@@ -1,0 +1,47 @@
+import type { Progress } from '@kontor/service/process';
+import { Tally } from './counts.js';
+import { type Imported, versionKey } from './import-registry.js';
+import { inParallel } from './in-order.js';
+import { type MlflowRegistry, type Owner, REQUESTS_AT_ONCE, type Run } from './mlflow-registry.js';
+
+/** Counts what was imported as it is here now, by the same calls by which the source was read. */
+export const countHere = async (
+  here: MlflowRegistry,
+  imported: Imported,
+  { withArtifacts, progress }: { readonly withArtifacts: boolean; readonly progress: Progress },
+): Promise<Tally> => {
+  const tally = new Tally();
+  const experimentIds = new Set(imported.experiments.values());
+  for (const experiment of await here.experiments())
+    if (experimentIds.has(experiment.experiment_id)) tally.experiment(experiment);
+
+  const countFiles = async (owner: Owner): Promise<void> => {
+    if (withArtifacts) for await (const { sizeBytes } of here.files(owner)) tally.file(sizeBytes);
+  };
+  const countRun = async (found: Run): Promise<void> => {
+    const run = await here.whole(found);
+    tally.run(run);
+    for await (const points of here.points(run)) tally.add('metric points', points.length);
+    await countFiles({ runId: run.info.run_id });
+  };
+  let done = 0n;
+  progress.show('counting', done, BigInt(imported.runs.size));
+  for await (const page of here.runs([...experimentIds])) {
+    const runs = page.filter(({ info }) => imported.runs.has(info.run_id));
+    await inParallel(runs, REQUESTS_AT_ONCE, async (run) => {
+      await countRun(run);
+      done += 1n;
+      progress.show('counting', done, BigInt(imported.runs.size));
+    });
+  }
+  for await (const page of here.loggedModels([...experimentIds])) {
+    const models = page.filter(({ info }) => imported.loggedModels.has(info.model_id));
+    models.forEach((model) => tally.loggedModel(model));
+    await inParallel(models, REQUESTS_AT_ONCE, ({ info }) => countFiles({ loggedModelId: info.model_id }));
+  }
+  for await (const page of here.models())
+    for (const model of page) if (imported.models.has(model.name)) tally.registeredModel(model);
+  for await (const page of here.versions())
+    for (const version of page) if (imported.versions.has(versionKey(version))) tally.version(version);
+  return tally;
+};
