@@ -89,7 +89,7 @@ describe('the environment of an app holds what it needs and nothing else of the 
       expect(given).toMatchObject(BUCKET);
       expect(given).not.toHaveProperty('KONTOR_ARTIFACTS_DIR');
     }
-    for (const app of ['registry', 'deployment', 'governance'] as const)
-      expect(appEnvironment(app, inBucket)).toEqual(SERVICE);
+    for (const app of ['deployment', 'governance'] as const) expect(appEnvironment(app, inBucket)).toEqual(SERVICE);
+    expect(appEnvironment('registry', inBucket)).toEqual(appEnvironment('registry', context));
   });
 });
