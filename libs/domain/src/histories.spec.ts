@@ -14,6 +14,7 @@ const COMMANDS: Readonly<Record<string, string>> = {
   'artifact-folder': 'RecordFolderArtifact',
   workspace: 'CreateWorkspace',
   webhook: 'CreateWebhook',
+  import: 'StartImport',
   endpoint: 'CreateEndpoint',
   baseline: 'RequestBaseline',
   evaluation: 'RequestEvaluation',
