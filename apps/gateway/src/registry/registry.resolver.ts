@@ -1,6 +1,5 @@
 import { mayAdminister } from '@kontor/event-sourcing';
 import { DEFAULT_WORKSPACE } from '@kontor/service/process';
-import { z } from 'zod';
 import { pageRows } from '../graphql/connection.js';
 import type { GraphContext, Momentary } from '../graphql/context.js';
 import { momentOf } from '../graphql/context.js';
@@ -24,11 +23,12 @@ import {
   workspaceEntity,
 } from './registry.entities.js';
 import { previewUndo } from './undo.js';
+import { isDeliveryId } from './webhook-deliveries.js';
 
 /** @throws CURSOR_INVALID for what cannot be the id of a delivery. */
-const uuidOf = (after: string | null | undefined): string | undefined => {
+const cursorOf = (after: string | null | undefined): string | undefined => {
   if (after === null || after === undefined) return undefined;
-  if (z.uuid().safeParse(after).success) return after;
+  if (isDeliveryId(after)) return after;
   throw requestError('CURSOR_INVALID', 'after: not the id of a delivery; start again without it');
 };
 
@@ -170,7 +170,7 @@ export const registryQueries: Pick<Resolvers, Types> = {
     id: nodeId(webhookEntity),
     deliveries: async ({ webhookId }, { first, after, state }, { workspace, deliveries }) => {
       const limit = pageRows(first);
-      const cursor = uuidOf(after);
+      const cursor = cursorOf(after);
       const found = await deliveries.page({ workspace, webhookId, state, limit: limit + 1, after: cursor });
       const nodes = found.slice(0, limit);
       return { nodes, endCursor: found.length > limit ? nodes.at(-1)?.deliveryId : null };

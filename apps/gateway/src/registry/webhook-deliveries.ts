@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { z } from 'zod';
 
 /** One message to a webhook, and how its last try ended. */
 export interface WebhookDelivery {
@@ -32,6 +33,10 @@ const COLUMNS = `delivery_id AS "deliveryId", event, position, model_name AS "mo
   ${instant('created_at')} AS "createdAt", ${instant('due_at')} AS "dueAt", ${instant('tried_at')} AS "triedAt",
   response_status AS "responseStatus", response_body AS "responseBody", error`;
 
+const uuid = z.uuid();
+
+export const isDeliveryId = (text: string): boolean => uuid.safeParse(text).success;
+
 /**
  * What the registry service sends to webhooks, in its own table: tries are no events, and no rows of the past are kept of
  * them. So this is always how they stand now.
@@ -39,10 +44,12 @@ const COLUMNS = `delivery_id AS "deliveryId", event, position, model_name AS "mo
 export class WebhookDeliveries {
   constructor(private readonly pool: pg.Pool) {}
 
+  /** @param deliveryId whatever a client sends; what is no UUID is no delivery. */
   async byId(workspace: string, deliveryId: string): Promise<(WebhookDelivery & { webhookId: string }) | undefined> {
+    if (!isDeliveryId(deliveryId)) return undefined;
     const { rows } = await this.pool.query<WebhookDelivery & { webhookId: string }>(
       `SELECT ${COLUMNS}, webhook_id AS "webhookId" FROM registry.webhook_delivery
-       WHERE workspace = $1 AND delivery_id::text = $2`,
+       WHERE workspace = $1 AND delivery_id = $2`,
       [workspace, deliveryId],
     );
     return rows[0];

@@ -166,4 +166,9 @@ const prune = async (pool: pg.Pool): Promise<void> => {
     `DELETE FROM registry.webhook_delivery WHERE state <> 'WAITING' AND tried_at < clock_timestamp() - $1 * interval '1 day'`,
     [KEPT_DAYS],
   );
+  // Tests that came when their webhook was gone. Nobody waits for an hour.
+  await pool.query(
+    `DELETE FROM registry.webhook_delivery
+     WHERE state = 'WAITING' AND position IS NULL AND created_at < clock_timestamp() - interval '1 hour'`,
+  );
 };
