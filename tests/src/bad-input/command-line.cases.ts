@@ -40,7 +40,12 @@ export const commandLineCases: readonly CommandLineCase[] = [
     exitCode: 1,
     says: 'kontor: at 9223372036854775807 is no event of a run, an experiment, a model or a version',
   },
-  { args: ['undo', '1', '--yes', '--workspace', 'nope'], on: 'platform', exitCode: 1, says: 'kontor: at 1 is no event' },
+  {
+    args: ['undo', '1', '--yes', '--workspace', 'nope'],
+    on: 'platform',
+    exitCode: 1,
+    says: 'kontor: at 1 is no event',
+  },
   {
     args: ['workspace', 'create', 'default'],
     on: 'platform',
