@@ -67,6 +67,8 @@ const getting = (path: string, status: number, code: string, says: string): Mlfl
   says,
 });
 
+/** In a query this is refused before anybody knows that the field is a path. */
+const NUL = 'x%00.txt';
 // Paths that lead elsewhere on some machine, as a URL brings them. `fetch` itself resolves plain and once encoded dots.
 const TRICKS_OF_A_RUN = [
   '..%2f..%2fx',
@@ -74,7 +76,6 @@ const TRICKS_OF_A_RUN = [
   '%25252e%25252e%25252fx',
   'a/..%5c..%5cx',
   'a%5c..%5cx',
-  'x%00.txt',
   'x%2500.txt',
   'x%0a',
   'x%23y',
@@ -512,7 +513,7 @@ export const mlflowCases: readonly MlflowCase[] = [
     'RESOURCE_CONFLICT',
     'Artifacts of model version $model/1 cannot be changed',
   ),
-  ...TRICKS.flatMap((path) =>
+  ...[...TRICKS, NUL].flatMap((path) =>
     (['PUT', 'GET', 'DELETE'] as const).map((method) => file(method, path, 400, IPV, 'Invalid path')),
   ),
   ...TRICKS_OF_A_RUN.flatMap((path) => [
@@ -528,6 +529,7 @@ export const mlflowCases: readonly MlflowCase[] = [
       'Invalid path',
     ),
   ]),
+  getting(`mlflow/artifacts/list?run_id=$run&path=${NUL}`, 400, IPV, 'it holds the character U+0000'),
   file('PUT', '$experiment/$run/artifacts/folder/', 400, IPV, 'Invalid path'),
   file('PUT', '$experiment/$run/artifacts', 400, IPV, 'Invalid path'),
   file('PUT', '', 400, IPV, 'Invalid path'),

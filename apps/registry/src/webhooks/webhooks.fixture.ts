@@ -115,7 +115,7 @@ export const openRegistry = async () => {
       const running = await startService({
         context: registry,
         upcasters,
-        config: { pgUrl: urlFor('kontor_registry'), natsUrl: nats.url, keysDir, artifactsDir: keysDir, healthPort: 0 },
+        config: { pgUrl: urlFor('kontor_registry'), natsUrl: nats.url, keysDir, healthPort: 0 },
         log: createLog('registry'),
         requests: (parts) => ({ TestWebhook: testWebhook(parts) }),
         workers: async (parts) => [await startWebhooks(parts, ANY_ADDRESS)],
