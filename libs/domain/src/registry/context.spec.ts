@@ -15,6 +15,7 @@ describe('the registry context', () => {
     expect(claimsOf(command('CreateExperiment', experimentData))).toEqual(['+ experiment scoring']);
     expect(claimsOf(rename('pricing'))).toEqual(['- experiment scoring', '+ experiment pricing']);
     expect(claimsOf(rename('scoring'))).toEqual(['+ experiment scoring']);
+    expect(claimsOf(rename('two\nlines'))).toEqual(['- experiment scoring', '+ experiment "two\\nlines"']);
     expect(claimsOf(command('DeleteExperiment', { experimentId: '1', madeInto: [], keptBy: [] }))).toBeUndefined();
   });
 

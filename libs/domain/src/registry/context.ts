@@ -48,10 +48,13 @@ type DataOf<Type extends RegistryEvent['type']> = Extract<RegistryEvent, { type:
 
 type Names = { readonly name: string; readonly previousName?: string };
 
+/** A claim is one line, and MLflow's names may be several. */
+const nameKey = (name: string): string => (name.includes('\n') ? JSON.stringify(name) : name);
+
 /** The name is taken; the one before, if there is one, is freed. */
-const renames = (kind: string, stream: StreamId, { name, previousName }: Names): readonly Claim[] => [
-  ...(previousName === undefined || previousName === name ? [] : [{ stream, kind, key: previousName, take: false }]),
-  { stream, kind, key: name, take: true },
+const renames = (kind: string, stream: StreamId, { name, previousName = name }: Names): readonly Claim[] => [
+  ...(previousName === name ? [] : [{ stream, kind, key: nameKey(previousName), take: false }]),
+  { stream, kind, key: nameKey(name), take: true },
 ];
 
 /** The names that undoing these events takes again, and those that it frees. */
@@ -148,7 +151,7 @@ export const registry: Context = {
       DeleteRegisteredModel: {
         stream: modelStream,
         claims: (command) => [
-          { stream: modelStream(command), kind: 'registered-model', key: command.data.name, take: false },
+          { stream: modelStream(command), kind: 'registered-model', key: nameKey(command.data.name), take: false },
         ],
       },
       RestoreRegisteredModel: {

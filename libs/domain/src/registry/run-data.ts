@@ -24,9 +24,9 @@ export const RUN_NAME_TAG = 'mlflow.runName';
  */
 const EVENT_CHARACTERS = 80_000;
 
-/** One point of a metric is this much of it, so a repeated one is recognised. */
-export const pointKey = ({ key, timestampMs, step, value, isNaN }: MetricPoint): string =>
-  `${timestampMs} ${step} ${isNaN ? 'NaN' : value} ${key}`;
+/** One point of a metric is this much of it, so a repeated one is recognised. The same value of two models is two points. */
+export const pointKey = ({ key, timestampMs, step, value, isNaN, loggedModelId }: MetricPoint): string =>
+  `${timestampMs} ${step} ${isNaN ? 'NaN' : value} ${loggedModelId ?? ''} ${key}`;
 
 /**
  * What of a batch is new. All or nothing: a changed param refuses the batch before anything is decided.

@@ -170,8 +170,15 @@ describe('the data of a run', () => {
     given([started, logged]).when(batch).thenNothing();
   });
 
-  it('holds each point of a metric: another value, time or step is another point', () => {
-    const points = [{ value: 2 }, { timestampMs: 2 }, { step: 1 }, { value: 0, isNaN: true }, { key: 'auc' }];
+  it('holds each point of a metric: another value, time, step or logged model is another point', () => {
+    const points = [
+      { value: 2 },
+      { timestampMs: 2 },
+      { step: 1 },
+      { value: 0, isNaN: true },
+      { key: 'auc' },
+      { loggedModelId },
+    ];
     const others = points.map((change) => ({ ...metric, ...change }));
     expect(
       given(after(log({ metrics: [metric] })))
