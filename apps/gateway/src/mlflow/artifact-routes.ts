@@ -8,7 +8,7 @@ import { writeJson } from './json.js';
 import { loggedModelById } from './logged-models.js';
 import { type Fields, type Message, readMessage, required, string } from './message.js';
 import { inputOf } from './request.js';
-import { idOf, runIdFields } from './run-id.js';
+import { runIdFields } from './run-id.js';
 import { runById } from './runs.js';
 import { named } from './version-rows.js';
 
@@ -37,7 +37,7 @@ const ofProxy: Find = (request, call) => {
 const ofRun: Find = async (request, call) => {
   const asked = await queryOf({ ...runIdFields, path: required(string) }, request);
   const path = checkedPath(asked.path);
-  const { run } = await runById(call, idOf(asked));
+  const { run } = await runById(call, asked.run_id);
   return fileOf(call, `run:${run.runId}`, path);
 };
 

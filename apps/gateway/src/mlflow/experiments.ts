@@ -10,7 +10,8 @@ import { int64, type Message, message, oneOf, repeated, required, string } from 
 import { atMost, checkedKey, lastOfEachKey, toMs } from './names.js';
 import { writePageToken } from './page-token.js';
 import { toMlflowError } from './rejections.js';
-import { addFilter, orderBySql } from './search.js';
+import type { RowQuery } from './row-query.js';
+import { addFilter, msSql, orderBySql } from './search.js';
 import { madeInto } from './version-rows.js';
 import { addressesHost, foreignHost, type LocationField } from './storage-hosts.js';
 
@@ -32,9 +33,9 @@ export const experimentJson = (row: ExperimentRow, workspace: string): object =>
   workspace,
 });
 
-/** @throws MlflowError unless the text is a whole number. */
+/** The number as its experiment has it. @throws MlflowError unless the text is a whole number. */
 export const checkedExperimentId = (experimentId: string): string => {
-  if (/^-?\d{1,19}$/.test(experimentId)) return experimentId;
+  if (/^-?\d{1,19}$/.test(experimentId)) return String(BigInt(experimentId));
   throw invalid(`Invalid experiment ID '${experimentId}'. Experiment ID must be a valid integer.`);
 };
 
@@ -63,7 +64,7 @@ export const checkLocation = (
   }
   const [, scheme = ''] = /^([a-z][a-z0-9+.-]*):/i.exec(location) ?? [];
   if (addressesHost(scheme, location)) throw foreignHost(field, scheme);
-  if (/[#;]/.test(location)) throw invalid(`'${field}' URL can't include fragments or params.`);
+  if (location.includes('#')) throw invalid(`'${field}' URL can't include fragments or params.`);
   if (location.split('?').slice(1).join('?').includes('..')) throw invalid('Invalid query string');
   proxyPathOf(workspace, location);
 };
@@ -106,7 +107,7 @@ export const ensureDefaultExperiment = async (call: MlflowCall): Promise<void> =
 };
 
 const searchFields = {
-  max_results: required(int64),
+  max_results: int64,
   view_type: viewType,
   filter: string,
   order_by: repeated(string),
@@ -114,7 +115,7 @@ const searchFields = {
 } as const;
 
 const searchExperiments = async (request: Message<typeof searchFields>, call: MlflowCall): Promise<object> => {
-  const { max_results: limit, page_token, view_type = 'ACTIVE_ONLY', filter = '', order_by } = request;
+  const { max_results: limit = 0n, page_token, view_type = 'ACTIVE_ONLY', filter = '', order_by } = request;
   if (limit < 1n)
     throw invalid(`Invalid value ${limit} for parameter 'max_results' supplied. It must be a positive integer`);
   if (limit > MAX_PAGE)
@@ -125,24 +126,34 @@ const searchExperiments = async (request: Message<typeof searchFields>, call: Ml
   for (const { entity, key, value } of terms) {
     if (entity === 'attribute' && key === 'experiment_id') [value].flat().map(String).forEach(checkedExperimentId);
   }
-  // Behind all checks: a refused search writes nothing.
-  await ensureDefaultExperiment(call);
-  const rows = token ? call.rowsAt(token.position) : await call.rows();
-  const conditions = rows.conditions();
-  if (view_type !== 'ALL') conditions.add(`deleted = ${conditions.bind(view_type === 'DELETED_ONLY')}`);
   const columns = {
     attributes: {
       name: 'name',
       experiment_id: '"experimentId"',
-      creation_time: `(extract(epoch FROM (body->>'createdAt')::timestamptz) * 1000)::bigint`,
-      last_update_time: `(extract(epoch FROM (body->>'updatedAt')::timestamptz) * 1000)::bigint`,
+      creation_time: msSql(`body->>'createdAt'`),
+      last_update_time: msSql(`body->>'updatedAt'`),
     },
   };
-  addFilter(columns, terms, conditions);
-  const orderBy =
-    order_by.length > 0
-      ? orderBySql(columns, order_by, { aliases: {}, ties: '"experimentId"::bigint DESC', conditions })
-      : '"createdAt" DESC, "experimentId"::bigint ASC';
+  const question = (rows: RowQuery) => {
+    const conditions = rows.conditions();
+    if (view_type !== 'ALL') conditions.add(`deleted = ${conditions.bind(view_type === 'DELETED_ONLY')}`);
+    addFilter(columns, terms, conditions);
+    const orderBy =
+      order_by.length > 0
+        ? orderBySql(columns, order_by, {
+            grammar: EXPERIMENT_FILTER,
+            ties: '"experimentId"::bigint DESC',
+            conditions,
+          })
+        : '"createdAt" DESC, "experimentId"::bigint ASC';
+    return { conditions, orderBy };
+  };
+  const rowsNow = () => (token ? call.rowsAt(token.position) : call.rows());
+  // A refused search writes nothing.
+  question(await rowsNow());
+  await ensureDefaultExperiment(call);
+  const rows = await rowsNow();
+  const { conditions, orderBy } = question(rows);
   const offset = token?.offset ?? 0;
   const size = Number(limit);
   const found = await rows.list(experimentEntity, conditions, { orderBy, limit: size + 1, offset });

@@ -21,7 +21,7 @@ import { readMessage } from './message.js';
 import { metricHistoryEndpoints } from './metric-history.js';
 import { versionEndpoints } from './model-versions.js';
 import { registeredModelEndpoints } from './registered-models.js';
-import { inputOf } from './request.js';
+import { inputOf, wrongContentType } from './request.js';
 import { RowLoader } from './row-loader.js';
 import { runEndpoints } from './runs.js';
 import { serverInfoEndpoints } from './server-info.js';
@@ -98,6 +98,11 @@ export const mountMlflow = (
       request.asked = await askedOf(request, gateway.log);
     });
     scope.setErrorHandler((error, _request, reply) => answerError(error, reply));
+    const served = new Map<string, readonly string[]>();
+    scope.addHook('onRoute', ({ method, url }) => {
+      const shape = url.replace(/:\w+/g, ':part');
+      served.set(shape, [...(served.get(shape) ?? []), ...[method].flat()]);
+    });
     for (const declared of endpoints) {
       for (const prefix of PREFIXES) {
         const url = `${prefix}/${declared.version ?? 2}.0${declared.path.replace(/\{(\w+)\}/g, ':$1')}`;
@@ -115,15 +120,29 @@ export const mountMlflow = (
       }
     }
     artifactRoutes(scope, PREFIXES, callOf);
-    for (const prefix of PREFIXES) {
-      scope.all(`${prefix}/*`, (request) => {
-        throw new MlflowError(
-          'ENDPOINT_NOT_FOUND',
-          `No endpoint for ${request.method} ${request.url.split('?', 1)[0]}`,
-        );
-      });
-    }
+    refuseOthers(scope, served);
   });
+};
+
+const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS'] as const;
+
+/**
+ * Answers every path that no route of the face serves with 404, and a served one that is called by another method with 405.
+ *
+ * Both carry the code on which MLflow's client tries its second method: it sends POST first where older servers know GET.
+ */
+const refuseOthers = (scope: FastifyInstance, served: ReadonlyMap<string, readonly string[]>): void => {
+  const refuse = (request: FastifyRequest, allowed: readonly string[]): never => {
+    const asked = `${request.method} ${request.url.split('?', 1)[0]}`;
+    if (allowed.length === 0) throw new MlflowError('ENDPOINT_NOT_FOUND', `${asked} is not served by Kontor.`);
+    const message = `${asked} is not served by Kontor; this path knows ${allowed.join(', ')}.`;
+    throw new MlflowError('ENDPOINT_NOT_FOUND', message, { status: 405 });
+  };
+  for (const [url, allowed] of [...served]) {
+    const others = METHODS.filter((method) => !allowed.includes(method));
+    scope.route({ method: others, url, handler: (request) => refuse(request, allowed) });
+  }
+  for (const prefix of PREFIXES) scope.all(`${prefix}/*`, (request) => refuse(request, []));
 };
 
 /** Expected errors in MLflow's form; anything else as 500 with an id that the process's log names too. */
@@ -144,6 +163,8 @@ const sendError = (
   const refusal = ofArtifacts(error);
   if (refusal) return sendError(refusal, reply, log);
   if (isFastifyRefusal(error)) {
+    // Fastify refuses what is no media type at all before a handler sees it.
+    if (error.statusCode === 415) return sendError(wrongContentType(), reply, log);
     return sendError(Object.assign(invalid(error.message), { status: error.statusCode }), reply, log);
   }
   if (isDatabaseAway(error)) {

@@ -249,7 +249,7 @@ const valueOf = (grammar: Grammar, entity: Entity, key: string, { kind, text }: 
   return kind === 'number' ? Number(text) : text;
 };
 
-const unknownEntity = ({ entities, search }: Grammar, name: string): Error => {
+export const unknownEntity = ({ entities, search }: Grammar, name: string): Error => {
   const known = [...new Set(Object.values(entities))];
   const quoted = (names: readonly string[]) => names.map((text) => `'${text}'`).join(', ');
   switch (search) {
@@ -279,12 +279,12 @@ const checked = (grammar: Grammar, term: Comparison): Comparison => {
     return { entity, key, comparator: oneOf(grammar, term, NUMERIC), value: number };
   }
   if (entity === 'attribute' && grammar.numericAttributes.includes(key)) {
-    const number = key === 'version_number' && typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
-    const checkedNumber = numeric(number, `numeric attribute: ${key}`);
-    return { entity, key, comparator: oneOf(grammar, term, NUMERIC), value: checkedNumber };
+    const number = key === 'version_number' ? wholeNumber(key, value) : numeric(value, `numeric attribute: ${key}`);
+    if (grammar.search === 'experiments') wholeNumber(key, String(number));
+    return { entity, key, comparator: oneOf(grammar, term, NUMERIC), value: number };
   }
   if (entity === 'attribute' && !grammar.stringAttributes.includes(key)) {
-    const valid = list([...grammar.stringAttributes, ...grammar.numericAttributes]);
+    const valid = list([...grammar.stringAttributes, ...grammar.numericAttributes, ...Object.keys(grammar.aliases)]);
     throw invalid(`Invalid attribute key '${term.key}' specified. Valid keys are '${valid}'`);
   }
   if (Array.isArray(value)) {
@@ -341,6 +341,13 @@ const oneOf = ({ search }: Grammar, term: Comparison, allowed: readonly Comparat
   }
   if (search === 'registry') throw invalid(`Invalid comparator for ${entity}: ${comparator}`);
   throw invalid(`Invalid comparator '${comparator}' not one of '${list(allowed)}'`);
+};
+
+/** @throws MlflowError unless the value is one, also as a text. */
+const wholeNumber = (key: string, value: Comparison['value']): number => {
+  if (Number.isInteger(Number(value)) && String(value).trim() !== '') return Number(value);
+  const shown = typeof value === 'number' ? String(value) : `'${String(value)}'`;
+  throw invalid(`Invalid value for numeric attribute '${key}': ${shown}`);
 };
 
 const numeric = (value: Comparison['value'], what: string): number => {

@@ -18,13 +18,21 @@ export const parseJson = (text: string): Json =>
   JSON.parse(text, ((_key: string, value: unknown, { source }: ReviverContext) =>
     typeof value === 'number' && !Number.isSafeInteger(value) && source !== undefined && /^-?\d+$/.test(source)
       ? BigInt(source)
-      : value) as (key: string, value: unknown) => unknown) as Json;
+      : source === NAN
+        ? NaN
+        : value) as (key: string, value: unknown) => unknown) as Json;
+
+/** A number that stands for NaN on the way through the parser: nobody writes zero like this. */
+const NAN = '0e999';
+
+/** JSON for the words that Python's `json.dumps` writes; a number beyond the range of a double is infinite. */
+const NUMBERS: Readonly<Record<string, string>> = { NaN: NAN, Infinity: '1e999', '-Infinity': '-1e999' };
 
 /** What Python's `json.dumps` writes for numbers that JSON does not know, and strings, in which such a word is text. */
 const PYTHON_NUMBERS = /"(?:[^"\\]|\\.)*"|-?\bInfinity\b|\bNaN\b/g;
 
 /**
- * As {@link parseJson}, but a bare NaN or Infinity, which JSON does not know, is the text of that name.
+ * As {@link parseJson}, but a bare NaN or Infinity, which JSON does not know, is that number.
  *
  * @throws SyntaxError if `text` is no JSON even so.
  */
@@ -33,7 +41,7 @@ export const parsePythonJson = (text: string): Json => {
     return parseJson(text);
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    return parseJson(text.replace(PYTHON_NUMBERS, (word) => (word.startsWith('"') ? word : `"${word}"`)));
+    return parseJson(text.replace(PYTHON_NUMBERS, (word) => NUMBERS[word] ?? word));
   }
 };
 
@@ -46,13 +54,30 @@ const { rawJSON } = JSON as unknown as { readonly rawJSON: (text: string) => unk
 export const isJsonObject = (value: Json | undefined): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** A value as Python's `json.dumps(sort_keys=True, separators=(",", ":"))` writes it: the form inside error texts. */
-export const sortedJson = (value: Json): string => {
-  if (Array.isArray(value)) return `[${value.map(sortedJson).join(',')}]`;
-  if (!isJsonObject(value)) return writeJson(value);
-  const fields = Object.keys(value).sort();
-  return `{${fields.map((key) => `${JSON.stringify(key)}:${sortedJson(value[key] ?? null)}`).join(',')}}`;
+/** A text as Python's `json.dumps` writes it: only ASCII. */
+export const asciiJson = (text: string): string =>
+  JSON.stringify(text).replace(/[\x7f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+
+/**
+ * A value as Python's `json.dumps` writes it.
+ *
+ * @param between what stands after a comma and after a colon; nothing in the texts of errors, whose keys are sorted.
+ */
+const pythonJson = (value: Json, between: '' | ' ', keysOf: (value: JsonObject) => readonly string[]): string => {
+  const inner = (item: Json) => pythonJson(item, between, keysOf);
+  if (Array.isArray(value)) return `[${value.map(inner).join(`,${between}`)}]`;
+  if (typeof value === 'string') return asciiJson(value);
+  // NaN and infinite numbers are words there.
+  if (!isJsonObject(value)) return typeof value === 'number' ? String(value) : writeJson(value);
+  const fields = keysOf(value).map((key) => `${asciiJson(key)}:${between}${inner(value[key] ?? null)}`);
+  return `{${fields.join(`,${between}`)}}`;
 };
+
+/** As `json.dumps(sort_keys=True, separators=(",", ":"))`: the form inside error texts. */
+export const sortedJson = (value: Json): string => pythonJson(value, '', (object) => Object.keys(object).sort());
+
+/** As `json.dumps` by itself: the form of JSON that MLflow's server keeps in tags. */
+export const spacedJson = (value: Json): string => pythonJson(value, ' ', Object.keys);
 
 /** Python's name of a JSON value's type, as MLflow's error texts say it. */
 export const pythonType = (value: Json): string => {

@@ -2,7 +2,7 @@ import type { LoggedModelRow } from '../registry/logged-models.projection.js';
 import { metricBatchEntity, modelVersionEntity, registeredModelEntity } from '../registry/registry.entities.js';
 import { toMs } from './names.js';
 import type { RowQuery } from './row-query.js';
-import { metricJson } from './run-json.js';
+import { modelMetricJson } from './run-json.js';
 
 /** How MLflow spells a logged model's status. */
 export const LOGGED_MODEL_STATUS = {
@@ -38,7 +38,7 @@ export const loggedModelsJson = async (
       return name === undefined ? [] : [{ name, version: String(version.version) }];
     });
     const metrics = (batchesOf.get(row.loggedModelId) ?? []).flatMap(({ runId, points }) =>
-      points.map((point) => ({ ...metricJson(point), run_id: runId })),
+      points.map((point) => modelMetricJson(point, runId)),
     );
     return {
       info: {

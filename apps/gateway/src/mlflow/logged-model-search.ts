@@ -7,7 +7,7 @@ import { loggedModelsJson } from './logged-model-json.js';
 import { bool, int64, type Message, message, repeated, required, string } from './message.js';
 import { writePageToken } from './page-token.js';
 import type { Conditions, RowQuery } from './row-query.js';
-import { addFilter, comparison, type SearchColumns } from './search.js';
+import { addFilter, comparison, msSql, type SearchColumns } from './search.js';
 
 const DEFAULT_PAGE = 50n;
 const MAX_PAGE = 50_000n;
@@ -33,8 +33,8 @@ const ATTRIBUTES: Readonly<Record<string, string>> = {
   status: `CASE body->>'status' WHEN 'UPLOAD_FAILED' THEN 'FAILED' ELSE body->>'status' END`,
   source_run_id: `coalesce("sourceRunId", '')`,
   experiment_id: '"experimentId"',
-  creation_timestamp: `(extract(epoch FROM "createdAt"::timestamptz) * 1000)::bigint`,
-  last_updated_timestamp: `(extract(epoch FROM (body->>'updatedAt')::timestamptz) * 1000)::bigint`,
+  creation_timestamp: msSql('"createdAt"'),
+  last_updated_timestamp: msSql(`body->>'updatedAt'`),
 };
 
 const STATUSES = ['PENDING', 'READY', 'FAILED'];
@@ -125,7 +125,8 @@ const checkStatus = ({ entity, key, comparator, value }: Comparison): void => {
 
 /** Logged models of some experiments. @throws MlflowError in MLflow's words for a filter, order, size or token that is wrong. */
 export const searchLoggedModels = async (request: Request, call: MlflowCall): Promise<object> => {
-  const { filter = '', datasets, max_results = DEFAULT_PAGE, order_by } = request;
+  const { filter = '', datasets, order_by } = request;
+  const max_results = request.max_results || DEFAULT_PAGE;
   if (max_results < 1n || max_results > MAX_PAGE) {
     throw invalid(
       `Invalid value ${max_results} for parameter 'max_results' supplied. It must be at least 1 and at most ${MAX_PAGE}`,

@@ -100,7 +100,8 @@ export const loggedModelEndpoints: readonly Endpoint[] = [
   }),
   endpoint({
     method: 'PATCH',
-    path: '/mlflow/logged-models/{model_id}',
+    // Which one is what the body says, as in MLflow.
+    path: '/mlflow/logged-models/{id}',
     fields: {
       model_id: required(string),
       status: required(string),
@@ -137,7 +138,7 @@ export const loggedModelEndpoints: readonly Endpoint[] = [
   }),
   endpoint({
     method: 'POST',
-    path: '/mlflow/logged-models/{model_id}/params',
+    path: '/mlflow/logged-models/{id}/params',
     fields: { model_id: required(string), params: repeated(pair) },
     handle: async ({ model_id, params }, call) => {
       const { loggedModelId } = await loggedModelById(call, model_id, true);

@@ -81,9 +81,40 @@ describe('a request message', () => {
       '{"run_id":"r","max_results":9223372036854775808}',
       "Invalid value 9223372036854775808 for parameter 'max_results'",
     ],
+    [
+      '{"run_id":"é😀","max_results":"é😀"}',
+      'Invalid value "\\u00e9\\ud83d\\ude00" for parameter \'max_results\' supplied:',
+    ],
+    [
+      '{"run_id":"r","max_results":Infinity}',
+      "Invalid value Infinity for parameter 'max_results' supplied:  Hint: Value was of type 'float'",
+    ],
+    ['{"run_id":"r","status":3}', "Invalid value 3 for parameter 'status' supplied:"],
+    ['{"run_id":"\\ud800"}', "parameter 'run_id' supplied: it holds half of a character"],
     ['{"run_id":"r","archive":1}', "Invalid value 1 for parameter 'archive' supplied:"],
   ])('refuses %s and names the field', (body, text) => {
     expect(() => readMessage(fields, readBody(body))).toThrow(text);
+  });
+
+  it('reads what Python writes for numbers that JSON does not know, and decimals that are whole', () => {
+    const body = readBody(
+      '{"run_id":"NaN","metrics":[{"key":"a","value":NaN,"step":"1e3"},{"key":"b","value":-Infinity,"step":"2.0"}]}',
+    );
+    expect(readMessage(fields, body)).toMatchObject({
+      run_id: 'NaN',
+      metrics: [
+        { key: 'a', value: NaN, step: 1000n },
+        { key: 'b', value: -Infinity, step: 2n },
+      ],
+    });
+  });
+
+  it('reads the old name of a run id where the message knows it', () => {
+    const old = { run_id: required(string), run_uuid: string };
+    expect(readMessage(old, readBody('{"run_uuid":"r"}'))).toMatchObject({ run_id: 'r' });
+    expect(() => readMessage(old, readBody('{"runUuid":"r"}'))).toThrow("required parameter 'run_id'");
+    expect(() => readMessage(old, readBody('{"run_uuid":1}'))).toThrow("Invalid value 1 for parameter 'run_id'");
+    expect(() => readMessage(fields, readBody('{"run_uuid":"r"}'))).toThrow("required parameter 'run_id'");
   });
 
   it('reads query parameters by the type of their field', () => {

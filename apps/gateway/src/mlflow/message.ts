@@ -52,7 +52,8 @@ export const repeated = <const F extends Field>(field: F) => ({ ...field, repeat
 
 const MORE = 'See the API docs for more information about request parameters.';
 
-const missingValue = (path: string) => invalid(`Missing value for required parameter '${path}'. ${MORE}`);
+/** The refusal of a field that is absent. */
+export const missingValue = (path: string) => invalid(`Missing value for required parameter '${path}'. ${MORE}`);
 
 /** Two spaces after the colon, as MLflow writes it. */
 export const wrongValue = (path: string, value: Json) =>
@@ -70,10 +71,15 @@ export const wrongValue = (path: string, value: Json) =>
  * @source MLflow 3.18.0, mlflow/server/handlers.py, `_get_request_message`.
  * @throws MlflowError INVALID_PARAMETER_VALUE that names the field by its path, such as `metrics[0].value`.
  */
-export const readMessage = <const F extends Fields>(fields: F, input: JsonObject, parent = ''): Message<F> =>
-  Object.fromEntries(
-    Object.entries(fields).map(([name, field]) => [name, readField(field, name, input, `${parent}${name}`)]),
+export const readMessage = <const F extends Fields>(fields: F, input: JsonObject, parent = ''): Message<F> => {
+  const { run_uuid, ...others } = input;
+  // Old clients send `run_uuid`, and some messages know it.
+  const isOld = Object.hasOwn(fields, 'run_uuid') && !others['run_id'] && run_uuid;
+  const known = isOld ? { ...others, run_id: run_uuid } : input;
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, field]) => [name, readField(field, name, known, `${parent}${name}`)]),
   ) as Message<F>;
+};
 
 const readField = (field: Field, name: string, input: JsonObject, path: string): unknown => {
   const camel = name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
@@ -88,19 +94,25 @@ const readField = (field: Field, name: string, input: JsonObject, path: string):
   if (!field.repeated) return value === undefined ? undefined : readScalar(field, value, path, path);
   if (value === undefined) return [];
   if (!Array.isArray(value)) throw wrongValue(path, value);
-  return value.map((item: Json, index) => readScalar(field, item, `${path}[${index}]`, path));
+  return value.map((item: Json, index) => {
+    if (field.kind === 'message' && !isJsonObject(item)) throw wrongValue(`${path}[${index}]`, item);
+    return readScalar(field, item, `${path}[${index}]`, path, value);
+  });
 };
 
 const own = (input: JsonObject, name: string): Json | undefined =>
   Object.hasOwn(input, name) ? input[name] : undefined;
 
-const readScalar = (field: Field, value: Json, path: string, whole: string): unknown => {
+/** @param list that the value is in: MLflow names it as a whole. */
+const readScalar = (field: Field, value: Json, path: string, whole: string, list?: readonly Json[]): unknown => {
   switch (field.kind) {
     case 'string':
       if (typeof value !== 'string') break;
-      // PostgreSQL's text holds every character but this one, so no row can match it and none can keep it.
+      // PostgreSQL's text holds every character but these, so no row can match them and none can keep them.
       if (value.includes('\0'))
         throw invalid(`Invalid value for parameter '${path}' supplied: it holds the character U+0000.`);
+      if (!value.isWellFormed())
+        throw invalid(`Invalid value for parameter '${path}' supplied: it holds half of a character beyond U+FFFF.`);
       return value;
     case 'int64': {
       const integer = readInt64(value);
@@ -124,7 +136,9 @@ const readScalar = (field: Field, value: Json, path: string, whole: string): unk
         throw invalid(
           `Invalid value ${sortedJson(value)} for parameter '${path}' supplied: must be one of ${values.join(', ')}.`,
         );
-      return name;
+      // A name that is unknown counts as absent; anything else is a wrong type.
+      if (name !== undefined || typeof value === 'string') return name;
+      break;
     }
     case 'object':
       if (isJsonObject(value)) return value;
@@ -133,16 +147,19 @@ const readScalar = (field: Field, value: Json, path: string, whole: string): unk
       if (isJsonObject(value)) return readMessage(field.fields ?? {}, value, `${path}.`);
       break;
   }
-  throw wrongValue(field.repeated ? path : whole, value);
+  throw wrongValue(whole, list ?? value);
 };
 
 const INT64_LIMIT = 1n << 63n;
+const DECIMAL = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
 
 const readInt64 = (value: Json): bigint | undefined => {
   const isWhole = typeof value === 'bigint' || (typeof value === 'number' && Number.isInteger(value));
-  const isText = typeof value === 'string' && /^-?\d{1,19}$/.test(value);
-  if (!isWhole && !isText) return undefined;
-  const integer = BigInt(value);
+  const isText = typeof value === 'string' && /^[+-]?\d{1,40}$/.test(value);
+  // As protobuf's JSON: also a decimal that is whole.
+  const isDecimal = typeof value === 'string' && DECIMAL.test(value) && Number.isInteger(Number(value));
+  if (!isWhole && !isText && !isDecimal) return undefined;
+  const integer = BigInt(isDecimal && !isText ? Number(value) : value);
   return integer >= -INT64_LIMIT && integer < INT64_LIMIT ? integer : undefined;
 };
 
@@ -158,7 +175,7 @@ const readDouble = (value: Json): number | undefined => {
       return value ? 1 : 0;
     case 'string':
       if (Object.hasOwn(SPECIAL_DOUBLES, value)) return SPECIAL_DOUBLES[value];
-      return /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/.test(value) ? Number(value) : undefined;
+      return DECIMAL.test(value) ? Number(value) : undefined;
     default:
       return undefined;
   }

@@ -6,7 +6,7 @@ import { int64, repeated, required, string } from './message.js';
 import { writePageToken } from './page-token.js';
 import type { RowQuery } from './row-query.js';
 import { rowsOf } from './rows-of.js';
-import { idOf, runIdFields } from './run-id.js';
+import { runIdFields } from './run-id.js';
 import { metricJson } from './run-json.js';
 
 /** Points and runs of one answer. @source MLflow 3.18.0, `get_metric_history_bulk_handler` and its interval form */
@@ -14,9 +14,14 @@ const MAX_BULK_POINTS = 25_000;
 const MAX_BULK_RUNS = 100;
 const MAX_INTERVAL_POINTS = 2_500n;
 
-/** All points of a metric of a run, in no order. */
-const pointsOf = async (rows: RowQuery, runId: string, metric: string): Promise<Point[]> =>
-  (await rowsOf(rows, metricBatchEntity, { runId, metric }, 'logged')).flatMap((batch) => batch.points);
+/** All points of a metric of a run, in no order. What was logged about several models is one point of the run. */
+const pointsOf = async (rows: RowQuery, runId: string, metric: string): Promise<Point[]> => {
+  const batches = await rowsOf(rows, metricBatchEntity, { runId, metric }, 'logged');
+  const points = batches.flatMap((batch) => batch.points);
+  if (points.every(({ loggedModelId }) => loggedModelId === null)) return points;
+  const keyOf = ({ timestampMs, step, value, isNaN }: Point) => `${timestampMs} ${step} ${value} ${isNaN}`;
+  return [...new Map(points.map((point) => [keyOf(point), point])).values()];
+};
 
 const byTime = (a: Point, b: Point) => a.timestampMs - b.timestampMs || a.step - b.step || a.value - b.value;
 const byStep = (a: Point, b: Point) =>
@@ -45,7 +50,7 @@ export const metricHistoryEndpoints: readonly Endpoint[] = [
     path: '/mlflow/metrics/get-history',
     fields: { ...runIdFields, metric_key: required(string), max_results: int64, page_token: string },
     handle: async (request, call) => {
-      const runId = idOf(request);
+      const runId = request.run_id;
       const listing = ['history', runId, request.metric_key];
       const token = call.readPageToken(listing, request.page_token);
       if (request.max_results !== undefined && request.max_results < 1n) {

@@ -4,7 +4,7 @@ import { inMlflowsWords, type MlflowCall } from './call.js';
 import { endpoint, type Endpoint } from './endpoint.js';
 import { parseFilter, VERSION_FILTER } from './filter.js';
 import { bool, message, repeated, required, string } from './message.js';
-import { atMost, checkedKey, DESCRIPTION_LIMIT, registryTags } from './names.js';
+import { askedKey, atMost, checkedKey, DESCRIPTION_LIMIT, registryTags } from './names.js';
 import { MODEL_COLUMNS, page, promptTerms, searchFields, type SearchRequest } from './registry-search.js';
 import { addFilter, orderBySql } from './search.js';
 import { canonicalStage, named, modelByName, versionJson } from './version-rows.js';
@@ -47,7 +47,7 @@ const searchVersions = async (request: SearchRequest, call: MlflowCall): Promise
     const byName = `array_position(${conditions.bind([...byId.keys()])}::text[], "modelId"::text)`;
     const orderable = { attributes: { ...VERSION_ORDER, name: byName } };
     const orderBy = orderBySql(orderable, request.order_by, {
-      aliases: {},
+      grammar: VERSION_FILTER,
       ties: `${request.order_by.length === 0 ? "body->>'updatedAt' DESC, " : ''}${byName} ASC, (body->>'version')::bigint DESC`,
       conditions,
     });
@@ -157,8 +157,10 @@ export const versionEndpoints: readonly Endpoint[] = [
   endpoint({
     method: 'GET',
     path: '/mlflow/model-versions/get-download-uri',
-    fields: versionFields,
-    handle: async (request, call) => ({ artifact_uri: (await named(call, request)).row.storageLocation }),
+    fields: { name: string, version: string },
+    handle: async ({ name = '', version = '' }, call) => ({
+      artifact_uri: (await named(call, { name, version })).row.storageLocation,
+    }),
   }),
   endpoint({
     method: 'POST',
@@ -186,7 +188,7 @@ export const versionEndpoints: readonly Endpoint[] = [
     path: '/mlflow/model-versions/delete-tag',
     fields: { ...versionFields, key: required(string) },
     handle: async ({ key, ...request }, call) => {
-      checkedKey('key', key);
+      askedKey('key', key);
       const { model, row } = await named(call, request);
       const known = row.tags.find((tagged) => tagged.key === key);
       if (known) {

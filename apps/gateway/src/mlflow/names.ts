@@ -1,6 +1,7 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import { RESERVED_WORKSPACES } from '@kontor/domain/registry';
 import { invalid } from './errors.js';
+import { asciiJson } from './json.js';
 
 /** 32 hex digits: MLflow's form of a run id, and behind `m-` of a logged model's. */
 export const newHexId = (): string => randomBytes(16).toString('hex');
@@ -48,21 +49,24 @@ export const lastOfEachKey = <Pair extends { readonly key: string }>(pairs: read
  * @throws MlflowError for a character that is not allowed, or a key that would be another path when read as one.
  * @source MLflow 3.18.0, names of metrics, params and tags.
  */
-export const checkedKey = (path: string, key: string, label = path): string => {
+export const checkedKey = (path: string, key: string, label = path): string => atMost(250, label, askedKey(path, key));
+
+/** As {@link checkedKey}, of a key that is only looked for, which may be longer than any that is kept. */
+export const askedKey = (path: string, key: string): string => {
   if (!KEY.test(key)) {
     throw invalid(
-      `Invalid value ${JSON.stringify(key)} for parameter '${path}' supplied: Names may only contain alphanumerics, ` +
+      `Invalid value ${asciiJson(key)} for parameter '${path}' supplied: Names may only contain alphanumerics, ` +
         'underscores (_), dashes (-), periods (.), spaces ( ), colon(:) and slashes (/).',
     );
   }
   const normal = normalisedPath(key);
   if (normal !== key || normal === '.' || normal.startsWith('..') || normal.startsWith('/')) {
     throw invalid(
-      `Invalid value ${JSON.stringify(key)} for parameter '${path}' supplied: Names may be treated as files in certain cases, ` +
+      `Invalid value ${asciiJson(key)} for parameter '${path}' supplied: Names may be treated as files in certain cases, ` +
         `and must not resolve to other names when treated as such. This name would resolve to '${normal}'`,
     );
   }
-  return atMost(250, label, key);
+  return key;
 };
 
 /** Python's `posixpath.normpath`. */
@@ -93,12 +97,16 @@ export const checkedAlias = (alias: string): string => {
   return atMost(255, 'Registered model alias name', alias);
 };
 
-/** @throws MlflowError for a model name that MLflow refuses. */
-export const checkedModelName = (name: string, path = 'name'): string => {
+/** @throws MlflowError for a text that is no model's name. */
+export const askedModelName = (name: string, path = 'name'): string => {
   if (name.trim() === '') throw invalid(`Missing value for required parameter '${path}'.`);
   if (/[/:]/.test(name)) throw invalid(`Invalid model name '${name}'. Names cannot contain '/' or ':'.`);
-  return atMost(256, 'name', name);
+  return name;
 };
+
+/** @throws MlflowError for a name that no model can be given. */
+export const checkedModelName = (name: string, path = 'name'): string =>
+  atMost(256, 'name', askedModelName(name, path));
 
 /** @source MLflow 3.18.0, `WorkspaceNameValidator`. @throws MlflowError for what no workspace can be called. */
 export const checkedWorkspaceName = (name: string): string => {
@@ -117,12 +125,13 @@ export const checkedWorkspaceName = (name: string): string => {
 /** @param path of the field in the request. @throws MlflowError for what no logged model can have as its id. */
 export const checkedLoggedModelId = (path: string, id: string): string => {
   if (/^m-[0-9a-f]{32}$/.test(id)) return id;
-  throw invalid(`Invalid value ${JSON.stringify(id)} for parameter '${path}' supplied: must be m- and 32 hex digits.`);
+  throw invalid(`Invalid value ${asciiJson(id)} for parameter '${path}' supplied: must be m- and 32 hex digits.`);
 };
 
 /** A version number as clients write it. @throws MlflowError if it is none. */
 export const versionNumberOf = (version: string): number => {
-  if (/^-?\d{1,15}$/.test(version)) return Number(version);
+  // Beyond what a number holds exactly there is no version: any other number without one says the same.
+  if (/^-?\d+$/.test(version)) return Number(version);
   throw invalid(`Parameter 'version' must be an integer, got '${version}'.`);
 };
 

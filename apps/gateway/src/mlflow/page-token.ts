@@ -16,6 +16,25 @@ const listingHash = (listing: unknown): string =>
 export const writePageToken = (listing: unknown, { position, offset }: PageToken): string =>
   Buffer.from(JSON.stringify({ position: String(position), offset, listing: listingHash(listing) })).toString('base64');
 
+/** Bytes as Python writes them. */
+const pythonBytes = (bytes: Buffer): string => {
+  const text = bytes.toString('latin1');
+  const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
+  const escapes: Readonly<Record<string, string>> = {
+    '\n': '\\n',
+    '\r': '\\r',
+    '\t': '\\t',
+    '\\': '\\\\',
+    [quote]: `\\${quote}`,
+  };
+  const shown = text.replace(
+    /[^\x20-\x7e]|[\\'"]/g,
+    (unit) =>
+      escapes[unit] ?? (/[\x20-\x7e]/.test(unit) ? unit : `\\x${unit.charCodeAt(0).toString(16).padStart(2, '0')}`),
+  );
+  return `b${quote}${shown}${quote}`;
+};
+
 /**
  * Reads a token that {@link writePageToken} made for the same listing. All pages of a listing read one position, so an
  * offset repeats and skips nothing.
@@ -25,10 +44,14 @@ export const writePageToken = (listing: unknown, { position, offset }: PageToken
  */
 export const readPageToken = (listing: unknown, token: string | undefined): PageToken | undefined => {
   if (token === undefined || token === '') return undefined;
-  if (token.length % 4 !== 0 || !/^[A-Za-z0-9+/]+={0,2}$/.test(token))
+  // As Python decodes: other characters are skipped, and what is left must be whole.
+  const [characters = ''] = /^[A-Za-z0-9+/]*/.exec(token.replace(/[^A-Za-z0-9+/=]/g, '')) ?? [];
+  const missing = -characters.length & 3;
+  if (missing === 3 || !token.includes('='.repeat(missing)))
     throw invalid('Invalid page token, could not base64-decode');
-  const decoded = Buffer.from(token, 'base64').toString();
-  const damaged = () => invalid(`Invalid page token, decoded value=b'${decoded.replace(/[^\x20-\x7e]/g, '?')}'`);
+  const bytes = Buffer.from(characters, 'base64');
+  const decoded = bytes.toString();
+  const damaged = () => invalid(`Invalid page token, decoded value=${pythonBytes(bytes)}`);
   let value: unknown;
   try {
     value = JSON.parse(decoded);

@@ -8,6 +8,7 @@ import { message, repeated, required, string } from './message.js';
 import {
   atMost,
   checkedAlias,
+  askedKey,
   checkedKey,
   checkedModelName,
   DESCRIPTION_LIMIT,
@@ -168,7 +169,11 @@ export const registeredModelEndpoints: readonly Endpoint[] = [
         const conditions = query.conditions();
         conditions.add(`NOT deleted AND "isPrompt" = ${conditions.bind(prompts)}`);
         addFilter(MODEL_COLUMNS, others, conditions);
-        const orderBy = orderBySql(MODEL_COLUMNS, request.order_by, { aliases: {}, ties: 'name ASC', conditions });
+        const orderBy = orderBySql(MODEL_COLUMNS, request.order_by, {
+          grammar: MODEL_FILTER,
+          ties: 'name ASC',
+          conditions,
+        });
         return query.list(registeredModelEntity, conditions, { orderBy, limit, offset });
       });
       const models = await Promise.all(found.map((model) => modelJson(rows, model)));
@@ -208,7 +213,7 @@ export const registeredModelEndpoints: readonly Endpoint[] = [
     path: '/mlflow/registered-models/delete-tag',
     fields: { name: required(string), key: required(string) },
     handle: async ({ name, key }, call) => {
-      checkedKey('key', key);
+      askedKey('key', key);
       const { modelId, tags } = await modelByName(await call.rows(), name);
       if (tags.some((known) => known.key === key))
         await call.send('RemoveRegisteredModelTag', { modelId, key }, { name });

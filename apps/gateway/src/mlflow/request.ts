@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { Readable } from 'node:stream';
 import type { FastifyRequest } from 'fastify';
 import type { Endpoint } from './endpoint.js';
@@ -14,15 +15,24 @@ export const inputOf = async (
   request: FastifyRequest,
 ): Promise<Readonly<Record<string, Json>>> => {
   const params = request.params as Readonly<Record<string, string>>;
+  const isInPath = (name: string) =>
+    Object.hasOwn(
+      params,
+      name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+    );
+  const withParams = (input: Readonly<Record<string, Json>>) => ({
+    ...Object.fromEntries(Object.entries(input).filter(([name]) => !isInPath(name))),
+    ...params,
+  });
   if (method === 'GET' || isInQuery) {
     const query = new URLSearchParams(request.url.split('?', 2)[1] ?? '');
     query.delete('as_of');
     // A GET without a query may bring its fields in a body, which Fastify leaves on the socket.
-    if (query.size === 0 && !isInQuery) return { ...readBody(await readText(request.raw)), ...params };
-    return { ...readQuery(fields, query), ...params };
+    if (query.size === 0 && !isInQuery) return withParams(readBody(await readText(request.raw)));
+    return withParams(readQuery(fields, query));
   }
   if (method === 'POST') checkContentType(request.headers['content-type']);
-  return { ...readBody(await readText(request.body as Readable | undefined)), ...params };
+  return withParams(readBody(await readText(request.body as Readable | undefined)));
 };
 
 const checkContentType = (header: string | undefined): void => {
@@ -30,9 +40,13 @@ const checkContentType = (header: string | undefined): void => {
     throw invalid('Bad Request. Content-Type header is missing.');
   }
   if (header.split(';', 1)[0]?.trim().toLowerCase() !== 'application/json') {
-    throw invalid("Bad Request. Content-Type must be one of ['application/json'].");
+    throw wrongContentType();
   }
 };
+
+/** The refusal of a body that is said to be no JSON. */
+export const wrongContentType = (): MlflowError =>
+  invalid("Bad Request. Content-Type must be one of ['application/json'].");
 
 /**
  * The bytes of a body; undefined if it is longer. Then it is read to its end but not kept: a client that is still sending
@@ -52,6 +66,7 @@ export const readBytes = async (body: AsyncIterable<Buffer>, maxBytes: number): 
 const readText = async (body: Readable | undefined): Promise<string> => {
   if (body === undefined) return '';
   const bytes = await readBytes(body as AsyncIterable<Buffer>, MAX_BODY_BYTES);
-  if (bytes !== undefined) return bytes.toString('utf8');
+  // What is no UTF-8 is no JSON.
+  if (bytes !== undefined) return isUtf8(bytes) ? bytes.toString('utf8') : '';
   throw new MlflowError('BAD_REQUEST', `The request body has more than ${MAX_BODY_BYTES} bytes.`, { status: 413 });
 };

@@ -25,6 +25,8 @@ const pythonFloat = (value: number): string =>
  */
 export const toPoint = (parent: string, point: Message<typeof metricFields>) => {
   const { key, value, timestamp } = point;
+  if (!point.dataset_name !== !point.dataset_digest)
+    throw invalid('Both dataset_name and dataset_digest must be provided if one is provided');
   if (timestamp < 0n) {
     throw invalid(
       `Invalid value ${timestamp} for parameter '${parent}timestamp' supplied: metric '${key}' (value=${pythonFloat(value)}). Timestamp must be a nonnegative long (64-bit integer) `,

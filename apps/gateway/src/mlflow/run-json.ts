@@ -8,6 +8,12 @@ export const metricJson = (point: Point): object => ({
   value: point.isNaN ? 'NaN' : point.value,
   timestamp: point.timestampMs,
   step: point.step,
+});
+
+/** As {@link metricJson}, with what a logged model was measured on. */
+export const modelMetricJson = (point: Point, runId: string): object => ({
+  ...metricJson(point),
+  run_id: runId,
   ...(point.loggedModelId && { model_id: point.loggedModelId }),
   ...(point.datasetName && { dataset_name: point.datasetName, dataset_digest: point.datasetDigest }),
 });

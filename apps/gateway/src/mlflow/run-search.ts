@@ -69,7 +69,7 @@ export const searchRuns = async (request: Message<typeof searchRunsFields>, call
   const columns: SearchColumns = { ...RUN_COLUMNS, metrics: joinedMetrics(rows) };
   addFilter(columns, terms, conditions);
   const orderBy = orderBySql(columns, order_by, {
-    aliases: RUN_FILTER.aliases,
+    grammar: RUN_FILTER,
     ties: '"startTimeMs" DESC, key ASC',
     conditions,
   });

@@ -6,8 +6,8 @@ import { endpoint, type Endpoint } from './endpoint.js';
 import { invalid, missing } from './errors.js';
 import { storedText, withDatasetTexts } from './dataset-texts.js';
 import { ensureDefaultExperiment, experimentById } from './experiments.js';
-import { isJsonObject, type Json, parseJson, writeJson } from './json.js';
-import { int64, message, oneOf, repeated, required, string } from './message.js';
+import { asciiJson, isJsonObject, type Json, parseJson, spacedJson } from './json.js';
+import { int64, message, missingValue, oneOf, repeated, required, string } from './message.js';
 import { atMost, checkedLoggedModelId, cut, lastOfEachKey, newHexId, randomName, safeInteger } from './names.js';
 import { toMlflowError } from './rejections.js';
 import {
@@ -19,7 +19,7 @@ import {
   toPoint,
   toTag,
 } from './run-data.js';
-import { idOf, runIdFields } from './run-id.js';
+import { runIdFields } from './run-id.js';
 import { infoJson, isDeleted, runJson } from './run-json.js';
 import { latestPoints } from './run-metrics.js';
 import { searchRuns, searchRunsFields } from './run-search.js';
@@ -59,7 +59,7 @@ const RUN_ID = /^[a-zA-Z0-9][\p{L}\p{N}_-]{0,255}$/u;
 /** What batches, inputs and outputs check before they look for the run. */
 const checkedRunId = (runId: string): string => {
   if (RUN_ID.test(runId)) return runId;
-  throw invalid(`Invalid value ${JSON.stringify(runId)} for parameter 'run_id' supplied.`);
+  throw invalid(`Invalid value ${asciiJson(runId)} for parameter 'run_id' supplied.`);
 };
 
 interface RunData {
@@ -86,7 +86,7 @@ const logData = async (
 
 /** What a logged model's JSON must hold, and what of it the run keeps. @source MLflow 3.18.0, `_log_model`, `get_tags_dict` */
 const MODEL_FIELDS = ['artifact_path', 'flavors', 'utc_time_created', 'run_id'];
-const KEPT_FIELDS = ['run_id', 'utc_time_created', 'artifact_path', 'model_uuid'];
+const KEPT_FIELDS = ['run_id', 'artifact_path', 'utc_time_created', 'model_uuid'];
 const MODELS_TAG = 'mlflow.log-model.history';
 
 /** The run's tag about models with one more, as clients before MLflow 3 log them. */
@@ -102,17 +102,17 @@ const withModel = (run: RunRow, modelJson: string): string => {
   const absent = MODEL_FIELDS.filter((name) => !(name in fields)).map((name) => `'${name}'`);
   if (absent.length > 0) throw invalid(`Model json is missing mandatory fields: {${absent.join(', ')}}`);
   const { flavors } = fields;
-  const kept = {
-    ...Object.fromEntries(KEPT_FIELDS.filter((name) => name in fields).map((name) => [name, fields[name]])),
+  const kept: Json = {
+    ...Object.fromEntries(KEPT_FIELDS.map((name) => [name, fields[name] ?? null])),
     flavors: Object.fromEntries(
       Object.entries(isJsonObject(flavors) ? flavors : {}).map(([name, config]) => [
         name,
-        isJsonObject(config) ? { ...config, config: undefined } : config,
+        isJsonObject(config) ? Object.fromEntries(Object.entries(config).filter(([key]) => key !== 'config')) : config,
       ]),
     ),
   };
   const history = run.tags.find(({ key }) => key === MODELS_TAG)?.value ?? '[]';
-  return writeJson([...(JSON.parse(history) as readonly object[]), kept]);
+  return spacedJson([...(parseJson(history) as readonly Json[]), kept]);
 };
 
 export const runEndpoints: readonly Endpoint[] = [
@@ -120,13 +120,14 @@ export const runEndpoints: readonly Endpoint[] = [
     method: 'POST',
     path: '/mlflow/runs/create',
     fields: {
-      experiment_id: required(string),
+      experiment_id: string,
       user_id: string,
       run_name: string,
       start_time: int64,
       tags: repeated(tag),
     },
     handle: async ({ experiment_id, user_id = '', run_name = '', start_time = 0n, tags }, call) => {
+      if (!experiment_id) throw missingValue('experiment_id');
       if (experiment_id === '0') await ensureDefaultExperiment(call);
       const { experimentId, artifactLocation, deleted } = await experimentById(call, experiment_id);
       if (deleted) throw toMlflowError('EXPERIMENT_DELETED', '', { experimentId });
@@ -160,7 +161,7 @@ export const runEndpoints: readonly Endpoint[] = [
     path: '/mlflow/runs/get',
     fields: runIdFields,
     handle: async (request, call) => {
-      const runId = idOf(request);
+      const runId = request.run_id;
       const [points, { run, deleted }] = await Promise.all([
         latestPoints(await call.rows(), [runId]),
         runById(call, runId),
@@ -173,7 +174,7 @@ export const runEndpoints: readonly Endpoint[] = [
     path: '/mlflow/runs/update',
     fields: { ...runIdFields, status, end_time: int64, run_name: string },
     handle: async (request, call) => {
-      const { runId } = await writableRun(call, idOf(request));
+      const { runId } = await writableRun(call, request.run_id);
       await call.send('UpdateRun', {
         runId,
         status: request.status ?? null,
@@ -212,19 +213,19 @@ export const runEndpoints: readonly Endpoint[] = [
     method: 'POST',
     path: '/mlflow/runs/log-metric',
     fields: { ...runIdFields, ...metricFields },
-    handle: (request, call) => logData(call, idOf(request), { metrics: [toPoint('', request)] }),
+    handle: (request, call) => logData(call, request.run_id, { metrics: [toPoint('', request)] }),
   }),
   endpoint({
     method: 'POST',
     path: '/mlflow/runs/log-parameter',
     fields: { ...runIdFields, key: required(string), value: string },
-    handle: (request, call) => logData(call, idOf(request), { params: [toParam('key', request)] }),
+    handle: (request, call) => logData(call, request.run_id, { params: [toParam('key', request)] }),
   }),
   endpoint({
     method: 'POST',
     path: '/mlflow/runs/set-tag',
     fields: { ...runIdFields, key: required(string), value: string },
-    handle: (request, call) => logData(call, idOf(request), { tags: [toTag('key', request)] }),
+    handle: (request, call) => logData(call, request.run_id, { tags: [toTag('key', request)] }),
   }),
   endpoint({
     method: 'POST',
@@ -309,7 +310,7 @@ export const runEndpoints: readonly Endpoint[] = [
       models: required(repeated(message({ model_id: required(string), step: int64 }))),
     },
     handle: async ({ run_id, models }, call) => {
-      const { runId } = await writableRun(call, checkedRunId(run_id));
+      const { runId } = await writableRun(call, run_id);
       await call.send('LogRunOutputs', {
         runId,
         models: models.map(({ model_id, step = 0n }, index) => ({
@@ -335,7 +336,7 @@ export const runEndpoints: readonly Endpoint[] = [
     path: '/mlflow/artifacts/list',
     fields: { ...runIdFields, path: string, page_token: string },
     handle: async (request, call) => {
-      const { run } = await runById(call, idOf(request));
+      const { run } = await runById(call, request.run_id);
       const files = await listArtifacts(await call.rows(), `run:${run.runId}`, checkedPath(request.path ?? ''));
       return { root_uri: run.artifactUri, ...(files.length > 0 && { files }) };
     },

@@ -1,6 +1,6 @@
 import { PERSONAL_TAGS } from '@kontor/domain/registry';
 import { invalid, MlflowError } from './errors.js';
-import type { Comparison } from './filter.js';
+import { type Comparison, type Entity, type Grammar, MODEL_FILTER, unknownEntity } from './filter.js';
 import type { Conditions } from './row-query.js';
 
 /** How the attributes of one search are written in SQL over a row's columns and body. */
@@ -20,12 +20,16 @@ export interface MetricColumns {
   /** SQL of an order by it: values first, then NaN, then what lacks it. */
   readonly order: (key: string, direction: string, conditions: Conditions) => string;
 }
+/** SQL of a stored time in whole milliseconds, cut as answers show it: a filter on what was shown finds it. */
+export const msSql = (time: string): string => `floor(extract(epoch FROM (${time})::timestamptz) * 1000)::bigint`;
 
 /** A comparison as SQL. @param left SQL of what is compared */
 export const comparison = (left: string, { comparator, value }: Comparison, conditions: Conditions): string => {
   if (comparator === 'IN' || comparator === 'NOT IN') {
     return `${comparator === 'IN' ? '' : 'NOT '}(${left} = ANY (${conditions.bind(value)}))`;
   }
+  // Columns of the read models compare bytes, which knows upper and lower case of ASCII only.
+  if (comparator === 'ILIKE') return `${left} COLLATE "default" ILIKE ${conditions.bind(value)}`;
   // As a double, whatever the left side is: a time in whole milliseconds may be compared with a fraction.
   return `${left} ${comparator} ${conditions.bind(value)}${typeof value === 'number' ? '::double precision' : ''}`;
 };
@@ -79,86 +83,82 @@ export const addFilter = (columns: SearchColumns, filter: readonly Comparison[],
   for (const term of filter) conditions.add(toSql(columns, term, conditions));
 };
 
-/** One clause of `order_by`: `metrics.loss DESC`. */
-const CLAUSE = /^\s*(?:([A-Za-z]+)\s*\.\s*)?(`[^`]+`|"[^"]+"|[^\s`"]+)(?:\s+(ASC|DESC))?\s*$/i;
+/** One clause of `order_by`: `metrics.loss DESC`. A key begins with a letter or stands in quotes. */
+const CLAUSE =
+  /^\s*(?:([A-Za-z]+)\s*\.\s*)?(`[^`]+`|"[^"]+"|[\p{L}_][\p{L}\p{N}_./-]*|(?<=\.)\S+?)(?:\s+(ASC|DESC))?\s*$/iu;
+
+interface Order {
+  /** Names of what a key may belong to, and other names of attributes. */
+  readonly grammar: Grammar;
+  /** SQL that makes the order total. */
+  readonly ties: string;
+  readonly conditions: Conditions;
+}
 
 /**
  * `order_by` as SQL. Values come first, then NaN, then what lacks the key, in both directions.
  *
- * @param entities spellings of what a key may belong to; `attribute` for none.
- * @param ties SQL that makes the order total.
  * @throws MlflowError in MLflow's words.
  */
 export const orderBySql = (
   columns: SearchColumns,
   clauses: readonly string[],
-  {
-    aliases,
-    ties,
-    conditions,
-  }: { readonly aliases: Readonly<Record<string, string>>; readonly ties: string; readonly conditions: Conditions },
+  { grammar, ties, conditions }: Order,
 ): string => {
   const seen = new Set<string>();
   const sql = clauses.map((clause) => {
-    const match = CLAUSE.exec(clause);
-    if (!match) {
+    const [, spelled, quoted = '', direction = 'ASC'] = CLAUSE.exec(clause) ?? [];
+    if (quoted === '') {
       throw invalid(
         /^\s*\S+\s+\S+\s*$/.test(clause)
           ? `Invalid ordering key in order_by clause '${clause}'.`
           : `Invalid order_by clause '${clause}'. Could not be parsed.`,
       );
     }
-    const [, entity = 'attribute', quoted = '', direction = 'ASC'] = match;
     const key = quoted.replace(/^[`"]|[`"]$/g, '');
-    const kind = entity.toLowerCase().replace(/s$/, '');
-    if (columns.ordersByKeys !== true && !kind.startsWith('attr')) throw invalid(`Invalid order_by entity: ${kind}`);
-    const name = `${kind}.${key}`;
-    if (seen.has(name)) {
+    const entity = spelled === undefined ? 'attribute' : grammar.entities[spelled];
+    if (grammar === MODEL_FILTER && spelled !== undefined) throw unknownModelKey(`${spelled}.${key}`);
+    if (entity === undefined) throw unknownEntity(grammar, spelled ?? '');
+    if (!columns.ordersByKeys && entity !== 'attribute') throw invalid(`Invalid order_by entity: ${entity}`);
+    if (columns.ordersByKeys && seen.size === seen.add(`${entity}.${key}`).size) {
       throw new MlflowError('INTERNAL_ERROR', `\`order_by\` contains duplicate fields: ${pythonList(clauses)}`, {
         status: 400,
       });
     }
-    seen.add(name);
-    refusePersonal(kind.startsWith('attr') || kind === 'run' ? 'attribute' : kind, aliases[key] ?? key);
-    return orderTerm(entity.toLowerCase(), aliases[key] ?? key, direction.toUpperCase(), columns, conditions);
+    const name = entity === 'attribute' ? (grammar.aliases[key] ?? key) : key;
+    refusePersonal(entity, name);
+    return orderTerm(entity, name, direction.toUpperCase(), { columns, grammar, conditions });
   });
   return [...sql, ties].join(', ');
 };
 
+const unknownModelKey = (key: string) =>
+  invalid(`Invalid order by key '${key}' specified. Valid keys are '{'name', 'timestamp'}'`);
+
 const orderTerm = (
-  entity: string,
+  entity: Entity,
   key: string,
   direction: string,
-  { attributes, metrics }: SearchColumns,
-  conditions: Conditions,
+  { columns, grammar, conditions }: Pick<Order, 'grammar' | 'conditions'> & { readonly columns: SearchColumns },
 ): string => {
-  const pick = (list: string, value: string) =>
-    `(SELECT ${value} FROM json_array_elements(body->'${list}') p WHERE p->>'key' = ${conditions.bind(key)} LIMIT 1)`;
   switch (entity) {
     case 'metric':
-    case 'metrics':
-      if (metrics === undefined) throw new Error(`no SQL for the metric ${key}`);
-      return metrics.order(key, direction, conditions);
+      if (columns.metrics === undefined) throw new Error(`no SQL for the metric ${key}`);
+      return columns.metrics.order(key, direction, conditions);
     case 'param':
-    case 'params':
-    case 'parameter':
-    case 'parameters':
-      return `${pick('params', "p->>'value'")} ${direction} NULLS LAST`;
-    case 'tag':
-    case 'tags':
-      return `${pick('tags', "p->>'value'")} ${direction} NULLS LAST`;
-    case 'attribute':
-    case 'attributes':
-    case 'attr':
-    case 'run': {
-      const column = attributes[key];
-      if (column === undefined) {
-        const valid = Object.keys(attributes).map((name) => `'${name}'`);
-        throw invalid(`Invalid attribute key '${key}' specified. Valid keys are '{${valid.join(', ')}}'`);
-      }
-      return `${column} ${direction} NULLS LAST`;
+    case 'tag': {
+      const ofKey = `json_array_elements(body->'${entity}s') p WHERE p->>'key' = ${conditions.bind(key)}`;
+      return `(SELECT p->>'value' FROM ${ofKey} LIMIT 1) ${direction} NULLS LAST`;
     }
-    default:
+    case 'attribute': {
+      const column = columns.attributes[key];
+      if (column !== undefined) return `${column} ${direction} NULLS LAST`;
+      if (grammar === MODEL_FILTER) throw unknownModelKey(key);
+      const aliases = Object.keys(grammar.aliases).filter((name) => /^created$/i.test(name));
+      const valid = [...Object.keys(columns.attributes), ...aliases].map((name) => `'${name}'`);
+      throw invalid(`Invalid attribute key '${key}' specified. Valid keys are '{${valid.join(', ')}}'`);
+    }
+    case 'dataset':
       throw invalid(`Invalid order_by entity: ${entity}`);
   }
 };

@@ -3,13 +3,13 @@ import { modelVersionEntity, registeredModelEntity, runEntity } from '../registr
 import type { RegisteredModelRow } from '../registry/registered-models.projection.js';
 import { invalid, missing } from './errors.js';
 import type { MlflowCall } from './call.js';
-import { checkedModelName, toMs, versionNumberOf } from './names.js';
+import { askedModelName, toMs, versionNumberOf } from './names.js';
 import type { RowQuery } from './row-query.js';
 import { rowsOf } from './rows-of.js';
 
 /** @throws MlflowError unless a model has this name now. */
 export const modelByName = async (rows: RowQuery, name: string): Promise<RegisteredModelRow> => {
-  checkedModelName(name);
+  askedModelName(name);
   const row = await rows.find(registeredModelEntity, { name, deleted: false });
   if (row) return row;
   throw missing(`Registered Model with name=${name} not found`);
@@ -111,7 +111,7 @@ export const named = async (
   { name, version }: { readonly name: string; readonly version: string },
 ) => {
   const rows = await call.rows();
-  checkedModelName(name);
+  askedModelName(name);
   const number = versionNumberOf(version);
   const model = await rows.find(registeredModelEntity, { name, deleted: false });
   if (!model) throw missing(`Model Version (name=${name}, version=${number}) not found`);

@@ -79,7 +79,7 @@ export const resolveSource = async (rows: RowQuery, asked: Asked): Promise<Origi
     default: {
       // Outside the platform: the files are not read, so the version has no manifest and cannot be served.
       const loggedModelId = asked.loggedModelId ?? null;
-      const model = loggedModelId === null ? undefined : await rows.byId(loggedModelEntity, loggedModelId);
+      const model = loggedModelId === null ? undefined : await loggedModelOf(rows, loggedModelId);
       const runId = asked.runId ?? model?.sourceRunId ?? null;
       return {
         source,
@@ -96,11 +96,17 @@ export const resolveSource = async (rows: RowQuery, asked: Asked): Promise<Origi
 const trainer = async (rows: RowQuery, runId: string | null): Promise<string | null> =>
   runId === null ? null : ((await rows.byId(runEntity, runId))?.createdBy ?? null);
 
+/** @throws MlflowError if there is none, or it is deleted. */
+const loggedModelOf = async (rows: RowQuery, loggedModelId: string) => {
+  const model = await rows.byId(loggedModelEntity, loggedModelId);
+  if (model && !model.deleted) return model;
+  throw missing(`Logged model with ID '${loggedModelId}' not found.`);
+};
+
 const fromLoggedModel = async (rows: RowQuery, asked: Asked, modelId: string, inModel = ''): Promise<Origin> => {
   const { source, loggedModelId } = asked;
   if (loggedModelId !== modelId) throw refuse(source, MODEL_SENTENCE);
-  const model = await rows.byId(loggedModelEntity, modelId);
-  if (!model) throw missing(`Logged model with ID '${modelId}' not found.`);
+  const model = await loggedModelOf(rows, modelId);
   const runId = asked.runId ?? model.sourceRunId;
   return {
     source,
