@@ -1,4 +1,5 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { type OutgoingHttpHeaders, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -15,7 +16,8 @@ const TABLE = join(repositoryRoot(), 'apps/cli/demo/employment/models/employment
 
 let platform: Platform;
 let names: Names;
-let before: string;
+/** The log is read up to here. */
+let seen: string;
 const emptyDir = mkdtempSync(join(tmpdir(), 'kontor-nothing-'));
 
 const graphql = (query: string, variables: object = {}, headers: Readonly<Record<string, string>> = {}) =>
@@ -25,6 +27,42 @@ const graphql = (query: string, variables: object = {}, headers: Readonly<Record
     body: JSON.stringify({ query, variables }),
   });
 
+/**
+ * What people did since this was asked last. Services go on with what the preparation began: an evaluation, a gate. A refusal
+ * that is worth auditing is an event.
+ */
+const doneByPeople = async (): Promise<readonly string[]> => {
+  const done: string[] = [];
+  for (;;) {
+    const response = await graphql(
+      `
+        query ($after: LogPosition!) {
+          events(after: $after, first: 100) {
+            messages {
+              ... on Event {
+                type
+                actor
+              }
+            }
+            endPosition
+            hasNextPage
+          }
+        }
+      `,
+      { after: seen },
+    );
+    const { data } = (await response.json()) as {
+      data: {
+        events: { messages: { type: string; actor: string }[]; endPosition: string; hasNextPage: boolean };
+      };
+    };
+    for (const { type, actor } of data.events.messages)
+      if (!actor.startsWith('service:') && type !== 'ArtifactWriteRefused') done.push(`${type} by ${actor}`);
+    seen = data.events.endPosition;
+    if (!data.events.hasNextPage) return done;
+  }
+};
+
 const position = async (): Promise<string> => {
   const { data } = (await (await graphql('{ log { position } }')).json()) as { data: { log: { position: string } } };
   return data.log.position;
@@ -33,7 +71,7 @@ const position = async (): Promise<string> => {
 beforeAll(async () => {
   platform = await startPlatform();
   names = await prepare(platform);
-  before = await position();
+  seen = await position();
 });
 afterAll(async () => {
   await platform.stop();
@@ -45,25 +83,41 @@ vi.setConfig({ testTimeout: 30_000 });
 
 const shortened = (text: string): string => (text.length > 90 ? `${text.slice(0, 90)}…` : text);
 
+/** Sends what is given and nothing else: `fetch` would tidy the path up and choose the host by itself. */
+const sendRaw = (method: string, path: string, headers: OutgoingHttpHeaders, body = '') =>
+  new Promise<{ readonly status: number | undefined; readonly text: string }>((resolve, reject) => {
+    const { hostname, port } = new URL(platform.gatewayUrl);
+    const length = { 'content-length': Buffer.byteLength(body) };
+    const sent = request({ hostname, port, method, path, headers: { ...length, ...headers } }, (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+      response.on('end', () => resolve({ status: response.statusCode, text }));
+    });
+    sent.on('error', reject).end(body);
+  });
+
 describe("MLflow's API refuses", () => {
+  it('more than 300 things', () => expect(mlflowCases.length).toBeGreaterThan(300));
+
   it.each(
     [...mlflowCases, ...webhookCases].map(
       (row) => [shortened(`${row.method ?? 'POST'} ${row.path} ${JSON.stringify(row.body ?? '')}`), row] as const,
     ),
   )('%s', async (_, row) => {
-    const { method = 'POST', path, body, contentType = 'application/json', status, code, says } = withNames(row, names);
-    const response = await fetch(`${platform.gatewayUrl}/api/2.0/${path}`, {
+    const { method = 'POST', path, body, contentType = 'application/json', ...more } = withNames(row, names);
+    const { headers = {}, status, code, says } = more;
+    const text = typeof body === 'string' ? body : body && JSON.stringify(body);
+    const answered = await sendRaw(
       method,
-      ...(body !== undefined && {
-        headers: { 'content-type': contentType },
-        body: typeof body === 'string' ? body : JSON.stringify(body),
-      }),
-    });
-    const text = await response.text();
-    expect(response.status, text).toBe(status);
-    const answer = JSON.parse(text) as { error_code: string; message: string };
-    expect(answer.error_code, text).toBe(code);
+      path.startsWith('/') ? path : `/api/2.0/${path}`,
+      { ...(text !== undefined && contentType !== null && { 'content-type': contentType }), ...headers },
+      text,
+    );
+    expect(answered.status, answered.text).toBe(status);
+    const answer = JSON.parse(answered.text) as { error_code: string; message: string };
+    expect(answer.error_code, answered.text).toBe(code);
     expect(answer.message).toContain(says);
+    expect(await doneByPeople()).toEqual([]);
   });
 });
 
@@ -141,38 +195,7 @@ describe('the environment is refused', () => {
 
 describe('afterwards', () => {
   it('the log holds nothing that a person did: no refusal was half done', async () => {
-    const done: string[] = [];
-    let after = before;
-    for (;;) {
-      const response = await graphql(
-        `
-          query ($after: LogPosition!) {
-            events(after: $after, first: 100) {
-              messages {
-                ... on Event {
-                  type
-                  actor
-                }
-              }
-              endPosition
-              hasNextPage
-            }
-          }
-        `,
-        { after },
-      );
-      const { data } = (await response.json()) as {
-        data: {
-          events: { messages: { type: string; actor: string }[]; endPosition: string; hasNextPage: boolean };
-        };
-      };
-      // Services go on with what the preparation began: an evaluation, a gate. A refusal that is worth auditing is an event.
-      for (const { type, actor } of data.events.messages)
-        if (!actor.startsWith('service:') && type !== 'ArtifactWriteRefused') done.push(`${type} by ${actor}`);
-      after = data.events.endPosition;
-      if (!data.events.hasNextPage) break;
-    }
-    expect(done).toEqual([]);
+    expect(await doneByPeople()).toEqual([]);
   });
 
   it('every read model equals the log', async () => {

@@ -1,16 +1,7 @@
-/** One request to MLflow's API or the artifact proxy that must be refused. */
-export interface MlflowCase {
-  readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** Behind `/api/2.0/`. */
-  readonly path: string;
-  /** JSON, or the text itself. */
-  readonly body?: object | string | undefined;
-  readonly contentType?: string;
-  readonly status: number;
-  readonly code: string;
-  /** Field, problem and what is allowed. */
-  readonly says: string;
-}
+import type { MlflowCase } from './mlflow-case.js';
+import { fieldCases } from './mlflow-fields.cases.js';
+import { searchCases } from './mlflow-searches.cases.js';
+import { transportCases } from './mlflow-transport.cases.js';
 
 const IPV = 'INVALID_PARAMETER_VALUE';
 const missing = (path: string, body: object, field: string): MlflowCase => ({
@@ -96,6 +87,9 @@ const TRICKS = [
 ];
 
 export const mlflowCases: readonly MlflowCase[] = [
+  ...transportCases,
+  ...fieldCases,
+  ...searchCases,
   ...['registered-models/create', 'experiments/create'].map((path) =>
     invalid(path, { name: 'a\0b' }, "parameter 'name' supplied: it holds the character U+0000"),
   ),
@@ -115,7 +109,7 @@ export const mlflowCases: readonly MlflowCase[] = [
     body: {},
     status: 404,
     code: 'ENDPOINT_NOT_FOUND',
-    says: 'No endpoint for POST /api/2.0/mlflow/gateway/routes',
+    says: 'POST /api/2.0/mlflow/gateway/routes is not served by Kontor.',
   },
   {
     path: 'mlflow/experiments/create',
@@ -169,7 +163,11 @@ export const mlflowCases: readonly MlflowCase[] = [
     { experiment_id: '$experiment', key: 'k' },
     'No tag with name: k in experiment with id $experiment',
   ),
-  missing('experiments/search', {}, 'max_results'),
+  invalid(
+    'experiments/search',
+    {},
+    "Invalid value 0 for parameter 'max_results' supplied. It must be a positive integer",
+  ),
   invalid(
     'experiments/search',
     { max_results: 0 },
@@ -388,7 +386,7 @@ export const mlflowCases: readonly MlflowCase[] = [
   {
     ...invalid(
       'logged-models/$loggedModel',
-      { status: 'DONE' },
+      { model_id: '$loggedModel', status: 'DONE' },
       "Invalid value 'DONE' for parameter 'status' supplied. It must be one of LOGGED_MODEL_PENDING",
     ),
     method: 'PATCH',
@@ -396,7 +394,7 @@ export const mlflowCases: readonly MlflowCase[] = [
   { ...unknown('logged-models/m-nope', {}, "Logged model with ID 'm-nope' not found"), method: 'DELETE' },
   invalid(
     'logged-models/$loggedModel/params',
-    { params: [{ key: 'depth', value: '4' }] },
+    { model_id: '$loggedModel', params: [{ key: 'depth', value: '4' }] },
     'Changing param values is not allowed',
   ),
   missing('logged-models/search', {}, 'experiment_ids'),

@@ -1,4 +1,4 @@
-import type { MlflowCase } from './mlflow.cases.js';
+import type { MlflowCase } from './mlflow-case.js';
 
 const CREATED = { entity: 'MODEL_VERSION', action: 'CREATED' };
 const GOOD = { name: 'w', url: 'https://93.184.216.34/hook', events: [CREATED] };
