@@ -1,0 +1,54 @@
+/** Where Kontor answers otherwise than MLflow on purpose: what MLflow does, and what Kontor does. */
+export const differences: readonly (readonly [mlflow: string, kontor: string])[] = [
+  [
+    'Faults of a request are 500 in places (a JSON array as body, a duplicate order field, archiving with an inactive stage, renaming a deleted experiment), and clients repeat a 500.',
+    '400, with the same `error_code` and message where MLflow has one.',
+  ],
+  ['Some messages end with the text of the database.', 'They end before it.'],
+  ['404 and 405 are HTML.', 'JSON with `ENDPOINT_NOT_FOUND`.'],
+  ['`log-batch` may be half done.', 'All or nothing.'],
+  ['A model that is created again under a deleted name begins at version 1.', 'Its numbers go on.'],
+  ['Deleting removes or redacts rows.', 'It hides; the log keeps everything.'],
+  ['Versions found by a search have no aliases, and `model_id` is never returned.', 'Both are there.'],
+  ['`user_id` of models and versions is never set.', 'It is the authenticated principal.'],
+  ['`max_results=0` of a model search answers a token for the same page.', '400.'],
+  ['A run without an experiment is an error of the database.', '400 that names `experiment_id`.'],
+  ['Everything can be deleted and overwritten.', '409 `RESOURCE_CONFLICT` for what serves traffic or is registered.'],
+  ['Page tokens are offsets.', 'They belong to one filter, order and position: pages neither skip nor repeat.'],
+  [
+    'Lengths are left to the database; a body has no limit.',
+    'Limits of its own with `... exceeds the maximum length of ... characters`; 413 for a body above 16 MiB.',
+  ],
+  [
+    'Logged models have no largest page; an equal param logged again is an error of the database.',
+    'At most 50,000; an equal param changes nothing.',
+  ],
+  ['Setting and deleting tags and aliases always writes.', 'Nothing is appended when nothing changes.'],
+  ['`user_id` and the tags `mlflow.user` and `mlflow.source.name` can be searched.', '400: they are stored encrypted.'],
+  [
+    'A value of the wrong type inside of a list or of a nested message may be dropped, with every field after it.',
+    '400 that names the field. Nested fields that must be there are named too: `params[0].key`.',
+  ],
+  [
+    'A text with U+0000 is refused by whatever meets it first.',
+    '400 `Invalid value for parameter ... supplied: it holds the character U+0000.`',
+  ],
+  [
+    'Ids of logged models are any text in `log-inputs`; elsewhere an unknown one is an error of the database.',
+    '400 unless it is `m-` and 32 hex digits.',
+  ],
+  ['A second value of a logged model at the same time and step is an error of the database.', 'It is one more point.'],
+  ['Times and steps have 64 bits.', '400 beyond 2^53 - 1, which no client reaches.'],
+  ['An unknown status finalizes a logged model as if nothing was said.', '400 with the names that are allowed.'],
+  ['`1.0` in a message about a wrong type is `1.0` and a `float`.', '`1` and an `int`.'],
+  ['A media type is compared by its letters.', 'By its meaning: `APPLICATION/JSON` is JSON too.'],
+  [
+    'Filters name every token that they do not understand, and take no SQL keyword as a key without quotes.',
+    'They name the first one, and take it.',
+  ],
+  ['`/graphql` is the graph of its page, which is served at `/`.', "Kontor's own graph and page."],
+  [
+    'Users, roles and grants of the basic-auth extension.',
+    'Not served: `docs/how-to/workspaces.md` says who may do what. Clients that can only send Basic give a token as the password.',
+  ],
+];
