@@ -51,6 +51,7 @@ it('every write of the MLflow API', async () => {
   );
   // These answer with a refusal or change nothing, whoever asks.
   left.delete('POST /mlflow/webhooks/{webhook_id}/test');
+  for (const step of ['create', 'complete', 'abort']) left.delete(`POST /mlflow-artifacts/mpu/${step}/*`);
   for (const direction of ['upload', 'download']) left.delete(`POST /mlflow/artifacts/presigned-${direction}-url`);
   const write = async (name: string, body: object, ...parts: readonly string[]) => {
     const declared = endpoints.find(({ method, path }) => `${method} ${path}` === name);
@@ -98,10 +99,10 @@ it('every write of the MLflow API', async () => {
   const { model: logged } = await write('POST /mlflow/logged-models', { ...experiment, name: 'm' });
   const { model_id } = logged.info;
   await write('POST /mlflow/runs/outputs', { ...ofRun, models: [{ model_id }] });
-  await write('POST /mlflow/logged-models/{model_id}/params', { params: [{ key: 'a', value: 'b' }] }, model_id);
+  await write('POST /mlflow/logged-models/{id}/params', { model_id, params: [{ key: 'a', value: 'b' }] }, model_id);
   await write('PATCH /mlflow/logged-models/{model_id}/tags', { tags: [tag] }, model_id);
   await write('DELETE /mlflow/logged-models/{model_id}/tags/{tag_key}', {}, model_id, 'team');
-  await write('PATCH /mlflow/logged-models/{model_id}', { status: 'LOGGED_MODEL_READY' }, model_id);
+  await write('PATCH /mlflow/logged-models/{id}', { model_id, status: 'LOGGED_MODEL_READY' }, model_id);
   await write('DELETE /mlflow/logged-models/{model_id}', {}, model_id);
   await write('POST /mlflow/runs/delete', ofRun);
   await write('POST /mlflow/runs/restore', ofRun);
@@ -130,6 +131,17 @@ it('every write of the MLflow API', async () => {
   });
   await write('PATCH /mlflow/webhooks/{webhook_id}', { description: 'd' }, webhook.webhook_id);
   await write('DELETE /mlflow/webhooks/{webhook_id}', {}, webhook.webhook_id);
+  // An import says when something happened; who took it over is who signed in.
+  const { import_id, started_at } = await write('POST /kontor/imports', { source: 'http://tracking.example' });
+  const ofImport = { import_id, started_at };
+  const updated_at = '2024-01-01T00:00:00Z';
+  await write('POST /kontor/imports/experiments', {
+    ...{ ...ofImport, experiments: [{ experiment_id: '77', name: 'i', updated_at }] },
+  });
+  const data = { modelId: 'a'.repeat(32), name: 'i', description: null, tags: [], isPrompt: false, firstVersion: 1 };
+  const commands = [{ type: 'CreateRegisteredModel', data, occurred_at: updated_at }];
+  await write('POST /kontor/imports/commands', { ...ofImport, items: [{ commands }] });
+  await write('POST /kontor/imports/complete', { import_id, counts: [] });
   await write('POST /mlflow/workspaces', { name: 'lab' });
   await write('PATCH /mlflow/workspaces/{name}', { description: 'd' }, 'default');
   left.delete('DELETE /mlflow/workspaces/{name}'); // A new one holds its experiment 0 until that is deleted.

@@ -161,6 +161,8 @@ const questions = (): Readonly<Record<string, readonly object[] | 'no rows'>> =>
     'GET /mlflow/webhooks/{webhook_id}': [{}],
     'GET /mlflow/workspaces': [{}],
     'GET /mlflow/workspaces/{name}': [{}],
+    // Files on disk have no links.
+    'GET /mlflow-artifacts/presigned/*': 'no rows',
     'GET /mlflow/server-info': 'no rows',
     'GET /mlflow/server-features': 'no rows',
   };

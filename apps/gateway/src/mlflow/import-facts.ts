@@ -7,6 +7,7 @@ import type { Refusal } from './import-send.js';
 import type { JsonObject } from './json.js';
 import { int64, message, readMessage, repeated, required, string } from './message.js';
 import { safeInteger } from './names.js';
+import { madeInto } from './version-rows.js';
 import { importedOrigin } from './version-source.js';
 
 type Facts = (call: MlflowCall, data: JsonObject) => Promise<object | Refusal>;
@@ -62,6 +63,14 @@ const facts: Readonly<Record<string, Facts>> = {
     const manifest =
       status === 'READY' ? await manifestOf(await call.rows(), `logged-model:${loggedModelId}`, '') : undefined;
     return { manifestDigest: manifest?.manifestDigest ?? null };
+  },
+  DeleteRun: async (call, data) => {
+    const { runId } = readMessage({ runId: required(string) }, data);
+    return { madeInto: await madeInto(await call.rows(), { runId }) };
+  },
+  DeleteExperiment: async (call, data) => {
+    const { experimentId } = readMessage({ experimentId: required(string) }, data);
+    return { madeInto: await madeInto(await call.rows(), { experimentId }) };
   },
   CreateRegisteredModel: async (call, data) => {
     const { modelId, name } = readMessage({ modelId: required(string), name: required(string) }, data);
