@@ -17,8 +17,9 @@ import {
   UploadInvalid,
   UploadUnknown,
 } from './artifact-store.js';
+import { openArtifacts } from './open-artifacts.js';
 import { ArtifactUnusable, readArtifact } from './read-artifact.js';
-import { openArtifacts, type S3Settings } from './settings.js';
+import type { S3Settings } from './settings.js';
 
 // @source FIPS 180-4: the digest of "abc"
 const ABC = 'sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad';

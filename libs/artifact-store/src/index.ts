@@ -14,5 +14,6 @@ export {
   UploadInvalid,
   UploadUnknown,
 } from './artifact-store.js';
+export { openArtifacts } from './open-artifacts.js';
 export { ArtifactUnusable, readArtifact } from './read-artifact.js';
-export { type ArtifactSettings, openArtifacts, type S3Settings } from './settings.js';
+export type { ArtifactSettings, S3Settings } from './settings.js';

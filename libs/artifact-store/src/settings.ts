@@ -1,6 +1,3 @@
-import type { ArtifactStore } from './artifact-store.js';
-import { DiskArtifacts } from './disk-artifacts.js';
-
 /** A bucket of a storage that speaks S3. */
 export interface S3Settings {
   readonly kind: 's3';
@@ -16,10 +13,3 @@ export interface S3Settings {
 
 /** Where content lies. */
 export type ArtifactSettings = { readonly kind: 'disk'; readonly directory: string } | S3Settings;
-
-/** The store that the settings name. Nothing is asked of the storage yet. The S3 client is loaded only where it is used. */
-export const openArtifacts = async (settings: ArtifactSettings): Promise<ArtifactStore> => {
-  if (settings.kind === 'disk') return new DiskArtifacts(settings.directory);
-  const { S3Artifacts } = await import('./s3-artifacts.js');
-  return new S3Artifacts(settings);
-};
