@@ -4,7 +4,7 @@ import { compare, type Count } from '../importing/counts.js';
 import { Destination } from '../importing/destination.js';
 import { RegistryImport } from '../importing/import-registry.js';
 import { openRegistry } from '../importing/mlflow-registry.js';
-import { MlflowServer, ServerGone } from '../importing/mlflow-server.js';
+import { MlflowServer } from '../importing/mlflow-server.js';
 import { notImported } from '../importing/not-imported.js';
 import { print } from '../print.js';
 import { CommandFailed } from '../usage-error.js';
@@ -56,7 +56,7 @@ export const importMlflow = async (request: ImportRequest): Promise<number> => {
     return destination.refused.length > 0 || counts.some(({ atSource, here: found }) => atSource !== found) ? 1 : 0;
   } catch (error) {
     progress.end();
-    if (!(error instanceof ServerGone)) throw error;
+    if (!(error instanceof CommandFailed)) throw error;
     const message = `${error.message}; what was imported stays: run the same command again to go on`;
     throw new CommandFailed(message, { cause: error.cause });
   }

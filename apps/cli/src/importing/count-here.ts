@@ -1,6 +1,6 @@
 import type { Progress } from '@kontor/service/process';
 import { Tally } from './counts.js';
-import { type Imported, versionKey } from './import-registry.js';
+import { type Imported, nameAndTime } from './import-registry.js';
 import { inParallel } from './in-order.js';
 import { type MlflowRegistry, type Owner, REQUESTS_AT_ONCE, type Run } from './mlflow-registry.js';
 
@@ -40,8 +40,8 @@ export const countHere = async (
     await inParallel(models, REQUESTS_AT_ONCE, ({ info }) => countFiles({ loggedModelId: info.model_id }));
   }
   for await (const page of here.models())
-    for (const model of page) if (imported.models.has(model.name)) tally.registeredModel(model);
+    for (const model of page) if (imported.models.has(nameAndTime(model))) tally.registeredModel(model);
   for await (const page of here.versions())
-    for (const version of page) if (imported.versions.has(versionKey(version))) tally.version(version);
+    for (const version of page) if (imported.versions.has(nameAndTime(version))) tally.version(version);
   return tally;
 };

@@ -43,13 +43,14 @@ export interface Imported {
   readonly experiments: ExperimentMap;
   readonly runs: ReadonlySet<string>;
   readonly loggedModels: ReadonlySet<string>;
-  /** `<name>/<number>` of versions, and `<name>` of their models. */
-  readonly versions: ReadonlySet<string>;
+  /** As {@link nameAndTime} tells them from others of the same name that are here. */
   readonly models: ReadonlySet<string>;
+  readonly versions: ReadonlySet<string>;
 }
 
-/** A version as the sets above name it. */
-export const versionKey = ({ name, version }: Pick<Version, 'name' | 'version'>): string => `${name}/${version}`;
+/** A model or version, and not another one that has its name or number here. */
+export const nameAndTime = (one: RegisteredModel | Version): string =>
+  JSON.stringify([one.name, 'version' in one ? one.version : 0, one.creation_timestamp]);
 
 const isDeleted = ({ lifecycle_stage }: Experiment): boolean => lifecycle_stage === 'deleted';
 
@@ -76,7 +77,9 @@ export class RegistryImport {
     const experiments = await this.options.source.experiments();
     experiments.forEach((experiment) => this.#tally.experiment(experiment));
     await this.#importExperiments(experiments);
-    const taken = experiments.filter(({ experiment_id }) => this.#experiments.has(experiment_id));
+    const isTaken = ({ experiment_id }: Experiment) => this.#experiments.has(experiment_id);
+    const taken = experiments.filter(isTaken);
+    await this.#countRefused(experiments.filter((experiment) => !isTaken(experiment)));
     const deleted = new Set(taken.filter(isDeleted).map(({ experiment_id }) => experiment_id));
     const ids = taken.map(({ experiment_id }) => experiment_id);
     // In front of the runs, whose points are about them.
@@ -98,6 +101,12 @@ export class RegistryImport {
     this.#locations = new Map(
       [...this.#experiments].map(([original, id]) => [original, (locations.get(id) ?? '').replace(/\/$/, '')]),
     );
+  }
+
+  /** What stays behind with a refused experiment is missing here, so it is counted there. */
+  async #countRefused(experiments: readonly Experiment[]): Promise<void> {
+    const runs = this.options.source.runs(experiments.map(({ experiment_id }) => experiment_id));
+    for await (const page of runs) for (const run of page) this.#tally.run(run);
   }
 
   async #importRuns(experimentIds: readonly string[], deleted: ReadonlySet<string>): Promise<void> {
@@ -200,10 +209,10 @@ export class RegistryImport {
     })) {
       const { model, own, commands } = item;
       this.#tally.registeredModel(model);
-      this.#models.add(model.name);
+      this.#models.add(nameAndTime(model));
       for (const version of own) {
         this.#tally.version(version);
-        this.#versions.add(versionKey(version));
+        this.#versions.add(nameAndTime(version));
       }
       await destination.send([{ name: `model ${model.name}`, commands }]);
       done += 1n;
