@@ -1,4 +1,4 @@
-import type { Experiment, LoggedModel, RegisteredModel, Run, Version } from './mlflow-registry.js';
+import type { Experiment, LoggedModel, RegisteredModel, Run, Version } from './mlflow-shapes.js';
 
 /** The tag that every run has here, and that runs of old servers lack. */
 const RUN_NAME_TAG = 'mlflow.runName';

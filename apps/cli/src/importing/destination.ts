@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Count } from './counts.js';
-import type { Experiment } from './mlflow-registry.js';
+import type { Experiment } from './mlflow-shapes.js';
 import type { MlflowServer } from './mlflow-server.js';
 import { type ImportItem, isCopied, timeOf } from './to-commands.js';
 

@@ -2,17 +2,10 @@ import type { Progress } from '@kontor/service/process';
 import { Tally } from './counts.js';
 import type { Destination, ExperimentMap } from './destination.js';
 import { copyFiles, type Copied } from './files.js';
-import { inOrder, inParallel } from './in-order.js';
+import { inBatches, inOrder, inParallel } from './in-order.js';
 import { LoggedPoints } from './logged-points.js';
-import {
-  type Experiment,
-  type LoggedModel,
-  type MlflowRegistry,
-  type RegisteredModel,
-  REQUESTS_AT_ONCE,
-  type Run,
-  type Version,
-} from './mlflow-registry.js';
+import { BULK_RUNS, type Histories, type MlflowRegistry, REQUESTS_AT_ONCE } from './mlflow-registry.js';
+import type { Experiment, LoggedModel, RegisteredModel, Run, Version } from './mlflow-shapes.js';
 import {
   endOfLoggedModel,
   endOfRun,
@@ -24,8 +17,8 @@ import {
   startOfRun,
 } from './to-commands.js';
 
-/** Runs that are read before they are sent; their files follow. */
-const RUNS_AT_ONCE = 64;
+/** While these are sent, and their files copied, the next ones are read. */
+const CHUNKS_AT_ONCE = 2;
 /** Commands of one run that are held before they are sent: about as many megabytes as ten requests. */
 const COMMANDS_HELD = 300;
 
@@ -115,18 +108,24 @@ export class RegistryImport {
     let done = 0n;
     progress.show('runs', done, all);
     for await (const page of source.runs(experimentIds)) {
-      for (let first = 0; first < page.length; first += RUNS_AT_ONCE) {
-        const runs = page.slice(first, first + RUNS_AT_ONCE);
-        const items = await inParallel(runs, REQUESTS_AT_ONCE, async (run) => ({
-          name: `run ${run.info.run_id}`,
-          commands: await this.#runCommands(await source.whole(run), deleted.has(run.info.experiment_id)),
-        }));
+      const chunks = inBatches(page, BULK_RUNS);
+      for await (const { runs, items } of inOrder(chunks, CHUNKS_AT_ONCE, (chunk) => this.#readRuns(chunk, deleted))) {
         await destination.send(items);
         await this.#copyAll(runs.map((run) => this.#filesOfRun(run)));
         done += BigInt(runs.length);
         progress.show('runs', done, all);
       }
     }
+  }
+
+  async #readRuns(runs: readonly Run[], deleted: ReadonlySet<string>) {
+    const { source } = this.options;
+    const histories = await source.histories(runs);
+    const items = await inParallel(runs, REQUESTS_AT_ONCE, async (run) => ({
+      name: `run ${run.info.run_id}`,
+      commands: await this.#runCommands(await source.whole(run), histories, deleted.has(run.info.experiment_id)),
+    }));
+    return { runs, items };
   }
 
   /** How many there are, for the one who waits. */
@@ -137,14 +136,14 @@ export class RegistryImport {
   }
 
   /** All commands of a run; of a long one the first are sent already. */
-  async #runCommands(run: Run, isExperimentDeleted: boolean): Promise<readonly ImportCommand[]> {
+  async #runCommands(run: Run, histories: Histories, isExperimentDeleted: boolean): Promise<readonly ImportCommand[]> {
     const { source, destination } = this.options;
     const { run_id, experiment_id } = run.info;
     const name = `run ${run_id}`;
     this.#tally.run(run);
     this.#runs.add(run_id);
     let commands = [...startOfRun(run, this.#experiments.get(experiment_id) ?? experiment_id)];
-    const points = this.#points.complete(run_id, source.points(run));
+    const points = this.#points.complete(run_id, source.points(run, histories));
     for await (const command of pointCommands(run_id, this.#counted(points))) {
       commands.push(command);
       if (commands.length < COMMANDS_HELD) continue;

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { gathered } from './in-order.js';
 import { LoggedPoints } from './logged-points.js';
-import type { LoggedModel, Metric } from './mlflow-registry.js';
+import type { LoggedModel, Metric } from './mlflow-shapes.js';
 
 const point = (value: number): Metric => ({ key: 'accuracy', value, timestamp: 1, step: 0 });
 const pages = async function* (...all: readonly Metric[][]) {

@@ -1,4 +1,4 @@
-import type { LoggedModel, Metric } from './mlflow-registry.js';
+import type { LoggedModel, Metric } from './mlflow-shapes.js';
 
 type About = Pick<Metric, 'model_id' | 'dataset_name' | 'dataset_digest'>;
 

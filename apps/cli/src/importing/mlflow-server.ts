@@ -6,6 +6,8 @@ import { CommandFailed } from '../usage-error.js';
 const REQUEST_TIMEOUT_MS = 120_000;
 /** Pauses before the further tries: a server that restarts is back within some seconds. */
 const RETRY_AFTER_MS: readonly number[] = [500, 1_000, 2_000, 4_000];
+/** Requests under way at once, to one server: on two cores it answers no faster with more. */
+const REQUESTS_AT_ONCE = 8;
 /** What says that it may work later. */
 const LATER: readonly number[] = [408, 429, 500, 502, 503, 504];
 
@@ -31,7 +33,7 @@ interface ServerOptions {
   readonly authorization: () => Promise<string | undefined>;
 }
 
-type Query = Readonly<Record<string, string | number | undefined>>;
+type Query = Readonly<Record<string, string | number | readonly string[] | undefined>>;
 
 interface Request {
   readonly method: 'GET' | 'POST' | 'PUT';
@@ -44,6 +46,9 @@ interface Request {
 
 /** A server that speaks MLflow's REST API: the source of an import, or Kontor. Connections are kept alive. */
 export class MlflowServer {
+  #free = REQUESTS_AT_ONCE;
+  readonly #waiting: (() => void)[] = [];
+
   constructor(private readonly options: ServerOptions) {}
 
   get uri(): string {
@@ -95,7 +100,7 @@ export class MlflowServer {
     let last: unknown;
     for (const pauseMs of [...RETRY_AFTER_MS, undefined]) {
       try {
-        const response = await this.#try(request);
+        const response = await this.#inTurn(() => this.#try(request));
         if (response.ok) return response;
         const text = await response.text();
         if (!LATER.includes(response.status)) throw this.#refused(response.status, request.path, text);
@@ -110,9 +115,22 @@ export class MlflowServer {
     throw new ServerGone(`${this.uri} does not answer`, { cause: last });
   }
 
+  /** Until the head of the answer is there. */
+  async #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    if (this.#free === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#free -= 1;
+    try {
+      return await work();
+    } finally {
+      const next = this.#waiting.shift();
+      if (next) next();
+      else this.#free += 1;
+    }
+  }
+
   async #try({ method, path, query = {}, json, bytes }: Request): Promise<Response> {
     const given = Object.entries(query).flatMap(([name, value]) =>
-      value === undefined ? [] : [[name, String(value)] as [string, string]],
+      value === undefined ? [] : [value].flat().map((one) => [name, String(one)] as [string, string]),
     );
     const search = given.length > 0 ? `?${new URLSearchParams(given).toString()}` : '';
     const authorization = await this.options.authorization();
@@ -138,14 +156,24 @@ export class MlflowServer {
   }
 }
 
-/** @returns undefined for what is no JSON */
-const parsed = (text: string): unknown => {
+/** Numbers that Python writes and JSON does not know, and strings, in which such a word is text. */
+const PYTHON_NUMBERS = /"(?:[^"\\]|\\.)*"|-?\bInfinity\b|\bNaN\b/g;
+
+const isJson = (text: string): boolean => {
   try {
-    return JSON.parse(text);
+    JSON.parse(text);
+    return true;
   } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
+    if (error instanceof SyntaxError) return false;
     throw error;
   }
+};
+
+/** The value of a JSON text, NaN and infinities being texts of that name; undefined for what is no JSON even so. */
+const parsed = (text: string): unknown => {
+  if (isJson(text)) return JSON.parse(text);
+  const quoted = text.replace(PYTHON_NUMBERS, (word) => (word.startsWith('"') ? word : `"${word}"`));
+  return isJson(quoted) ? JSON.parse(quoted) : undefined;
 };
 
 const start = (text: string): string => text.trim().slice(0, 200).replace(/\s+/g, ' ');

@@ -1,7 +1,7 @@
 import { registryCommands } from '@kontor/domain/registry';
 import { describe, expect, it } from 'vitest';
 import { gathered } from './in-order.js';
-import type { LoggedModel, Metric, RegisteredModel, Run, Version } from './mlflow-registry.js';
+import type { LoggedModel, Metric, RegisteredModel, Run, Version } from './mlflow-shapes.js';
 import {
   endOfLoggedModel,
   endOfRun,

@@ -1,14 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { RegistryCommand } from '@kontor/domain/registry';
-import {
-  type LoggedModel,
-  type Metric,
-  type Pair,
-  PROMPT_TAG,
-  type RegisteredModel,
-  type Run,
-  type Version,
-} from './mlflow-registry.js';
+import { inBatches } from './in-order.js';
+import { PROMPT_TAG } from './mlflow-registry.js';
+import type { LoggedModel, Metric, Pair, RegisteredModel, Run, Version } from './mlflow-shapes.js';
 
 /** A command of an import, as Kontor's API takes it. */
 export interface ImportCommand {
@@ -43,9 +37,6 @@ export const timeOf = (ms: number | undefined): string | undefined =>
 const timeOrFirst = (ms: number): string => timeOf(ms) ?? new Date(0).toISOString();
 
 const cut = (limit: number, text: string): string => (text.length > limit ? [...text].slice(0, limit).join('') : text);
-
-const inBatches = <Item>(items: readonly Item[], size: number): readonly (readonly Item[])[] =>
-  Array.from({ length: Math.ceil(items.length / size) }, (_, index) => items.slice(index * size, (index + 1) * size));
 
 const cutValues = (pairs: readonly Pair[], limit: number) =>
   pairs.map(({ key, value }) => ({ key, value: cut(limit, value) }));
