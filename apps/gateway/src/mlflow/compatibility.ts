@@ -28,6 +28,9 @@ interface Pair {
   readonly path: string;
 }
 
+const urlOf = ({ version, path }: Pair): string =>
+  `\`${version === '' ? '' : `/api/${version}.0`}${path.startsWith('/') ? '' : '/'}${path.replace(/:(\w+)/g, '{$1}')}\``;
+
 /** A pair however its path names its parts. */
 const keyOf = ({ version, method, path }: Pair): string => `${method} ${version} ${path.replace(/\{\w+\}/g, '{}')}`;
 
@@ -36,8 +39,8 @@ const servedPairs = (): readonly Pair[] => {
   const routes: Pair[] = endpoints.map(({ version = 2, method, path }) => ({ version: String(version), method, path }));
   const app = fastify({ exposeHeadRoutes: false });
   app.addHook('onRoute', ({ method, url }) => {
-    const [, version = '', path = ''] = /^\/api\/(\d)\.0(.*)$/.exec(url) ?? [];
-    for (const one of [method].flat()) routes.push({ version, method: one, path });
+    const [, version = '', path = url] = /^\/api\/(\d)\.0(.*)$/.exec(url) ?? [];
+    for (const one of [method].flat().filter((name) => name !== 'HEAD')) routes.push({ version, method: one, path });
   });
   artifactRoutes(app, ['/api'], () => {
     throw new Error('nothing is asked here');
@@ -65,7 +68,7 @@ const sectionOf = (area: Area, served: ReadonlySet<string>): string => {
   const count = `${pairs.length - refused.length} of ${pairs.length} are served.`;
   const rows = pairs.map((pair) => {
     const since = served.has(keyOf(pair)) ? FIRST_RELEASE : 'not served';
-    return `| ${pair.method} | \`/api/${pair.version}.0${pair.path.startsWith('/') ? '' : '/'}${pair.path}\` | ${since} |`;
+    return `| ${pair.method} | ${urlOf(pair)} | ${since} |`;
   });
   return [
     `### ${area}`,
@@ -107,11 +110,11 @@ ${areas.map((area) => sectionOf(area, served)).join('\n\n')}
 
 ### Beside MLflow's
 
-Served below \`/api/\` and not registered there by MLflow, which knows some of them below \`/ajax-api/\` only.
+MLflow serves some of them too, without \`/api/\` or for its page only.
 
 | method | path | since |
 | --- | --- | --- |
-${own.map(({ method, version, path }) => `| ${method} | \`/api/${version}.0${path}\` | ${FIRST_RELEASE} |`).join('\n')}
+${own.map((pair) => `| ${pair.method} | ${urlOf(pair)} | ${FIRST_RELEASE} |`).join('\n')}
 `;
   return prettier.format(page, { parser: 'markdown', printWidth: 120 });
 };
