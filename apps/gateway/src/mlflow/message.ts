@@ -74,7 +74,7 @@ export const wrongValue = (path: string, value: Json) =>
 export const readMessage = <const F extends Fields>(fields: F, input: JsonObject, parent = ''): Message<F> => {
   const { run_uuid, ...others } = input;
   // Old clients send `run_uuid`, and some messages know it.
-  const isOld = Object.hasOwn(fields, 'run_uuid') && !others['run_id'] && run_uuid;
+  const isOld = ['run_id', 'run_uuid'].every((name) => Object.hasOwn(fields, name)) && !others['run_id'] && run_uuid;
   const known = isOld ? { ...others, run_id: run_uuid } : input;
   return Object.fromEntries(
     Object.entries(fields).map(([name, field]) => [name, readField(field, name, known, `${parent}${name}`)]),

@@ -169,7 +169,8 @@ export const randomTerm = (chance: Prng, grammar: Grammar, objects: readonly Sea
     const numeric = grammar.numericAttributes;
     if (numeric.length > 0 && chance() < 0.3) {
       const key = oneOf(chance, numeric);
-      return numberTerm(key, [...objects.map(({ attributes }) => Number(attributes[key] ?? 0)), 1.5]);
+      const fractions = grammar.search === 'runs' || grammar.search === 'logged models' ? [1.5] : [];
+      return numberTerm(key, [...objects.map(({ attributes }) => Number(attributes[key] ?? 0)), ...fractions]);
     }
     // Personal attributes are stored encrypted and cannot be searched.
     const key = oneOf(
