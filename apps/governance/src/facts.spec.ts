@@ -91,17 +91,19 @@ it('gives the facts of the workspace as they stand, and reads only what is new',
   expect(readFrom).toEqual([BEGINNING, seen, await store.head()]);
 });
 
-it('knows which rollouts were aborted, and which artifacts had a decision about them', async () => {
+const ENDS = [
+  { type: 'RolloutAborted', data: { rolloutId: uuidv7(), endpoint: 'credit', reason: 'r', by: 'olga' } },
+  { type: 'RolloutRefused', data: { rolloutId: uuidv7(), endpoint: 'credit', gateId: uuidv7(), reasons: ['r'] } },
+] satisfies DeploymentEvent[];
+
+it.each(ENDS)('knows a rollout that ended by $type, and which artifacts had a decision about it', async (end) => {
   const store = new InMemoryEventStore({ now: () => NOW, upcasters: {} });
   const { ReevaluateGates, RecheckGates } = withGateContext(store);
   const subject = { modelName: 'credit', version: 1, manifestDigest: `sha256:${'a'.repeat(64)}` };
-  const rolloutId = uuidv7();
+  const { rolloutId } = end.data;
   const endpoint = endpointStream('default', 'credit');
-  await append(store, endpoint, {
-    type: 'RolloutAborted',
-    data: { rolloutId, endpoint: 'credit', reason: 'r', by: 'olga' },
-  });
-  // The decision comes after the abort: it was asked for before.
+  await append(store, endpoint, end);
+  // The decision comes after the end: it was asked for before.
   await append(store, subjectStream('default', subject.manifestDigest), {
     type: 'GateEvaluated',
     data: {

@@ -32,9 +32,10 @@ const FOLLOWED = [
   'GateEvaluated',
   'GateSettled',
   'RolloutAborted',
+  'RolloutRefused',
 ] as const satisfies readonly FollowedEvent['type'][];
 
-type FollowedEvent = GovernanceEvent | Extract<DeploymentEvent, { type: 'RolloutAborted' }>;
+type FollowedEvent = GovernanceEvent | Extract<DeploymentEvent, { type: 'RolloutAborted' | 'RolloutRefused' }>;
 
 type Subject = Extract<GovernanceEvent, { type: 'GatesRechecked' }>['data']['subjects'][number];
 
@@ -114,8 +115,8 @@ class GateFollower {
   }
 
   /**
-   * Artifacts with an open decision that rests on the stream. That of an aborted rollout rests on nothing any more, but its
-   * abort itself is what another one may have waited for.
+   * Artifacts with an open decision that rests on the stream. That of a rollout that was aborted or refused rests on nothing
+   * any more, but its end itself is what another one may have waited for.
    */
   restingOn(workspace: string, moved: string): Subject[] {
     const resting = [...this.#open.values()].filter(
@@ -148,6 +149,7 @@ class GateFollower {
         this.#open.delete(keyOf(event.workspace, event.data.rolloutId));
         return;
       case 'RolloutAborted':
+      case 'RolloutRefused':
         // Its decision stays open: that it is in nobody's way any more is what others may have waited for.
         this.#ended.add(keyOf(event.workspace, event.data.rolloutId));
         return;

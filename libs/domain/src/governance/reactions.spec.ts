@@ -58,9 +58,9 @@ it('looks for passed decisions when a use case or a policy moves, and asks each 
   expect(commands).toEqual(subjects.map((subject) => ({ type: 'ReevaluateGates', data: { subject, contexts: null } })));
 });
 
-it('looks who waited for the decision about a rollout that was aborted', () => {
+it.each(['RolloutAborted', 'RolloutRefused'] as const)('looks who waited for a decision after %s', (type) => {
   const stream = 'default/deployment/endpoint/credit';
-  const [command] = react('RolloutAborted', stream, {});
+  const [command] = react(type, stream, {});
   expect(command?.type).toBe('RecheckGates');
   expect(governanceCommands.RecheckGates.parse(command?.data)).toMatchObject({ moved: stream, subjects: null });
 });

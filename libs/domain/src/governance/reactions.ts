@@ -86,12 +86,14 @@ const react = (event: Recorded<Known>): readonly ReactionCommand[] => {
       const { rolloutId, version: subject } = event.data;
       return [command('SettleGate', { rolloutId, subject })];
     }
-    // An aborted rollout too: its decision may be open, and others about the same artifact wait for that.
+    // An aborted rollout too, and one that was refused although its decision had passed, an hour too late: the decision may be
+    // open, and others about the same artifact wait for that.
     case 'RiskTierAssigned':
     case 'UseCaseSuspended':
     case 'UseCaseResumed':
     case 'PolicyActivated':
     case 'RolloutAborted':
+    case 'RolloutRefused':
       return [command('RecheckGates', { causeId: event.eventId, moved: event.streamId, subjects: null })];
     case 'GatesRechecked':
       return event.data.subjects.map((subject) => command('ReevaluateGates', { subject, contexts: null }));
@@ -127,6 +129,7 @@ export const governanceReactions: Reactions = {
     'RolloutRequested',
     'RolloutStarted',
     'RolloutAborted',
+    'RolloutRefused',
     'AlertRaised',
     'WorkspaceCreated',
     'GateEvaluated',
