@@ -126,6 +126,6 @@ export const webhookCases: readonly MlflowCase[] = [
     list(`max_results=${limit}`, 'max_results must be between 1 and 1000.'),
   ),
   list('max_results=ten', 'Invalid value "ten" for parameter \'max_results\' supplied'),
-  list('page_token=%25', 'Invalid page token, could not base64-decode'),
+  list('page_token=a', 'Invalid page token, could not base64-decode'),
   list('page_token=e30%3D', 'Invalid page token, parsed value={}'),
 ];

@@ -168,7 +168,7 @@ it('takes a person out of everything, and every proof still holds', async () => 
   // Ciphertext is all that is ever stored; and the search finds what is there.
   await expectNowhere();
   expect(await tablesWith(PERSON)).toEqual(expect.arrayContaining(['kontor: es.event', 'kontor_keys: keys.data_key']));
-  expect(await tablesWith('$enc')).toEqual(expect.arrayContaining(['kontor: gateway.runs_v1_past']));
+  expect(await tablesWith('$enc')).toEqual(expect.arrayContaining(['kontor: gateway.runs_v2_past']));
   expect(filesWith(join(platform.dataDir, 'nats'), PERSON)).not.toEqual([]);
   expect(await cli('export', join(folder, 'before.jsonl'))).toMatchObject({ exitCode: 0 });
   const wrapped = await asSuperuser('kontor_keys', async (client) => {
