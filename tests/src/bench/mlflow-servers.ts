@@ -1,15 +1,12 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { createDatabase, freePort, lockDataDirectory, startPostgres } from '@kontor/embedded';
 import { pythonWith } from '@kontor/testing';
 import pg from 'pg';
-import type { LoadRequest, LoadResult } from './http-load.js';
 
 /** The newest of the package registry, and the driver that its own documentation names. */
 const REQUIREMENTS = 'mlflow==3.17.2\npsycopg2-binary==2.9.11\n';
@@ -109,34 +106,4 @@ export const startRealMlflow = async (): Promise<RealMlflow> => {
       await rm(directory, { recursive: true, force: true });
     },
   };
-};
-
-const program = fileURLToPath(new URL('./http-load.js', import.meta.url));
-
-export interface LoadOptions {
-  readonly url: string;
-  readonly requests: readonly LoadRequest[];
-  readonly connections: number;
-  readonly seconds: number;
-  readonly isFresh?: boolean;
-}
-
-/** Sends requests in turns from a process of its own. */
-export const load = async ({
-  url,
-  requests,
-  connections,
-  seconds,
-  isFresh = false,
-}: LoadOptions): Promise<LoadResult> => {
-  const directory = await mkdtemp(join(tmpdir(), 'kontor-load-'));
-  try {
-    const file = join(directory, 'requests.json');
-    await writeFile(file, JSON.stringify(requests));
-    const args = [program, url, file, `${connections}`, `${seconds}`, isFresh ? 'fresh' : 'kept'];
-    const { stdout } = await promisify(execFile)(process.execPath, args, { maxBuffer: 64 * 2 ** 20 });
-    return JSON.parse(stdout) as LoadResult;
-  } finally {
-    await rm(directory, { recursive: true, force: true });
-  }
 };

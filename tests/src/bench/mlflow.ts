@@ -1,9 +1,10 @@
 import { eventually } from '@kontor/testing';
 import { type Platform, startPlatform } from '../platform.js';
 import type { LoadRequest, LoadResult } from './http-load.js';
+import { load } from './load.js';
 import { machineFacts } from './machine.js';
 import { seedKontor, seedMlflow } from './mlflow-runs.js';
-import { load, type RealMlflow, residentMib, startRealMlflow } from './mlflow-servers.js';
+import { type RealMlflow, residentMib, startRealMlflow } from './mlflow-servers.js';
 import { type BenchReport, type BenchRow, median, quantile, ratioRow, valueRow } from './report.js';
 
 const ROUNDS = 3;

@@ -1,17 +1,17 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import type { RouteEntry } from '@kontor/domain/deployment';
 import { embeddedConfig, lockDataDirectory, resolveNatsServer, startNats } from '@kontor/embedded';
 import { connectNats, ensureStreams, TELEMETRY_STREAM } from '@kontor/messaging';
 import { eventually, prng, treeModel } from '@kontor/testing';
 import { repositoryRoot } from '../platform.js';
 import type { LoadRequest, LoadResult } from './http-load.js';
+import { load, type LoadOptions } from './load.js';
 import { jetstream } from '@nats-io/jetstream';
 import { machineFacts } from './machine.js';
 import { type BenchReport, type BenchRow, median, quantile } from './report.js';
@@ -67,12 +67,10 @@ interface Measured extends LoadResult {
   readonly cpuMicrosPerRequest: number;
 }
 
-const load = async (url: string, file: string, connections: number, seconds: number): Promise<Measured> => {
-  const before = await cpuSeconds(url);
-  const args = [local('http-load'), url, file, String(connections), String(seconds)];
-  const { stdout } = await promisify(execFile)(process.execPath, args, { maxBuffer: 64 * 2 ** 20 });
-  const result = JSON.parse(stdout) as LoadResult;
-  return { ...result, cpuMicrosPerRequest: ((await cpuSeconds(url)) - before) * (1e6 / result.answers) };
+const measure = async (options: LoadOptions): Promise<Measured> => {
+  const before = await cpuSeconds(options.url);
+  const result = await load(options);
+  return { ...result, cpuMicrosPerRequest: ((await cpuSeconds(options.url)) - before) * (1e6 / result.answers) };
 };
 
 /** Rows `from` to `from + count` of tensors whose first dimension is the row. */
@@ -190,26 +188,23 @@ export const servingScenario = async (): Promise<BenchReport> => {
       if (response.status !== 200) throw new Error(`${path} answered ${response.status}: ${await response.text()}`);
       return outputsText(await response.text());
     };
-    const requestFile = async (endpoint: keyof typeof inputs, rows: number) => {
+    const requestsOf = async (endpoint: keyof typeof inputs, rows: number) => {
       const path = `/v2/models/${endpoint}/infer`;
       const ours: LoadRequest[] = [];
       for (let from = 0; from + rows <= SAMPLES; from += 1) {
         const body = JSON.stringify({ inputs: rowsOf(inputs[endpoint], from, rows) });
         ours.push({ path, body, expected: await answerAlone(path, body) });
       }
-      const files = { ours: join(directory, 'ours.json'), echo: join(directory, 'echo.json') };
-      await writeFile(files.ours, JSON.stringify(ours));
-      await writeFile(files.echo, JSON.stringify(ours.map(({ body }) => ({ path, body, expected: body }))));
-      return files;
+      return { ours, echo: ours.map(({ body }): LoadRequest => ({ path, body, expected: body })) };
     };
     const wrong: string[] = [];
     const compare = async (what: string, endpoint: keyof typeof inputs, rows: number, connections: number) => {
-      const files = await requestFile(endpoint, rows);
+      const requests = await requestsOf(endpoint, rows);
       const runs: { ours: Measured; beside: Measured }[] = [];
       for (let round = -1; round < ROUNDS; round += 1) {
         const seconds = round < 0 ? WARM_UP_SECONDS : SECONDS;
-        const ours = await load(serving.url, files.ours, connections, seconds);
-        const beside = await load(echo.url, files.echo, connections, seconds);
+        const ours = await measure({ url: serving.url, requests: requests.ours, connections, seconds });
+        const beside = await measure({ url: echo.url, requests: requests.echo, connections, seconds });
         asked += ours.answers;
         for (const { firstWrong } of [ours, beside]) if (firstWrong !== undefined) wrong.push(firstWrong);
         if (round >= 0) runs.push({ ours, beside });

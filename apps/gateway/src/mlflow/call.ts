@@ -39,6 +39,20 @@ const WRITE_WAIT_MS = 5_000;
 /** What answers from a row that it wrote waits longer: a projection whose process was killed goes on when its lease of 10 s ends. */
 const ROW_WAIT_MS = 15_000;
 
+/** Why a command came to no decision, in MLflow's words. What is the registry's own fault is no answer to a client. */
+export const failureOf = ({ code, message, correlationId }: Extract<SendResult, { outcome: 'failed' }>): Error => {
+  switch (code) {
+    case 'INVALID':
+      return invalid(message);
+    case 'FORBIDDEN':
+      return new MlflowError('PERMISSION_DENIED', message);
+    case 'UNAVAILABLE':
+      return new MlflowError('TEMPORARILY_UNAVAILABLE', message, { retryAfterSeconds: 1 });
+    default:
+      return new Error(`the registry failed: ${code} ${message} (${correlationId})`);
+  }
+};
+
 /** A command that was refused, before it is said in MLflow's words. */
 export class CommandRejected extends Error {
   constructor(
@@ -186,10 +200,7 @@ export class MlflowCall {
 
   async #accepted(type: string, data: object, wantsEvents?: boolean): Promise<Accepted> {
     const result = await this.#sent({ type, data, wantsEvents });
-    this.#position = BigInt(result.position);
-    this.said.position = this.#position;
-    this.#rows = undefined;
-    await this.#untilReadable(this.#position);
+    await this.settle(BigInt(result.position));
     return result;
   }
 
@@ -203,17 +214,7 @@ export class MlflowCall {
       case 'rejected':
         throw new CommandRejected(result.code, result.message, result.details);
       case 'failed':
-        break;
-    }
-    switch (result.code) {
-      case 'INVALID':
-        throw invalid(result.message);
-      case 'FORBIDDEN':
-        throw new MlflowError('PERMISSION_DENIED', result.message);
-      case 'UNAVAILABLE':
-        throw new MlflowError('TEMPORARILY_UNAVAILABLE', result.message, { retryAfterSeconds: 1 });
-      default:
-        throw new Error(`the registry failed: ${result.code} ${result.message} (${result.correlationId})`);
+        throw failureOf(result);
     }
   }
 
@@ -226,9 +227,10 @@ export class MlflowCall {
     return this.parts.commands.send({ context: 'registry', type, data, principal: this.principal, ...options });
   }
 
-  /** Waits until everything up to a position of {@link submit} can be read; the reads that follow see it. */
+  /** Waits until everything up to a position that was written can be read; the reads that follow see it. */
   async settle(position: Position): Promise<void> {
     this.#position = position;
+    this.said.position = position;
     this.#rows = undefined;
     await this.#untilReadable(position);
   }

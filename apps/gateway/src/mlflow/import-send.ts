@@ -1,7 +1,6 @@
 import { derivedId, requestHash } from '@kontor/service/process';
 import type { SendResult } from '../commands/command-client.js';
-import type { MlflowCall } from './call.js';
-import { MlflowError } from './errors.js';
+import { failureOf, type MlflowCall } from './call.js';
 
 /** An import, as its caller was told when it began. */
 export interface Import {
@@ -46,17 +45,8 @@ export const outcomeOf = (reply: SendResult): Outcome => {
     case 'rejected':
       return { code: reply.code, message: reply.message };
     case 'failed':
-      break;
-  }
-  switch (reply.code) {
-    case 'INVALID':
-      return { code: 'INVALID', message: reply.message };
-    case 'FORBIDDEN':
-      throw new MlflowError('PERMISSION_DENIED', reply.message);
-    case 'UNAVAILABLE':
-      throw new MlflowError('TEMPORARILY_UNAVAILABLE', reply.message, { retryAfterSeconds: 1 });
-    default:
-      throw new Error(`the registry failed: ${reply.code} ${reply.message} (${reply.correlationId})`);
+      if (reply.code === 'INVALID') return { code: reply.code, message: reply.message };
+      throw failureOf(reply);
   }
 };
 
