@@ -17,7 +17,7 @@ const VERSION_COLUMNS = {
   attributes: {
     run_id: `coalesce("runId", '')`,
     source_path: `body->>'source'`,
-    version_number: `(body->>'version')::bigint`,
+    version_number: 'version',
   },
 };
 /** What versions are ordered by, beside the name of their model. */
@@ -48,7 +48,7 @@ const searchVersions = async (request: SearchRequest, call: MlflowCall): Promise
     const orderable = { attributes: { ...VERSION_ORDER, name: byName } };
     const orderBy = orderBySql(orderable, request.order_by, {
       grammar: VERSION_FILTER,
-      ties: `${request.order_by.length === 0 ? "body->>'updatedAt' DESC, " : ''}${byName} ASC, (body->>'version')::bigint DESC`,
+      ties: `${request.order_by.length === 0 ? "body->>'updatedAt' DESC, " : ''}${byName} ASC, version DESC`,
       conditions,
     });
     return rows.list(modelVersionEntity, conditions, { orderBy, limit, offset });

@@ -20,15 +20,7 @@ import { toMlflowError } from './rejections.js';
 import type { RowQuery } from './row-query.js';
 import { MODEL_COLUMNS, page, promptTerms, PROMPT_TAG, searchFields } from './registry-search.js';
 import { addFilter, orderBySql } from './search.js';
-import {
-  canonicalStage,
-  named,
-  latestVersions,
-  modelByName,
-  versionJson,
-  versionOf,
-  versionsOf,
-} from './version-rows.js';
+import { canonicalStage, named, latestVersions, modelByName, versionJson, versionOf } from './version-rows.js';
 
 const tag = message({ key: required(string), value: string });
 const MAX_MODEL_PAGE = 1_000n;
@@ -51,21 +43,31 @@ const nameTaken = (name: string, asked: 'prompt' | 'model', holder: 'prompt' | '
   );
 };
 
-const modelJson = async (rows: RowQuery, model: RegisteredModelRow): Promise<object> => {
-  const latest = latestVersions(await versionsOf(rows, model), []);
-  return {
-    name: model.name,
-    creation_timestamp: toMs(model.createdAt),
-    last_updated_timestamp: toMs(model.updatedAt),
-    ...(model.description && { description: model.description }),
-    ...(latest.length > 0 && {
-      latest_versions: latest.map((version) => versionJson({ ...model, aliases: [] }, version)),
-    }),
-    ...(model.tags.length > 0 && { tags: model.tags }),
-    ...(model.aliases.length > 0 && {
-      aliases: model.aliases.map(({ alias, version }) => ({ alias, version: String(version) })),
-    }),
-  };
+/** Models as MLflow shows them, with the newest version of each stage. */
+const modelsJson = async (rows: RowQuery, models: readonly RegisteredModelRow[]): Promise<readonly object[]> => {
+  const latestOf = await latestVersions(rows, models);
+  return models.map((model) => {
+    const latest = latestOf.get(model.modelId) ?? [];
+    return {
+      name: model.name,
+      creation_timestamp: toMs(model.createdAt),
+      last_updated_timestamp: toMs(model.updatedAt),
+      ...(model.description && { description: model.description }),
+      ...(latest.length > 0 && {
+        latest_versions: latest.map((version) => versionJson({ ...model, aliases: [] }, version)),
+      }),
+      ...(model.tags.length > 0 && { tags: model.tags }),
+      ...(model.aliases.length > 0 && {
+        aliases: model.aliases.map(({ alias, version }) => ({ alias, version: String(version) })),
+      }),
+    };
+  });
+};
+
+/** @throws MlflowError unless a model has this name now. */
+const modelAnswer = async (rows: RowQuery, name: string): Promise<object> => {
+  const [registered_model] = await modelsJson(rows, [await modelByName(rows, name)]);
+  return { registered_model };
 };
 
 /** Registered models with their tags and aliases. */
@@ -102,18 +104,14 @@ export const registeredModelEndpoints: readonly Endpoint[] = [
         if (error.code === 'NAME_TAKEN') throw modelExists(name);
         throw toMlflowError(error.code, error.message, { ...error.details, name });
       }
-      const after = await call.rows();
-      return { registered_model: await modelJson(after, await modelByName(after, name)) };
+      return modelAnswer(await call.rows(), name);
     },
   }),
   endpoint({
     method: 'GET',
     path: '/mlflow/registered-models/get',
     fields: { name: required(string) },
-    handle: async ({ name }, call) => {
-      const rows = await call.rows();
-      return { registered_model: await modelJson(rows, await modelByName(rows, name)) };
-    },
+    handle: async ({ name }, call) => modelAnswer(await call.rows(), name),
   }),
   endpoint({
     method: 'PATCH',
@@ -126,8 +124,7 @@ export const registeredModelEndpoints: readonly Endpoint[] = [
         { modelId, description: atMost(DESCRIPTION_LIMIT, 'description', description) },
         { name },
       );
-      const rows = await call.rows();
-      return { registered_model: await modelJson(rows, await modelByName(rows, name)) };
+      return modelAnswer(await call.rows(), name);
     },
   }),
   endpoint({
@@ -144,8 +141,7 @@ export const registeredModelEndpoints: readonly Endpoint[] = [
         if (error.code === 'NAME_TAKEN') throw modelExists(new_name);
         throw toMlflowError(error.code, error.message, { ...error.details, name });
       }
-      const rows = await call.rows();
-      return { registered_model: await modelJson(rows, await modelByName(rows, new_name)) };
+      return modelAnswer(await call.rows(), new_name);
     },
   }),
   endpoint({
@@ -176,7 +172,7 @@ export const registeredModelEndpoints: readonly Endpoint[] = [
         });
         return query.list(registeredModelEntity, conditions, { orderBy, limit, offset });
       });
-      const models = await Promise.all(found.map((model) => modelJson(rows, model)));
+      const models = await modelsJson(rows, found);
       return { ...(models.length > 0 && { registered_models: models }), ...next };
     },
   }),
@@ -189,7 +185,8 @@ export const registeredModelEndpoints: readonly Endpoint[] = [
       handle: async ({ name, stages }, call) => {
         const rows = await call.rows();
         const model = await modelByName(rows, name);
-        const latest = latestVersions(await versionsOf(rows, model), stages.map(canonicalStage));
+        const wanted = stages.length === 0 ? undefined : stages.map(canonicalStage);
+        const latest = (await latestVersions(rows, [model], wanted)).get(model.modelId) ?? [];
         return { ...(latest.length > 0 && { model_versions: latest.map((version) => versionJson(model, version)) }) };
       },
     }),
@@ -254,9 +251,9 @@ export const registeredModelEndpoints: readonly Endpoint[] = [
       const model = await modelByName(rows, name);
       checkedAlias(alias);
       if (alias.toLowerCase() === 'latest') {
-        const newest = Math.max(0, ...(await versionsOf(rows, model)).map(({ version }) => version));
-        if (newest === 0) throw missing(`Latest version not found for model ${name}.`);
-        return { model_version: versionJson(model, await versionOf(rows, model, newest)) };
+        const newest = (await latestVersions(rows, [model])).get(model.modelId)?.at(-1);
+        if (!newest) throw missing(`Latest version not found for model ${name}.`);
+        return { model_version: versionJson(model, newest) };
       }
       const held = model.aliases.find((known) => known.alias === alias);
       if (!held) throw invalid(`Registered model alias ${alias} not found.`);

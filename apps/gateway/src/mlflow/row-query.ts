@@ -110,6 +110,25 @@ export class RowQuery {
   }
 
   /**
+   * The first row, in an order, of each combination of values in columns: a look into an index for each, however many rows
+   * have them.
+   */
+  async firstOfEach<Row extends object>(
+    entity: Entity<Row>,
+    values: Readonly<Record<string, readonly string[]>>,
+    { where, orderBy }: { readonly where: string; readonly orderBy: string },
+  ): Promise<readonly Row[]> {
+    const conditions = this.conditions().add(where);
+    const sets = Object.entries(values).map(([name, allowed], index) => {
+      conditions.add(`${pg.escapeIdentifier(name)} = value_${index}`);
+      return `unnest(${conditions.bind(allowed)}::text[]) AS v${index}(value_${index})`;
+    });
+    const text = `SELECT first.body FROM ${sets.join(' CROSS JOIN ')} CROSS JOIN LATERAL (
+        SELECT body FROM ${this.relation(entity, 'r')} WHERE true ${conditions.sql} ORDER BY ${orderBy} LIMIT 1) first`;
+    return this.#open(entity, text, conditions, true);
+  }
+
+  /**
    * A read model as it was at this position, for a condition that looks into another one: `FROM <this> WHERE ...`.
    * Placeholders 1 and 2 are bound by every statement of {@link list}.
    */
@@ -135,16 +154,18 @@ export class RowQuery {
     const page = `LIMIT ${conditions.bind(limit)} OFFSET ${conditions.bind(offset)}`;
     const text = `SELECT body FROM ${view} ${conditions.joins} WHERE workspace = $1 AND ${asOf('$2')} ${conditions.sql}
        ORDER BY ${orderBy} ${page}`;
-    const { rows } = await this.pool.query<{ body: Row }>({
-      text,
-      values: conditions.values,
-      ...(isPrepared && { name: nameOf(text) }),
-    });
-    return openRows(
-      this.personal,
-      entity,
-      this.workspace,
-      rows.map(({ body }) => body),
-    );
+    return this.#open(entity, text, conditions, isPrepared);
+  }
+
+  /** What a statement selects as `body`. */
+  async #open<Row extends object>(
+    entity: Entity<Row>,
+    text: string,
+    { values }: Conditions,
+    isPrepared: boolean,
+  ): Promise<readonly Row[]> {
+    const { rows } = await this.pool.query<{ body: Row }>({ text, values, ...(isPrepared && { name: nameOf(text) }) });
+    const bodies = rows.map(({ body }) => body);
+    return openRows(this.personal, entity, this.workspace, bodies);
   }
 }

@@ -5,7 +5,6 @@ import { invalid, missing } from './errors.js';
 import type { MlflowCall } from './call.js';
 import { askedModelName, toMs, versionNumberOf } from './names.js';
 import type { RowQuery } from './row-query.js';
-import { rowsOf } from './rows-of.js';
 
 /** @throws MlflowError unless a model has this name now. */
 export const modelByName = async (rows: RowQuery, name: string): Promise<RegisteredModelRow> => {
@@ -47,24 +46,24 @@ export const versionJson = (model: RegisteredModelRow, row: ModelVersionRow): ob
   };
 };
 
-/** The newest version of each stage. */
-export const latestVersions = (
-  versions: readonly ModelVersionRow[],
-  stages: readonly string[],
-): readonly ModelVersionRow[] => {
-  const latest = new Map<string, ModelVersionRow>();
-  for (const version of versions) {
-    const known = latest.get(version.stage);
-    if (!known || known.version < version.version) latest.set(version.stage, version);
-  }
-  return [...latest.values()].filter(({ stage }) => stages.length === 0 || stages.includes(stage));
-};
-
-/** The versions of a model that are not deleted, oldest first. */
-export const versionsOf = (rows: RowQuery, { modelId }: RegisteredModelRow) =>
-  rowsOf(rows, modelVersionEntity, { modelId, deleted: false }, 'createdAt');
-
 const STAGES = ['None', 'Staging', 'Production', 'Archived'] as const;
+
+/** The newest version of each stage, by the id of its model, oldest first. Deleted ones do not count. */
+export const latestVersions = async (
+  rows: RowQuery,
+  models: readonly RegisteredModelRow[],
+  stages: readonly string[] = STAGES,
+): Promise<ReadonlyMap<string, readonly ModelVersionRow[]>> => {
+  const latest = await rows.firstOfEach(
+    modelVersionEntity,
+    { modelId: models.map(({ modelId }) => modelId), stage: stages },
+    { where: 'NOT deleted', orderBy: 'version DESC' },
+  );
+  return Map.groupBy(
+    [...latest].sort((one, other) => one.version - other.version),
+    ({ modelId }) => modelId,
+  );
+};
 
 /** @throws MlflowError for a name that is no stage. */
 export const canonicalStage = (stage: string): string => {

@@ -18,7 +18,7 @@ export type ModelVersionRow = Omit<DataOf<'ModelVersionRegistered'>, 'name'> & {
 /** Versions of registered models, with the files that they are made of. */
 export const modelVersions: Projection<ModelVersionRow, RegistryEvent> = {
   name: 'model_versions',
-  version: 1,
+  version: 2,
   canHandle: [
     'ModelVersionRegistered',
     'StageChanged',

@@ -81,9 +81,12 @@ export const modelVersionEntity = entity('ModelVersion', modelVersions, {
     runId: 'text',
     loggedModelId: 'text',
     deleted: 'boolean',
+    stage: 'text',
+    version: 'integer',
   },
   indexes: [
     ['workspace', 'modelId', 'createdAt', 'key'],
+    ['workspace', 'modelId', 'stage', 'deleted', 'version'],
     ['workspace', 'manifestDigest'],
     // What a version was made of is not deleted or written to, so each deletion and each stored file asks for them.
     ['workspace', 'runId'],
