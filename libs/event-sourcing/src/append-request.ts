@@ -83,13 +83,15 @@ export const claimKey = ({ stream, kind, key }: { stream: string; kind: string; 
  * @throws Error if the request breaks the contract: that is a bug of the caller.
  */
 export const prepareCommand = (request: AppendRequest): PreparedCommand => {
-  const { writes, guards = [], claims = [], actor } = request;
+  const { writes, guards = [], claims = [], actor, chain } = request;
   if (writes.length === 0 || writes.some(({ events }) => events.length === 0)) {
     throw new Error('an append needs at least one write, and each write at least one event');
   }
   if (new Set(writes.map(({ stream }) => stream)).size < writes.length) {
     throw new Error('a command writes a stream at most once');
   }
+  if (chain && (writes.length > 1 || typeof writes[0]?.expected !== 'bigint' || writes[0].expected === 0n))
+    throw new Error('an append of a chain writes one stream, at a version that it has or will have');
   if (new Set(claims.map(claimKey)).size < claims.length) throw new Error('a command names a claim at most once');
   requireLine('the actor', actor);
   for (const { stream } of [...writes, ...guards, ...claims]) requireStreamId(stream);

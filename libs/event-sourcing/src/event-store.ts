@@ -1,3 +1,4 @@
+import type { AppendChain } from './append-chain.js';
 import type { NewEvent, RecordedEvent } from './event.js';
 import type { Position } from './position.js';
 import type { StreamId } from './stream-id.js';
@@ -35,6 +36,8 @@ export interface AppendRequest {
   readonly writes: readonly Write[];
   readonly guards?: readonly Guard[];
   readonly claims?: readonly Claim[];
+  /** Of an append that rests on earlier ones which the log has not confirmed yet. It writes one stream, at a version of it. */
+  readonly chain?: AppendChain;
 }
 
 /** What an accepted command did. The same for every retry. */
@@ -50,6 +53,8 @@ export type AppendResult =
   | (Accepted & { readonly outcome: 'appended' | 'replayed' })
   /** Nothing was written: an expected version, a guard or a claim did not hold. `versions` are the actual ones. */
   | { readonly outcome: 'conflict' | 'guard' | 'claimed'; readonly versions: readonly bigint[] }
+  /** Nothing was written: an earlier append of its chain was not appended. */
+  | { readonly outcome: 'broken' }
   /** Nothing was written: the command id was used for another content. */
   | { readonly outcome: 'key_reused' };
 

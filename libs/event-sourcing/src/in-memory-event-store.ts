@@ -28,7 +28,20 @@ export class InMemoryEventStore implements EventStore {
   constructor(private readonly options: InMemoryOptions) {}
 
   async append(request: AppendRequest): Promise<AppendResult> {
-    const command = prepareCommand(request);
+    const { chain } = request;
+    let isAppended = false;
+    try {
+      const command = prepareCommand(request);
+      if (chain?.isBroken) return { outcome: 'broken' };
+      const result = this.#append(command);
+      isAppended = result.outcome === 'appended';
+      return result;
+    } finally {
+      if (!isAppended) chain?.break();
+    }
+  }
+
+  #append(command: PreparedCommand): AppendResult {
     const recordedAt = this.options.now();
     const forgotten = outsideWindow(command.id, OLDEST_KEPT_MS, Date.parse(recordedAt));
     if (forgotten) throw forgotten;

@@ -1,3 +1,4 @@
+export { AppendChain } from './append-chain.js';
 export { claimKey, MAX_BATCH_BYTES, MAX_EVENT_BYTES, type PreparedCommand, prepareCommand } from './append-request.js';
 export {
   type Actor,

@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
 import {
+  type AppendChain,
   type AppendRequest,
   type AppendResult,
   claimKey,
@@ -28,10 +29,22 @@ export const APPEND_DEADLINE_MS = 10_000;
 
 interface Pending {
   readonly command: PreparedCommand;
+  readonly chain: AppendChain | undefined;
   readonly deadlineMs: number;
   readonly resolve: (result: AppendResult) => void;
   readonly reject: (error: unknown) => void;
 }
+
+/** Before the caller learns of it, because what stands behind in the chain may be sent first. */
+const settle = ({ chain, resolve }: Pending, result: AppendResult): void => {
+  if (result.outcome !== 'appended') chain?.break();
+  resolve(result);
+};
+
+const fail = ({ chain, reject }: Pending, error: unknown): void => {
+  chain?.break();
+  reject(error);
+};
 
 /**
  * Group commit: whatever is queued when the previous commit returns goes into one call of es.append, one transaction,
@@ -56,16 +69,28 @@ export class AppendBatcher {
 
   /** @throws QueueFull, TooLarge, CommandIdOutsideWindow, StoreUnavailable; Error for a request that breaks the contract. */
   async append(request: AppendRequest): Promise<AppendResult> {
+    let command: PreparedCommand;
+    try {
+      command = this.#admit(request);
+    } catch (error) {
+      request.chain?.break();
+      throw error;
+    }
+    return new Promise<AppendResult>((resolve, reject) => {
+      const deadlineMs = Date.now() + this.deadlineMs;
+      this.#queue.push({ command, chain: request.chain, deadlineMs, resolve, reject });
+      this.#queuedBytes += command.sizeBytes;
+      this.#running ??= this.#run();
+    });
+  }
+
+  #admit(request: AppendRequest): PreparedCommand {
     if (this.#closed) throw new StoreUnavailable('the event store is closed', undefined);
     const command = prepareCommand(request);
     if (this.#queue.length >= MAX_QUEUED_COMMANDS || this.#queuedBytes + command.sizeBytes > MAX_QUEUED_BYTES) {
       throw new QueueFull(RETRY_AFTER_MS);
     }
-    return new Promise<AppendResult>((resolve, reject) => {
-      this.#queue.push({ command, deadlineMs: Date.now() + this.deadlineMs, resolve, reject });
-      this.#queuedBytes += command.sizeBytes;
-      this.#running ??= this.#run();
-    });
+    return command;
   }
 
   /** Sends what is queued, then ends the session. Later appends are refused. */
@@ -86,13 +111,14 @@ export class AppendBatcher {
   }
 
   /**
-   * The next batch: at most one command per stream, command id and claim, and no stream that one guards and another
-   * writes. What has to wait keeps its place, and nothing that depends on it overtakes it.
+   * The next batch: at most one command per command id and claim, one chain of commands per stream, and no stream that one
+   * guards and another writes. What has to wait keeps its place, and nothing that depends on it overtakes it.
    */
   #take(): Pending[] {
     const batch: Pending[] = [];
     const waiting: Pending[] = [];
-    const written = new Set<string>();
+    /** By stream: the chain that writes it, undefined if there is none or more than one. */
+    const written = new Map<string, AppendChain | undefined>();
     const guarded = new Set<string>();
     const unique = new Set<string>();
     let sizeBytes = 0;
@@ -101,15 +127,18 @@ export class AppendBatcher {
       const pending = this.#queue[next];
       if (pending === undefined) break;
       const { id, writes, guards, claims } = pending.command;
+      const { chain } = pending;
       if (batch.length > 0 && sizeBytes + pending.command.sizeBytes > MAX_BATCH_BYTES) break;
       next += 1;
       const keys = [id, ...claims.map(claimKey)];
       const collides =
         keys.some((key) => unique.has(key)) ||
-        writes.some(({ stream }) => written.has(stream) || guarded.has(stream)) ||
+        writes.some(
+          ({ stream }) => (written.has(stream) && (!chain || written.get(stream) !== chain)) || guarded.has(stream),
+        ) ||
         guards.some(({ stream }) => written.has(stream));
       for (const key of keys) unique.add(key);
-      for (const { stream } of writes) written.add(stream);
+      for (const { stream } of writes) written.set(stream, collides ? undefined : chain);
       for (const { stream } of guards) guarded.add(stream);
       if (collides) waiting.push(pending);
       else {
@@ -124,17 +153,20 @@ export class AppendBatcher {
 
   /** Settles every command of the batch by its own answer. Never throws. */
   async #send(batch: readonly Pending[]): Promise<void> {
-    let open = batch;
+    let open: readonly Pending[] = batch.filter((pending) => {
+      if (pending.chain?.isBroken) settle(pending, { outcome: 'broken' });
+      return !pending.chain?.isBroken;
+    });
     for (let backoffMs = FIRST_BACKOFF_MS; open.length > 0; backoffMs = Math.min(backoffMs * 2, MAX_BACKOFF_MS)) {
       try {
         // Only the database knows which months it remembers, so the ids are checked here and not when they are queued.
         open = refuseForgotten(open, await this.#connection.open());
         if (open.length === 0) return;
         const results = await this.#connection.append(open.map(({ command }) => command));
-        open.forEach(({ resolve, reject }, index) => {
+        open.forEach((pending, index) => {
           const result = results[index];
-          if (result) resolve(result);
-          else reject(new TypeError('es.append gave too few answers'));
+          if (result) settle(pending, result);
+          else fail(pending, new TypeError('es.append gave too few answers'));
         });
         return;
       } catch (error) {
@@ -151,28 +183,34 @@ export class AppendBatcher {
   /** The server refused the batch because of one command: nothing was written. Alone, each gets its own answer. */
   async #sendAlone(batch: readonly Pending[], error: unknown): Promise<void> {
     const [only] = batch;
-    if (batch.length === 1 && only) return only.reject(error);
+    if (batch.length === 1 && only) return fail(only, error);
     for (const pending of batch) await this.#send([pending]);
   }
 }
 
-/** Rejects commands whose id the log would not remember. @returns the rest. */
+/** Rejects commands whose id the log would not remember, and what stands behind them in their chain. @returns the rest. */
 const refuseForgotten = (batch: readonly Pending[], oldestKeptMs: number): readonly Pending[] => {
   const nowMs = Date.now();
-  return batch.filter(({ command, reject }) => {
-    const refusal = outsideWindow(command.id, oldestKeptMs, nowMs);
-    if (refusal) reject(refusal);
+  return batch.filter((pending) => {
+    const refusal =
+      outsideWindow(pending.command.id, oldestKeptMs, nowMs) ??
+      (pending.chain?.isBroken
+        ? new StoreUnavailable('it rests on a command that was refused; send it again', undefined)
+        : undefined);
+    if (refusal) fail(pending, refusal);
     return refusal === undefined;
   });
 };
 
-/** Rejects what has waited too long. @returns the rest. */
+/** Rejects what has waited too long, and what stands behind it in its chain: it may have been written. @returns the rest. */
 const expire = (pending: readonly Pending[], error: unknown): readonly Pending[] => {
   const nowMs = Date.now();
-  for (const { deadlineMs, reject } of pending) {
-    if (deadlineMs <= nowMs) {
-      reject(new StoreUnavailable('PostgreSQL did not confirm the append in time; send the same command again', error));
-    }
-  }
-  return pending.filter(({ deadlineMs }) => deadlineMs > nowMs);
+  return pending.filter((one) => {
+    if (one.deadlineMs > nowMs && !one.chain?.isBroken) return true;
+    fail(
+      one,
+      new StoreUnavailable('PostgreSQL did not confirm the append in time; send the same command again', error),
+    );
+    return false;
+  });
 };

@@ -77,6 +77,7 @@ const toRefusal = (row: ResultRow): AppendResult => {
         recordedAt: row.recorded_at,
       };
     case 'key_reused':
+    case 'broken':
       return { outcome };
     default:
       return { outcome, versions: row.versions.map(BigInt) };

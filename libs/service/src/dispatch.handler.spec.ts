@@ -1,5 +1,7 @@
 import { type Context, type EventStore, InMemoryEventStore, reject } from '@kontor/event-sourcing';
 import { plainData } from '@kontor/event-sourcing/testing';
+import { eventually } from '@kontor/testing';
+import { setImmediate as pause } from 'node:timers/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { counterContext, counterStream } from './counter.fixture.js';
 import { Dispatch, type DispatchRequest } from './dispatch.js';
@@ -103,6 +105,60 @@ describe('a command on a stream that the handler has written', () => {
     await a.execute(next());
     await b.execute(next());
     expect(await a.execute(next())).toMatchObject({ outcome: 'accepted', version: '3' });
+  });
+
+  /** A log whose appends wait, in order, until they are let go. */
+  const held = (log: InMemoryEventStore) => {
+    const waiting: (() => void)[] = [];
+    const { watched } = watching(log);
+    const append: EventStore['append'] = async (appended) => {
+      await new Promise<void>((resolve) => waiting.push(resolve));
+      return log.append(appended);
+    };
+    const letGo = (): void => waiting.splice(0).forEach((go) => go());
+    return { slow: { ...watched, append }, waiting, letGo };
+  };
+  /** What the counter's events say they counted: each number once, in order, whoever decided them. */
+  const counts = async (): Promise<readonly unknown[]> => {
+    const found: unknown[] = [];
+    for await (const { data } of store.readStream(counterStream('c'))) found.push((data as { n: number }).n);
+    return found;
+  };
+
+  it('is decided on one that is under way, and travels with it', async () => {
+    const { slow, waiting, letGo } = held(store);
+    const handler = handlerOf(counting, { store: slow });
+    const first = handler.execute(next());
+    await eventually(async () => waiting.length === 1); // the one that begins the stream travels alone
+    letGo();
+    await first;
+    const sent = Array.from({ length: 5 }, () => handler.execute(next()));
+    await eventually(async () => waiting.length === 5);
+    letGo();
+    expect((await Promise.all(sent)).map((reply) => 'version' in reply && reply.version)).toEqual([...'23456']);
+    expect(await counts()).toEqual([1, 2, 3, 4, 5, 6]);
+  });
+
+  it('is decided again if the one that it was decided on was not written, also where its version is right', async () => {
+    const { slow, waiting, letGo } = held(store);
+    const handler = handlerOf(counting, { store: slow });
+    const other = handlerOf(counting);
+    await other.execute(next());
+    const learnt = handler.execute(next()); // refused: this handler believes in no stream yet
+    await eventually(async () => waiting.length === 1);
+    letGo();
+    await eventually(async () => waiting.length === 1);
+    letGo();
+    await learnt;
+    const sent = Array.from({ length: 3 }, () => handler.execute(next()));
+    await eventually(async () => waiting.length === 3);
+    await other.execute(next());
+    letGo();
+    const settled = Promise.all(sent);
+    for (let done = false; !done; done = await Promise.race([settled.then(() => true), pause().then(() => false)]))
+      letGo();
+    for (const reply of await settled) expect(reply).toMatchObject({ outcome: 'accepted' });
+    expect(await counts()).toEqual([1, 2, 3, 4, 5, 6]);
   });
 
   it('is refused by the present state alone', async () => {

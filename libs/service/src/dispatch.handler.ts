@@ -25,7 +25,7 @@ import { Dispatch, type DispatchRequest } from './dispatch.js';
 import { type Log } from './log.js';
 import { requestHash } from './canonical.js';
 import { findUnstorable } from './storable.js';
-import { type Personal, StreamStates, unavailable } from './stream-states.js';
+import { type Personal, type StreamState, StreamStates, unavailable } from './stream-states.js';
 import { Turns } from './turns.js';
 
 /** Another process came first: a conflict is decided again this often, with growing pauses; then the caller is told. */
@@ -187,29 +187,45 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
     const hash = await this.parts.personal.blind({ workspace, actor, schema, data: parsed.data }, plainHash);
     const command = { type, data: parsed.data, metadata };
     const stream = route.stream(command);
-    return this.#turns.take(stream, async () => {
-      const reply = await this.#decide({ command, route, stream, hash, wantsEvents, dryRun, isWanted });
-      if (reply.outcome === 'accepted' && reply.eventIds.length > 0) return reply;
+    const work = { command, route, stream, hash, wantsEvents, dryRun, isWanted };
+    const decide = async (pass?: () => void): Promise<CommandReply | undefined> => {
+      const reply = await this.#decide(work, pass);
+      if (!reply || (reply.outcome === 'accepted' && reply.eventIds.length > 0)) return reply;
       // The same command may have come before, and its first coming is what this one is refused for. What is decided to be
       // written needs no such look: an append knows its command's id.
       return (await this.#known(commandId, hash, wantsEvents)) ?? reply;
-    });
+    };
+    // What was decided on appends that failed is decided again, for good.
+    const reply = (await this.#turns.take(stream, decide)) ?? (await this.#turns.take(stream, () => decide()));
+    if (!reply) throw new Error('only who passes the turn on is without a reply');
+    return reply;
   }
 
   /**
-   * Decides on the state as this process keeps it, which costs no look at the log: an append names the version that was
+   * Decides on the state as this process expects it, which costs no look at the log: an append names the version that was
    * judged, so what another process wrote since is found out there. Only a yes is believed that easily. A no has nothing
    * to prove it, and what happens before an append cannot be taken back: both are decided on the present state.
+   *
+   * @param pass lets the next command of the stream be decided while the append of this one is under way, on what it will
+   *   have made of the stream; so commands on one stream travel together as those on many do. Without it the decision is made on
+   *   the present state and is final.
+   * @returns undefined if the turn was passed on and the decision did not hold.
    */
-  async #decide({ command: sent, route, stream, hash, wantsEvents, dryRun, isWanted }: Work): Promise<CommandReply> {
+  async #decide(work: Work, pass?: () => void): Promise<CommandReply | undefined> {
+    const { command: sent, route, stream, hash, wantsEvents, dryRun, isWanted } = work;
     const { metadata } = sent;
     const { decider } = route;
     const findFacts = this.parts.facts?.[sent.type];
-    let isPresent = dryRun || this.parts.beforeAppend !== undefined;
+    let isPresent = dryRun || this.parts.beforeAppend !== undefined || !pass;
     for (let conflicts = 0; ;) {
       const facts = await findFacts?.(sent, (of, fold) => this.#states.readAny(of, fold));
       const command = facts ? { ...sent, data: { ...(sent.data as object), ...facts.data } } : sent;
-      const seen = isPresent ? await this.#states.read(stream, decider) : this.#states.kept(stream, decider);
+      // Who rests on another stream, too, or must be right at once, waits for what is under way.
+      const mayLead = pass !== undefined && !isPresent && !findFacts && !route.guards;
+      if (!mayLead) await this.#states.settled(stream);
+      const { seen, chain } = isPresent
+        ? { seen: await this.#states.read(stream, decider), chain: undefined }
+        : this.#states.expected(stream, decider);
       const { state, version, position } = seen;
       const decision = decider.decide(command, state);
       const isNo = isRejected(decision) || decision.length === 0;
@@ -222,9 +238,12 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
         return { outcome: 'accepted', position: String(position), version: String(version), eventIds: [] };
       }
       if (dryRun) return this.#preview(decision as readonly DomainEvent[], { version, position, now: metadata.now });
-      // No stream gets shorter: what the kept version leaves no room for, the present one does not either.
       const wanted = Number(version) + decision.length;
-      if (wanted > this.#maxStreamEvents) return this.#full(stream, wanted);
+      if (wanted > this.#maxStreamEvents) {
+        if (isPresent) return this.#full(stream, wanted);
+        isPresent = true;
+        continue;
+      }
       if (isWanted && !(await reached(isWanted())))
         return rejected('NO_LONGER_WANTED', 'Another worker has noted an answer to this command.');
       const refusal = await this.parts.beforeAppend?.(decision as readonly DomainEvent[], metadata);
@@ -232,14 +251,29 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
       const events = await Promise.all(
         (decision as readonly DomainEvent[]).map((event) => this.#toNewEvent(event, metadata)),
       );
-      const result = await this.#store.append({
+      const guards = [...(route.guards?.(command) ?? []), ...(facts?.guards ?? [])];
+      const isLeading = mayLead && chain !== undefined && version > 0n;
+      const append = this.#store.append({
         commandId: metadata.commandId,
         requestHash: hash,
         actor: metadata.actor.id,
         writes: [{ stream, expected: version === 0n ? 'none' : version, events: events.map(({ stored }) => stored) }],
-        guards: [...(route.guards?.(command) ?? []), ...(facts?.guards ?? [])],
+        guards,
         ...(route.claims && { claims: route.claims(command) }),
+        ...(isLeading && { chain }),
       });
+      const after: StreamState = {
+        state: events.reduce((before, { event }) => decider.evolve(before, event) as unknown, state),
+        version: version + BigInt(events.length),
+        position,
+        isPersonal: seen.isPersonal || events.some(({ stored }) => stored.meta.encrypted !== undefined),
+        era: seen.era,
+      };
+      if (isLeading) {
+        this.#states.lead(stream, after, chain, append);
+        pass();
+      }
+      const result = await append;
       if (result.outcome === 'appended') {
         const [length = version] = result.versions;
         if (version < LONG_STREAM_EVENTS && length >= LONG_STREAM_EVENTS)
@@ -248,20 +282,18 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
             events: String(length),
             allowed: this.#maxStreamEvents,
           });
-        this.#states.keep(stream, {
-          state: events.reduce((before, { event }) => decider.evolve(before, event) as unknown, state),
-          version: length,
-          position: result.lastPosition,
-          isPersonal: seen.isPersonal || events.some(({ stored }) => stored.meta.encrypted !== undefined),
-          era: seen.era,
-        });
+        this.#states.keep(stream, { ...after, position: result.lastPosition });
       }
+      const isOutdated =
+        result.outcome === 'conflict' ||
+        result.outcome === 'broken' ||
+        (result.outcome === 'guard' && facts?.guards !== undefined);
+      if (isLeading && (isOutdated || result.outcome === 'claimed')) return undefined;
       // That a name is taken is a no as well, and the log says it before it says that the state is an old one.
       if (result.outcome === 'claimed' && !isPresent) {
         isPresent = true;
         continue;
       }
-      const isOutdated = result.outcome === 'conflict' || (result.outcome === 'guard' && facts?.guards !== undefined);
       if (!isOutdated) return this.#toReply(result, metadata.commandId, events, wantsEvents);
       if (isPresent) {
         const pauseMs = CONFLICT_PAUSES_MS[conflicts];
@@ -334,7 +366,7 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
   }
 
   async #toReply(
-    result: Exclude<AppendResult, { outcome: 'conflict' }>,
+    result: Exclude<AppendResult, { outcome: 'conflict' | 'broken' }>,
     commandId: string,
     events: readonly Decided[],
     wantsEvents: boolean,

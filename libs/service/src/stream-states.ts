@@ -1,5 +1,6 @@
 import {
   type AnyDecider,
+  AppendChain,
   type DomainEvent,
   type EventStore,
   type Position,
@@ -26,6 +27,14 @@ export interface StreamState {
   readonly era: number;
 }
 
+/** What a stream will be when the appends of a chain have succeeded. */
+interface Ahead {
+  readonly seen: StreamState;
+  readonly chain: AppendChain;
+  /** Resolves when none of its appends is under way any more. */
+  readonly settled: Promise<unknown>;
+}
+
 type Fold = Pick<AnyDecider, 'initialState' | 'evolve'>;
 
 /** States of about this many streams are some tens of megabytes. */
@@ -38,6 +47,7 @@ export const unavailable = (error: unknown): unknown =>
 /** Folded streams, the most recently used ones kept, so that a command on a long stream folds only what is new. */
 export class StreamStates {
   readonly #states = new Map<StreamId, StreamState>();
+  readonly #ahead = new Map<StreamId, Ahead>();
   #era = 0;
 
   constructor(
@@ -49,10 +59,38 @@ export class StreamStates {
   forgetPersonal(): void {
     this.#era += 1;
     for (const [stream, { isPersonal }] of this.#states) if (isPersonal) this.#states.delete(stream);
+    for (const { seen, chain } of this.#ahead.values()) if (seen.isPersonal) chain.break();
   }
 
-  /** The state as it is kept, without a look at the log: another process may have gone on since. */
-  kept(stream: StreamId, { initialState }: Fold): StreamState {
+  /**
+   * The state as it will be when the appends under way have succeeded, and their chain; else as it is kept. Without a look at
+   * the log: another process may have gone on since.
+   */
+  expected(stream: StreamId, decider: Fold): { readonly seen: StreamState; readonly chain: AppendChain } {
+    const ahead = this.#ahead.get(stream);
+    return ahead && !ahead.chain.isBroken ? ahead : { seen: this.#kept(stream, decider), chain: new AppendChain() };
+  }
+
+  /**
+   * Notes what an append that is under way makes of a stream, for those who decide before it is there.
+   *
+   * @param append never the last word: whoever awaits it keeps the state or breaks the chain.
+   */
+  lead(stream: StreamId, seen: StreamState, chain: AppendChain, append: Promise<unknown>): void {
+    const settled = Promise.allSettled([this.#ahead.get(stream)?.settled, append]);
+    const ahead = { seen, chain, settled };
+    this.#ahead.set(stream, ahead);
+    void settled.then(() => {
+      if (this.#ahead.get(stream) === ahead) this.#ahead.delete(stream);
+    });
+  }
+
+  /** Waits until no append of this process to the stream is under way. */
+  async settled(stream: StreamId): Promise<void> {
+    await this.#ahead.get(stream)?.settled;
+  }
+
+  #kept(stream: StreamId, { initialState }: Fold): StreamState {
     const kept = this.#states.get(stream);
     if (kept) return kept;
     return { state: initialState as unknown, version: 0n, position: 0n, isPersonal: false, era: this.#era };
@@ -73,7 +111,7 @@ export class StreamStates {
 
   /** The present state: the kept one and every event after it. */
   async read(stream: StreamId, decider: Fold): Promise<StreamState> {
-    let { state, version, position, isPersonal } = this.kept(stream, decider);
+    let { state, version, position, isPersonal } = this.#kept(stream, decider);
     const era = this.#era;
     for await (const { type, data, meta, workspace, ...event } of this.#eventsAfter(stream, version)) {
       const opened = meta.encrypted ? await this.personal.open(workspace, data) : data;
@@ -87,8 +125,9 @@ export class StreamStates {
     return read;
   }
 
-  /** Keeps a state, unless it holds personal data of which some was forgotten since it was folded. */
+  /** Keeps a state, unless a newer one is kept or it holds personal data of which some was forgotten since it was folded. */
   keep(stream: StreamId, state: StreamState): void {
+    if ((this.#states.get(stream)?.version ?? 0n) > state.version) return;
     this.#states.delete(stream);
     if (state.isPersonal && state.era !== this.#era) return;
     this.#states.set(stream, state);

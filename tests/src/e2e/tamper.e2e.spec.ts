@@ -11,7 +11,7 @@ const key = join(folder, 'log.key');
 let platform: Platform;
 let admin: pg.Client;
 
-/** Makes the leaf of a row again from what stands in it, as the append does. @source libs/event-store/sql/000011_append.sql */
+/** Makes the leaf of a row again from what stands in it, as the append does. @source libs/event-store/sql/000014_append.sql */
 const REMADE_LEAF = `sha256('\\x00'::bytea || convert_to(concat_ws(E'\\n', 'kontor/event/1', (SELECT origin FROM es.log_head), pos, event_id, stream_id,
   version, type || '@' || schema_ver, to_char(recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), workspace, actor, command_id,
   encode(sha256(convert_to(data::text, 'UTF8')), 'hex'), encode(sha256(convert_to(meta::text, 'UTF8')), 'hex'), ''), 'UTF8'))`;

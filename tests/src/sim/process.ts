@@ -1,4 +1,4 @@
-import type { AppendRequest, AppendResult, EventStore, Position, StreamId } from '@kontor/event-sourcing';
+import type { AppendChain, AppendRequest, AppendResult, EventStore, Position, StreamId } from '@kontor/event-sourcing';
 import { StoreUnavailable } from '@kontor/event-store';
 import type { World } from './world.js';
 
@@ -55,6 +55,9 @@ export interface Appended {
 
 /** The log as one process reaches it: the way there may fail, and so may the way back, when it has happened. */
 export class Connection implements EventStore {
+  /** What was sent last of each chain: one session does what it is sent in order. */
+  readonly #sent = new WeakMap<AppendChain, Promise<unknown>>();
+
   constructor(
     private readonly process: Process,
     private readonly log: EventStore,
@@ -62,6 +65,17 @@ export class Connection implements EventStore {
   ) {}
 
   async append(request: AppendRequest): Promise<AppendResult> {
+    const { chain } = request;
+    if (!chain) return this.#append(request);
+    const appended = (this.#sent.get(chain) ?? Promise.resolve()).then(() => this.#append(request));
+    this.#sent.set(
+      chain,
+      appended.catch(() => chain.break()),
+    );
+    return appended;
+  }
+
+  async #append(request: AppendRequest): Promise<AppendResult> {
     await this.#reach();
     const result = await this.log.append(request);
     await this.onAppend({ request, result, moment: this.process.world.moment });

@@ -1,5 +1,6 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict';
 import { MAX_BATCH_BYTES, MAX_EVENT_BYTES } from '../append-request.js';
+import { AppendChain } from '../append-chain.js';
 import { CommandIdOutsideWindow, TooLarge } from '../errors.js';
 import type { NewEvent, RecordedEvent } from '../event.js';
 import type { AppendRequest, EventStore } from '../event-store.js';
@@ -122,6 +123,85 @@ export const eventStoreContract = ({ test, create, uuid, nowMs }: EventStoreCont
     const first = request({ writes: write(5n) });
     strictEqual((await store.append(first)).outcome, 'conflict');
     strictEqual((await store.append({ ...first, writes: write('none') })).outcome, 'appended');
+  });
+
+  const begin = async (store: EventStore, events = 1): Promise<void> => {
+    const all = Array.from({ length: events }, () => event('A'));
+    await store.append(request({ writes: [{ stream: run('a'), expected: 'none', events: all }] }));
+  };
+  const chained = (chain: AppendChain, expected: bigint, more: Partial<AppendRequest> = {}): AppendRequest =>
+    request({ writes: [{ stream: run('a'), expected, events: [event('B')] }], chain, ...more });
+
+  test('appends the commands of a chain one on the other, however many are sent at once', async () => {
+    const store = await create();
+    await begin(store);
+    const chain = new AppendChain();
+    const versions = Array.from({ length: 20 }, (_, index) => BigInt(index) + 1n);
+    const results = await Promise.all(versions.map((expected) => store.append(chained(chain, expected))));
+    deepStrictEqual(
+      results.map((result) => result.outcome === 'appended' && [result.lastPosition, result.versions]),
+      versions.map((expected) => [expected + 1n, [expected + 1n]]),
+    );
+    strictEqual((await store.append(chained(chain, 21n))).outcome, 'appended');
+    const all = await collect(store.readStream(run('a')));
+    deepStrictEqual(
+      all.map(({ version }) => version),
+      Array.from({ length: 22 }, (_, index) => BigInt(index) + 1n),
+    );
+  });
+
+  test('breaks a chain at what is refused, also where the version behind it is right by chance', async () => {
+    const store = await create();
+    await begin(store, 2);
+    const chain = new AppendChain();
+    const outcomes = await Promise.all([1n, 2n, 3n].map((expected) => store.append(chained(chain, expected))));
+    deepStrictEqual(outcomes, [{ outcome: 'conflict', versions: [2n] }, { outcome: 'broken' }, { outcome: 'broken' }]);
+    deepStrictEqual(await store.append(chained(chain, 2n)), { outcome: 'broken' });
+    strictEqual(await store.head(), 2n);
+    strictEqual((await store.append(chained(new AppendChain(), 2n))).outcome, 'appended');
+  });
+
+  test('breaks a chain at a command that had come before, and keeps what stands in front of it', async () => {
+    const store = await create();
+    await begin(store);
+    const before = chained(new AppendChain(), 1n);
+    await store.append(before);
+    const chain = new AppendChain();
+    const sent = [chained(chain, 2n), { ...before, chain }, chained(chain, 4n), chained(chain, 3n)];
+    const outcomes = await Promise.all(sent.map((one) => store.append(one)));
+    deepStrictEqual(
+      outcomes.map(({ outcome }) => outcome),
+      ['appended', 'replayed', 'broken', 'broken'],
+    );
+    strictEqual(await store.head(), 3n);
+  });
+
+  test('breaks a chain at a command that cannot be stored', async () => {
+    const store = await create();
+    await begin(store);
+    const chain = new AppendChain();
+    const large = { writes: [{ stream: run('a'), expected: 1n, events: [event('B', 'x'.repeat(MAX_EVENT_BYTES))] }] };
+    const [first, second] = [store.append(request({ ...large, chain })), store.append(chained(chain, 1n))];
+    await rejects(first, TooLarge);
+    deepStrictEqual(await second, { outcome: 'broken' });
+    strictEqual(await store.head(), 1n);
+  });
+
+  test('lets no chain begin a stream or write several', async () => {
+    const store = await create();
+    const chain = new AppendChain();
+    const write = (id: string, expected: 'none' | 'any' | bigint) => ({
+      stream: run(id),
+      expected,
+      events: [event('A')],
+    });
+    for (const writes of [
+      [write('a', 'none')],
+      [write('a', 'any')],
+      [write('a', 0n)],
+      [write('a', 1n), write('b', 1n)],
+    ])
+      await rejects(store.append(request({ writes, chain })), /an append of a chain/);
   });
 
   test('frees a claim for another stream', async () => {
