@@ -61,6 +61,8 @@ export interface ConsistencyHeaders {
 export interface Gateway {
   readonly config: GatewayConfig;
   readonly pool: pg.Pool;
+  /** For prepared statements that find few rows by an index. */
+  readonly lookups: pg.Pool;
   readonly nats: NatsConnection;
   readonly authenticator: Authenticator;
   readonly commands: CommandClient;
@@ -93,6 +95,12 @@ export const openGateway = async (config: GatewayConfig): Promise<Gateway> => {
     application_name: 'kontor-gateway',
   });
   const { connectionString, application_name } = pool.options;
+  // Statements by keys, asked often. With a plan for each call they cost twice as much, and a plan for all calls must look up
+  // what it needs, whatever is believed of the tables when it is made.
+  const lookups = createPool({
+    ...pool.options,
+    options: '-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off',
+  });
   // The projector's batches may take longer than a reader is allowed to.
   const projectors = { connectionString, application_name: `${application_name}-projections`, max: 3 };
   const builders = createPool(projectors);
@@ -134,6 +142,7 @@ export const openGateway = async (config: GatewayConfig): Promise<Gateway> => {
   return {
     config,
     pool,
+    lookups,
     nats,
     authenticator: new Authenticator({ mode: config.auth, keysDir: config.keysDir, issuers: [TOKEN_ISSUER] }),
     commands,
@@ -174,6 +183,7 @@ export const openGateway = async (config: GatewayConfig): Promise<Gateway> => {
       await personal.close();
       await nats.close();
       await projectorPool.end();
+      await lookups.end();
       await pool.end();
     },
   };

@@ -9,6 +9,7 @@ export interface StoredEvent extends Omit<RecordedEvent, 'data' | 'meta'> {
 }
 
 const UTF8 = new TextEncoder();
+const FROM_UTF8 = new TextDecoder();
 
 /** All but the printable characters of ASCII without blank and percent sign. */
 const TO_ENCODE = /[^!-$&-~]+/g;
@@ -53,10 +54,12 @@ export const toMessage = (event: StoredEvent, source: string): { headers: MsgHdr
 
 /** The inverse of {@link toMessage}. @throws BadMessage if a header is missing. */
 export const fromMessage = (message: { headers?: MsgHdrs | undefined; data: Uint8Array }): StoredEvent => {
+  // Read once: each `get` of the client goes through the names of all headers, and these are a dozen.
+  const values = new Map(message.headers);
   const get = (name: string): string => {
-    const value = message.headers?.get(`ce-${name}`);
+    const value = values.get(`ce-${name}`)?.[0];
     if (!value) throw new BadMessage(`an event without header ce-${name}; expected CloudEvents 1.0 in binary mode`);
-    return decodeURIComponent(value);
+    return value.includes('%') ? decodeURIComponent(value) : value;
   };
   const dataschema = get('dataschema');
   return {
@@ -72,7 +75,7 @@ export const fromMessage = (message: { headers?: MsgHdrs | undefined; data: Uint
     actor: get('actor'),
     commandId: get('commandid'),
     meta: get('meta'),
-    data: new TextDecoder().decode(message.data),
+    data: FROM_UTF8.decode(message.data),
   };
 };
 

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { EventStore, Position, RecordedEvent, Upcasters } from '@kontor/event-sourcing';
 import {
   type ConsumerMessages,
@@ -152,7 +153,9 @@ const open = async ({ nc, base }: EventFeedOptions, after: Position): Promise<Li
         // The next `open` says why.
         () => 'ended' as const,
       );
-      const outcome = await orIdle(pending, signal);
+      // What has arrived needs no timer and no listener of its own.
+      const sooner = await Promise.race([pending, nextTurn('later' as const)]);
+      const outcome = sooner === 'later' ? await orIdle(pending, signal) : sooner;
       if (outcome !== 'idle') pending = undefined;
       return outcome;
     },

@@ -19,6 +19,8 @@ type Accepted = Extract<CommandReply, { readonly outcome: 'accepted' }>;
 /** What every call of the MLflow face shares. */
 export interface FaceParts {
   readonly pool: pg.Pool;
+  /** For prepared statements that find few rows by an index. */
+  readonly lookups: pg.Pool;
   readonly schema: string;
   readonly personal: PersonalData;
   readonly secrets: SecretStore;
@@ -139,8 +141,7 @@ export class MlflowCall {
 
   rowsAt(position: Position): RowQuery {
     this.said.position = position;
-    const { pool, schema, personal, loader } = this.parts;
-    return new RowQuery(pool, schema, personal, loader, this.workspace, position);
+    return new RowQuery(this.parts, this.workspace, position);
   }
 
   /**

@@ -64,12 +64,12 @@ export const mountMlflow = (
   gateway: Gateway,
   log: (message: string, error: unknown) => void,
 ): void => {
-  const { pool, personal, secrets, deliveries, commands, artifacts, config } = gateway;
+  const { pool, lookups, personal, secrets, deliveries, commands, artifacts, config } = gateway;
   const parts: FaceParts = {
-    pool,
+    ...{ pool, lookups },
     schema: SCHEMA,
     ...{ personal, secrets, deliveries, webhooks: config.webhooks },
-    loader: new RowLoader(pool, SCHEMA),
+    loader: new RowLoader(lookups, SCHEMA),
     commands,
     log: gateway.log,
     artifacts,

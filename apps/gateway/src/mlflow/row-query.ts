@@ -47,7 +47,7 @@ export interface Listing {
   /** Without it all rows. */
   readonly limit?: number | undefined;
   readonly offset?: number;
-  /** For statements of few shapes, asked often: each session then plans them once. */
+  /** For statements of few shapes that find few rows by an index: each session plans them once. */
   readonly isPrepared?: boolean;
 }
 
@@ -62,13 +62,18 @@ const nameOf = (text: string): string => {
   return name;
 };
 
+interface RowParts {
+  readonly pool: pg.Pool;
+  readonly lookups: pg.Pool;
+  readonly schema: string;
+  readonly personal: PersonalData;
+  readonly loader: RowLoader;
+}
+
 /** Rows of one workspace at one position: what a request of MLflow's API reads. */
 export class RowQuery {
   constructor(
-    private readonly pool: pg.Pool,
-    private readonly schema: string,
-    private readonly personal: PersonalData,
-    private readonly loader: RowLoader,
+    private readonly parts: RowParts,
     readonly workspace: string,
     readonly position: Position,
   ) {}
@@ -80,8 +85,8 @@ export class RowQuery {
 
   /** The row with this id. */
   async byId<Row extends object>(entity: Entity<Row>, ...id: readonly (string | number)[]): Promise<Row | undefined> {
-    const body = await this.loader.load(entity, rowKey(this.workspace, ...id), this.position);
-    return body && (await openRows(this.personal, entity, this.workspace, [body]))[0];
+    const body = await this.parts.loader.load(entity, rowKey(this.workspace, ...id), this.position);
+    return body && (await openRows(this.parts.personal, entity, this.workspace, [body]))[0];
   }
 
   /** The first row with these values in columns of the read model. */
@@ -133,12 +138,12 @@ export class RowQuery {
    * Placeholders 1 and 2 are bound by every statement of {@link list}.
    */
   relation({ projection }: Entity<object>, alias: string): string {
-    const view = `${pg.escapeIdentifier(this.schema)}.${pg.escapeIdentifier(projection.name)}`;
+    const view = `${pg.escapeIdentifier(this.parts.schema)}.${pg.escapeIdentifier(projection.name)}`;
     return `(SELECT * FROM ${view} WHERE workspace = $1 AND ${asOf('$2')}) ${alias}`;
   }
 
   async count(entity: Entity<object>, conditions: Conditions): Promise<number> {
-    const { rows } = await this.pool.query<{ count: string }>(
+    const { rows } = await this.parts.pool.query<{ count: string }>(
       `SELECT count(*) FROM ${this.relation(entity, 'counted')} WHERE true ${conditions.sql}`,
       conditions.values,
     );
@@ -150,7 +155,7 @@ export class RowQuery {
     conditions: Conditions,
     { orderBy, limit, offset = 0, isPrepared = false }: Listing,
   ): Promise<readonly Row[]> {
-    const view = `${pg.escapeIdentifier(this.schema)}.${pg.escapeIdentifier(entity.projection.name)}`;
+    const view = `${pg.escapeIdentifier(this.parts.schema)}.${pg.escapeIdentifier(entity.projection.name)}`;
     const page = `LIMIT ${conditions.bind(limit)} OFFSET ${conditions.bind(offset)}`;
     const text = `SELECT body FROM ${view} ${conditions.joins} WHERE workspace = $1 AND ${asOf('$2')} ${conditions.sql}
        ORDER BY ${orderBy} ${page}`;
@@ -164,8 +169,11 @@ export class RowQuery {
     { values }: Conditions,
     isPrepared: boolean,
   ): Promise<readonly Row[]> {
-    const { rows } = await this.pool.query<{ body: Row }>({ text, values, ...(isPrepared && { name: nameOf(text) }) });
+    const { pool, lookups } = this.parts;
+    const { rows } = isPrepared
+      ? await lookups.query<{ body: Row }>({ text, values, name: nameOf(text) })
+      : await pool.query<{ body: Row }>(text, values);
     const bodies = rows.map(({ body }) => body);
-    return openRows(this.personal, entity, this.workspace, bodies);
+    return openRows(this.parts.personal, entity, this.workspace, bodies);
   }
 }

@@ -1,3 +1,5 @@
+import type { ModelVersionRow } from '../registry/model-versions.projection.js';
+import type { RegisteredModelRow } from '../registry/registered-models.projection.js';
 import {
   loggedModelEntity,
   modelVersionEntity,
@@ -10,6 +12,7 @@ import { invalid, missing } from './errors.js';
 import { atMost } from './names.js';
 import { addressesHost, foreignHost } from './storage-hosts.js';
 import type { RowQuery } from './row-query.js';
+import { latestVersions } from './version-rows.js';
 
 interface Asked {
   readonly source: string;
@@ -118,6 +121,24 @@ const fromLoggedModel = async (rows: RowQuery, asked: Asked, modelId: string, in
   };
 };
 
+/** What stands in `models:/<name>/<version>`, `/latest`, `/<stage>` and `models:/<name>@<alias>`. */
+const versionMeant = async (
+  rows: RowQuery,
+  model: RegisteredModelRow,
+  meant: { readonly alias: string } | { readonly version: string },
+): Promise<ModelVersionRow | undefined> => {
+  if ('alias' in meant) {
+    const held = model.aliases.find(({ alias }) => alias === meant.alias);
+    return held && rows.byId(modelVersionEntity, model.modelId, held.version);
+  }
+  const { version } = meant;
+  if (/^\d+$/.test(version)) return rows.byId(modelVersionEntity, model.modelId, Number(version));
+  const latest = (await latestVersions(rows, [model])).get(model.modelId) ?? [];
+  return version === 'latest'
+    ? latest.at(-1)
+    : latest.find(({ stage }) => stage.toLowerCase() === version.toLowerCase());
+};
+
 const fromModel = async (rows: RowQuery, asked: Asked, rest: string): Promise<Origin> => {
   if (/^m-[0-9a-f]{32}$/.test(rest)) return fromLoggedModel(rows, asked, rest);
   // Without a version or an alias the text can only be meant as the id of a logged model.
@@ -125,16 +146,8 @@ const fromModel = async (rows: RowQuery, asked: Asked, rest: string): Promise<Or
   const [, name = '', separator = '', value = ''] = /^([^@/]+)([@/])(.+)$/.exec(rest) ?? [];
   const model = await rows.find(registeredModelEntity, { name, deleted: false });
   if (!model) throw missing(`Registered Model with name=${name} not found`);
-  const versions = await rows.all(modelVersionEntity, { modelId: model.modelId, deleted: false }, 'key', 100_000);
-  const origin =
-    separator === '@'
-      ? versions.find(({ version }) => model.aliases.some((held) => held.alias === value && held.version === version))
-      : /^\d+$/.test(value)
-        ? versions.find(({ version }) => version === Number(value))
-        : versions
-            .filter(({ stage }) => value === 'latest' || stage.toLowerCase() === value.toLowerCase())
-            .sort((a, b) => b.version - a.version)[0];
-  if (!origin) {
+  const origin = await versionMeant(rows, model, separator === '@' ? { alias: value } : { version: value });
+  if (!origin || origin.deleted) {
     if (separator === '@') throw invalid(`Registered model alias ${value} not found.`);
     throw missing(`Model Version (name=${name}, version=${value}) not found`);
   }
