@@ -1,7 +1,7 @@
-import { createSecretKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createSecretKey, generateKeyPairSync, hash, type KeyObject } from 'node:crypto';
 import { decodeJwt, SignJWT } from 'jose';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { signAssertion, Unauthenticated, verifyAssertion } from './assertion.js';
+import { AssertionSigner, AssertionVerifier, signAssertion, Unauthenticated } from './assertion.js';
 
 const { privateKey, publicKey } = generateKeyPairSync('ed25519');
 const keys: Readonly<Record<string, KeyObject>> = { gateway: publicKey };
@@ -12,20 +12,32 @@ const commandId = '0190a0b0-0000-7000-8000-000000000001';
 const actor = { id: 'ada', kind: 'person' as const, roles: ['editor'] };
 const content = { issuer: 'gateway', actor, workspace: 'default', commandId, payload };
 
-/** The claims of a right assertion, signed in another way. */
-const forge = async (algorithm: string, key: KeyObject, changes: Record<string, unknown> = {}): Promise<string> =>
-  new SignJWT({ ...decodeJwt(await signAssertion(privateKey, content)), ...changes })
-    .setProtectedHeader({ alg: algorithm })
-    .sign(key);
-
 const base64url = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
 
-describe('verifyAssertion', () => {
+/** A right assertion whose signature, claims or statement are made in another way. */
+const forge = async (
+  algorithm: string,
+  key: KeyObject,
+  { claims = {}, says = {} }: { claims?: Record<string, unknown>; says?: Record<string, unknown> } = {},
+): Promise<string> => {
+  const [token = '', said = ''] = (await signAssertion(privateKey, content)).split('~');
+  const statement = base64url({ ...(JSON.parse(Buffer.from(said, 'base64url').toString()) as object), ...says });
+  const digests = [hash('sha256', statement, 'base64url')];
+  const jws = await new SignJWT({ ...decodeJwt(token), says: digests, ...claims })
+    .setProtectedHeader({ alg: algorithm })
+    .sign(key);
+  return `${jws}~${statement}`;
+};
+
+const verifyAssertion = (assertion: string | undefined, asked = content) =>
+  new AssertionVerifier(keyOf).verify(assertion, asked);
+
+describe('an assertion', () => {
   afterEach(() => vi.useRealTimers());
 
   it('says who sent exactly this payload', async () => {
     const assertion = await signAssertion(privateKey, content);
-    expect(await verifyAssertion(assertion, content, keyOf)).toEqual({
+    expect(await verifyAssertion(assertion)).toEqual({
       issuer: 'gateway',
       actor,
       workspace: 'default',
@@ -47,8 +59,8 @@ describe('verifyAssertion', () => {
     [
       'one without a signature',
       async () => {
-        const claims = decodeJwt(await signAssertion(privateKey, content));
-        return `${base64url({ alg: 'none' })}.${base64url(claims)}.`;
+        const [token = '', said = ''] = (await signAssertion(privateKey, content)).split('~');
+        return `${base64url({ alg: 'none' })}.${base64url(decodeJwt(token))}.~${said}`;
       },
     ],
     [
@@ -58,25 +70,83 @@ describe('verifyAssertion', () => {
     [
       'claims that were changed after signing',
       async () => {
-        const [head, body, signature] = (await signAssertion(privateKey, content)).split('.');
+        const [token = '', said = ''] = (await signAssertion(privateKey, content)).split('~');
+        const [head, body, signature] = token.split('.');
         const claims = JSON.parse(Buffer.from(body ?? '', 'base64url').toString()) as object;
-        return [head, base64url({ ...claims, roles: ['admin'] }), signature].join('.');
+        return `${[head, base64url({ ...claims, iss: 'gateway', exp: 4_000_000_000 }), signature].join('.')}~${said}`;
       },
     ],
-    ['one that promises itself a long life', () => forge('EdDSA', privateKey, { iat: 1, exp: 4_000_000_000 })],
-    ['one without a time', () => forge('EdDSA', privateKey, { iat: undefined })],
-    ['a kind of actor that does not exist', () => forge('EdDSA', privateKey, { kind: 'root' })],
-    ['a workspace that would be a path', () => forge('EdDSA', privateKey, { ws: '../other' })],
+    [
+      'a statement that was changed after signing',
+      async () => {
+        const [token = '', said = ''] = (await signAssertion(privateKey, content)).split('~');
+        const says = JSON.parse(Buffer.from(said, 'base64url').toString()) as object;
+        return `${token}~${base64url({ ...says, roles: ['admin'] })}`;
+      },
+    ],
+    ['a signature without a statement', async () => (await signAssertion(privateKey, content)).split('~')[0]],
+    [
+      'a statement of another signature',
+      async () =>
+        (await signAssertion(generateKeyPairSync('ed25519').privateKey, content)).replace(
+          /^[^~]*/,
+          (await signAssertion(privateKey, { ...content, actor: { ...actor, id: 'eve' } })).split('~')[0] ?? '',
+        ),
+    ],
+    ['more than two parts', async () => `${await signAssertion(privateKey, content)}~`],
+    [
+      'a statement that is no JSON',
+      async () => {
+        const said = Buffer.from('{').toString('base64url');
+        return (await forge('EdDSA', privateKey, { claims: { says: [hash('sha256', said, 'base64url')] } })).replace(
+          /~.*/,
+          `~${said}`,
+        );
+      },
+    ],
+    [
+      'one that promises itself a long life',
+      () => forge('EdDSA', privateKey, { claims: { iat: 1, exp: 4_000_000_000 } }),
+    ],
+    ['one without a time', () => forge('EdDSA', privateKey, { claims: { iat: undefined } })],
+    ['a kind of actor that does not exist', () => forge('EdDSA', privateKey, { says: { kind: 'root' } })],
+    ['a workspace that would be a path', () => forge('EdDSA', privateKey, { says: { ws: '../other' } })],
   ])('refuses %s', async (_, make) => {
-    await expect(verifyAssertion(await make(), content, keyOf)).rejects.toThrow(Unauthenticated);
+    await expect(verifyAssertion(await make())).rejects.toThrow(Unauthenticated);
   });
 
-  it('refuses one that is older than 10 s', async () => {
+  it('that is forged in the tests is right where nothing is changed', async () => {
+    expect(await verifyAssertion(await forge('EdDSA', privateKey))).toMatchObject({ actor });
+  });
+
+  it('is signed and verified with others of its moment, and says of each command its own', async () => {
+    const signer = new AssertionSigner(privateKey, 'gateway');
+    const people = Array.from({ length: 70 }, (_, index) => ({
+      ...content,
+      actor: { ...actor, id: `person-${index}` },
+      commandId: commandId.replace(/.{3}$/, String(index).padStart(3, '0')),
+    }));
+    const assertions = await Promise.all(people.map((person) => signer.sign(person)));
+    expect(new Set(assertions.map((assertion) => assertion.split('~')[0])).size).toBe(3);
+    let asked = 0;
+    const verifier = new AssertionVerifier((issuer) => {
+      asked += 1;
+      return keyOf(issuer);
+    });
+    for (const [index, person] of people.entries())
+      expect(await verifier.verify(assertions[index], person)).toMatchObject({ actor: { id: `person-${index}` } });
+    expect(asked).toBe(3);
+    await expect(verifier.verify(assertions[0], people[1] ?? content)).rejects.toThrow(Unauthenticated);
+  });
+
+  it('refuses one that is older than 10 s, also if its signature is remembered', async () => {
     vi.useFakeTimers({ now: Date.parse('2026-06-01T12:00:00Z'), toFake: ['Date'] });
     const assertion = await signAssertion(privateKey, content);
+    const verifier = new AssertionVerifier(keyOf);
     vi.setSystemTime(Date.parse('2026-06-01T12:00:09Z'));
-    expect(await verifyAssertion(assertion, content, keyOf)).toMatchObject({ actor });
+    expect(await verifier.verify(assertion, content)).toMatchObject({ actor });
     vi.setSystemTime(Date.parse('2026-06-01T12:00:11Z'));
-    await expect(verifyAssertion(assertion, content, keyOf)).rejects.toThrow(Unauthenticated);
+    for (const late of [verifier, new AssertionVerifier(keyOf)])
+      await expect(late.verify(assertion, content)).rejects.toThrow(Unauthenticated);
   });
 });

@@ -6,7 +6,7 @@ import type { CommandBus } from '@nestjs/cqrs';
 import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
 import { Dispatch } from './dispatch.js';
-import { Unauthenticated, verifyAssertion } from './assertion.js';
+import { AssertionVerifier, Unauthenticated } from './assertion.js';
 import { loadPublicKey } from './keys.js';
 import type { Log } from './log.js';
 
@@ -76,6 +76,7 @@ const CONCURRENCY = 256;
 /** The service's door: `kontor.cmd.<context>.*`. Actor and workspace come from the signed assertion, from nothing else. */
 export class CommandController {
   readonly #keys = new Map<string, Promise<KeyObject | undefined>>();
+  readonly #assertions = new AssertionVerifier((issuer) => this.#keyOf(issuer));
   readonly #serving: ReturnType<typeof serveCommands>;
 
   constructor(private readonly options: CommandControllerOptions) {
@@ -116,9 +117,7 @@ export class CommandController {
     const { type, data, wantsEvents, dryRun, metadata } = parsed.data;
     const { correlationId, commandId } = metadata;
     try {
-      const { issuer, actor, workspace } = await verifyAssertion(token, { commandId, payload }, (name) =>
-        this.#keyOf(name),
-      );
+      const { issuer, actor, workspace } = await this.#assertions.verify(token, { commandId, payload });
       if (!ISSUERS[issuer]?.(type)) throw new Unauthenticated(`${issuer} may not send ${type}`);
       if (!speaksFor(issuer, actor)) throw new Unauthenticated(`${issuer} may not speak for ${actor.id}`);
       if (metadata.occurredAt !== undefined && !mayAdminister(actor))

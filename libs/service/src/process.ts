@@ -1,5 +1,5 @@
 export { artifactVariables, refuseUnclearStorage, toArtifactSettings } from './artifact-variables.js';
-export { type AssertionContent, signAssertion, Unauthenticated, verifyAssertion } from './assertion.js';
+export { AssertionSigner, signAssertion, Unauthenticated } from './assertion.js';
 export { canonicalize, requestHash } from './canonical.js';
 export { ConfigError, defineConfig, portVariable, serviceVariables } from './define-config.js';
 export { type Cause, derivedId } from './derived-id.js';

@@ -1,7 +1,7 @@
 import { type KeyObject, randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type CommandReply, sendCommand } from '@kontor/messaging';
-import { mayCommand, type Principal, signAssertion } from '@kontor/service/process';
+import { AssertionSigner, mayCommand, type Principal } from '@kontor/service/process';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { v7 as uuidv7 } from 'uuid';
 
@@ -41,7 +41,7 @@ const SIGN_OF_LIFE_TIMEOUT_MS = 500;
 /** Pauses before the further tries: a restarting service is back within about a second. */
 const RETRY_AFTER_MS: readonly number[] = [100, 400, 1_000];
 
-/** What the headers of a command take of the broker's largest message: an assertion of some hundred bytes, with room. */
+/** What the headers of a command take of the broker's largest message: an assertion of at most some 3,000 bytes, with room. */
 const ASSERTION_BYTES = 4_096;
 
 /** A new command id: UUIDv7. */
@@ -49,10 +49,14 @@ export const newCommandId = (): string => uuidv7();
 
 /** Sends commands to the services: signed, and repeated under the same id while the service is away. */
 export class CommandClient {
+  readonly #signer: AssertionSigner;
+
   constructor(
     private readonly nats: NatsConnection,
-    private readonly key: KeyObject,
-  ) {}
+    key: KeyObject,
+  ) {
+    this.#signer = new AssertionSigner(key, ISSUER);
+  }
 
   /** Whether the broker answers now. */
   async isConnected(): Promise<boolean> {
@@ -111,7 +115,7 @@ export class CommandClient {
     for (const pauseMs of [...RETRY_AFTER_MS, undefined]) {
       // A fresh assertion per try: the one of the first try may have expired.
       const { actor, workspace } = principal;
-      const assertion = await signAssertion(this.key, { issuer: ISSUER, actor, workspace, commandId, payload });
+      const assertion = await this.#signer.sign({ actor, workspace, commandId, payload });
       const result = await sendCommand(this.nats, { context, type, payload, assertion, correlationId });
       if (result.outcome !== 'failed' || result.code !== 'UNAVAILABLE' || pauseMs === undefined) return result;
       await delay(pauseMs);
