@@ -9,6 +9,7 @@ import type { Entity } from '../graphql/entity.js';
 import type { LogReader } from '../log/log-reader.js';
 import type { WebhookDeliveries } from '../registry/webhook-deliveries.js';
 import { invalid, MlflowError } from './errors.js';
+import type { Lookups } from './lookups.js';
 import { type PageToken, readPageToken } from './page-token.js';
 import { toMlflowError } from './rejections.js';
 import type { RowLoader } from './row-loader.js';
@@ -19,8 +20,7 @@ type Accepted = Extract<CommandReply, { readonly outcome: 'accepted' }>;
 /** What every call of the MLflow face shares. */
 export interface FaceParts {
   readonly pool: pg.Pool;
-  /** For prepared statements that find few rows by an index. */
-  readonly lookups: pg.Pool;
+  readonly lookups: Lookups;
   readonly schema: string;
   readonly personal: PersonalData;
   readonly secrets: SecretStore;

@@ -17,6 +17,7 @@ import { enterWorkspace } from './enter-workspace.js';
 import { importEndpoints } from './import.js';
 import { writeJson } from './json.js';
 import { loggedModelEndpoints } from './logged-models.js';
+import { Lookups } from './lookups.js';
 import { readMessage } from './message.js';
 import { metricHistoryEndpoints } from './metric-history.js';
 import { versionEndpoints } from './model-versions.js';
@@ -66,7 +67,7 @@ export const mountMlflow = (
 ): void => {
   const { pool, lookups, personal, secrets, deliveries, commands, artifacts, config } = gateway;
   const parts: FaceParts = {
-    ...{ pool, lookups },
+    ...{ pool, lookups: new Lookups(lookups) },
     schema: SCHEMA,
     ...{ personal, secrets, deliveries, webhooks: config.webhooks },
     loader: new RowLoader(lookups, SCHEMA),

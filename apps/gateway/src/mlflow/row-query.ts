@@ -5,6 +5,7 @@ import type { Entity } from '../graphql/entity.js';
 import { rowKey } from '../graphql/row-key.js';
 import { asOf } from '../graphql/as-of.js';
 import { openRows } from '../graphql/open-rows.js';
+import type { Lookups } from './lookups.js';
 import type { RowLoader } from './row-loader.js';
 
 /** SQL conditions with their bound values. Every value of a caller goes through {@link Conditions.bind}. */
@@ -51,20 +52,9 @@ export interface Listing {
   readonly isPrepared?: boolean;
 }
 
-/** Names of prepared statements by their text. */
-const statements = new Map<string, string>();
-
-const nameOf = (text: string): string => {
-  const known = statements.get(text);
-  if (known !== undefined) return known;
-  const name = `mlflow_${statements.size + 1}`;
-  statements.set(text, name);
-  return name;
-};
-
 interface RowParts {
   readonly pool: pg.Pool;
-  readonly lookups: pg.Pool;
+  readonly lookups: Lookups;
   readonly schema: string;
   readonly personal: PersonalData;
   readonly loader: RowLoader;
@@ -170,10 +160,9 @@ export class RowQuery {
     isPrepared: boolean,
   ): Promise<readonly Row[]> {
     const { pool, lookups } = this.parts;
-    const { rows } = isPrepared
-      ? await lookups.query<{ body: Row }>({ text, values, name: nameOf(text) })
-      : await pool.query<{ body: Row }>(text, values);
-    const bodies = rows.map(({ body }) => body);
+    const bodies = isPrepared
+      ? await lookups.bodies<Row>(text, values)
+      : (await pool.query<{ body: Row }>(text, values)).rows.map(({ body }) => body);
     return openRows(this.parts.personal, entity, this.workspace, bodies);
   }
 }
