@@ -17,8 +17,19 @@ export interface Unstorable {
  *
  * @returns the first thing that cannot, in order of the document; undefined if there is none.
  */
-export const findUnstorable = (value: unknown, path: readonly string[] = []): Unstorable | undefined => {
-  const at = (problem: string): Unstorable => ({ path: path.join('.'), problem });
+export const findUnstorable = (value: unknown): Unstorable | undefined => {
+  const found = find(value, 0);
+  return found && { path: found.path.join('.'), problem: found.problem };
+};
+
+interface Found {
+  readonly path: readonly string[];
+  readonly problem: string;
+}
+
+/** The path is made on the way back, because nearly always there is none. */
+const find = (value: unknown, depth: number): Found | undefined => {
+  const at = (problem: string): Found => ({ path: [], problem });
   if (typeof value === 'string') {
     // Readers would take it for personal data that this program has encrypted.
     if (looksEncrypted(value)) return at('must not begin as an encrypted text does');
@@ -26,15 +37,16 @@ export const findUnstorable = (value: unknown, path: readonly string[] = []): Un
   }
   if (typeof value === 'number' && !Number.isFinite(value)) return at('must be a number between -1.8e308 and 1.8e308');
   if (typeof value !== 'object' || value === null) return undefined;
-  if (path.length === MAX_DEPTH) return { path: '', problem: `must be nested at most ${MAX_DEPTH} deep` };
-  for (const [key, member] of Object.entries(value)) {
+  if (depth === MAX_DEPTH) return at(TOO_DEEP);
+  for (const key of Object.keys(value)) {
     if (!isStorable(key)) return at(`a name in it ${TEXT}`);
-    const found = findUnstorable(member, [...path, key]);
-    if (found) return found;
+    const found = find((value as Readonly<Record<string, unknown>>)[key], depth + 1);
+    if (found) return found.problem === TOO_DEEP ? found : { ...found, path: [key, ...found.path] };
   }
   return undefined;
 };
 
+const TOO_DEEP = `must be nested at most ${MAX_DEPTH} deep`;
 const TEXT = 'must hold no U+0000 and no half of a surrogate pair';
 
 const isStorable = (text: string): boolean => !text.includes('\0') && text.isWellFormed();

@@ -72,17 +72,44 @@ export const wrongValue = (path: string, value: Json) =>
  * @throws MlflowError INVALID_PARAMETER_VALUE that names the field by its path, such as `metrics[0].value`.
  */
 export const readMessage = <const F extends Fields>(fields: F, input: JsonObject, parent = ''): Message<F> => {
-  const { run_uuid, ...others } = input;
-  // Old clients send `run_uuid`, and some messages know it.
-  const isOld = ['run_id', 'run_uuid'].every((name) => Object.hasOwn(fields, name)) && !others['run_id'] && run_uuid;
-  const known = isOld ? { ...others, run_id: run_uuid } : input;
-  return Object.fromEntries(
-    Object.entries(fields).map(([name, field]) => [name, readField(field, name, known, `${parent}${name}`)]),
-  ) as Message<F>;
+  const { named, knowsOldId } = layoutOf(fields);
+  const known = knowsOldId && !input['run_id'] && input['run_uuid'] ? withRunId(input) : input;
+  const read: Record<string, unknown> = {};
+  for (const one of named) read[one.name] = readField(one, known, `${parent}${one.name}`);
+  return read as Message<F>;
 };
 
-const readField = (field: Field, name: string, input: JsonObject, path: string): unknown => {
-  const camel = name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+interface Named {
+  readonly name: string;
+  readonly camel: string;
+  readonly field: Field;
+}
+
+/** What all requests with these fields have in common. A batch asks for it once for each of its thousand metrics. */
+interface Layout {
+  readonly named: readonly Named[];
+  /** Whether `run_uuid` may stand for `run_id`. */
+  readonly knowsOldId: boolean;
+}
+
+const layouts = new WeakMap<Fields, Layout>();
+
+const layoutOf = (fields: Fields): Layout => {
+  const known = layouts.get(fields);
+  if (known) return known;
+  const camelOf = (name: string) => name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+  const layout = {
+    named: Object.entries(fields).map(([name, field]) => ({ name, camel: camelOf(name), field })),
+    knowsOldId: ['run_id', 'run_uuid'].every((name) => Object.hasOwn(fields, name)),
+  };
+  layouts.set(fields, layout);
+  return layout;
+};
+
+/** Old clients send `run_uuid`. */
+const withRunId = ({ run_uuid = '', ...others }: JsonObject): JsonObject => ({ ...others, run_id: run_uuid });
+
+const readField = ({ name, camel, field }: Named, input: JsonObject, path: string): unknown => {
   const snakeValue = own(input, name);
   const camelValue = camel === name ? undefined : own(input, camel);
   if (snakeValue !== undefined && camelValue !== undefined) {

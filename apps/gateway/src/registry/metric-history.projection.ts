@@ -26,10 +26,10 @@ export const metricHistory: Projection<MetricBatchRow, RegistryEvent> = {
   canHandle: ['RunDataLogged'],
   keys: ({ workspace, position, data }) => {
     if (!('metrics' in data)) return [];
-    const rows = data.metrics.map(({ key, loggedModelId }) =>
-      rowKey(workspace, data.runId, String(position), key, loggedModelId ?? ''),
-    );
-    return [...new Set(rows)];
+    return [...pointsByMetric(data.metrics)].flatMap(([metric, points]) => {
+      const models = new Set(points.map(({ loggedModelId }) => loggedModelId ?? ''));
+      return [...models].map((model) => rowKey(workspace, data.runId, String(position), metric, model));
+    });
   },
   evolve: (row, event, rowKeyText) => {
     if (event.type !== 'RunDataLogged') return row;
