@@ -9,6 +9,7 @@ const COMMANDS: Readonly<Record<string, string>> = {
   experiment: 'CreateExperiment',
   run: 'StartRun',
   'logged-model': 'CreateLoggedModel',
+  trace: 'LogTrace',
   'registered-model': 'CreateRegisteredModel',
   'model-version': 'DescribeModelVersion',
   'artifact-folder': 'RecordFolderArtifact',

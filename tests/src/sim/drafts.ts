@@ -34,6 +34,19 @@ const experimentId = (k: Known): string => k.among(['1', '2', '3'], k.recent('Ex
 const runId = (k: Known): string => k.among(['r1', 'r2', 'r3'], k.recent('RunStarted')?.runId);
 const loggedModelId = (k: Known): string =>
   k.among([`m-${hex(1, 32)}`, `m-${hex(2, 32)}`], k.recent('LoggedModelCreated')?.loggedModelId);
+const traceId = (k: Known): string => k.among(['tr-1', 'tr-2', 'tr-3'], k.recent('TraceLogged')?.traceId);
+const place = (k: Known) => {
+  const id = traceId(k);
+  return { traceId: id, experimentId: experimentId(k), artifactUri: `mlflow-artifacts:/1/traces/${id}/artifacts` };
+};
+const said = (k: Known) => ({
+  requestTimeMs: k.of(1, 2),
+  requestPreview: k.of('why?', null),
+  responsePreview: null,
+  metadata: [],
+  tags: [tag(k)],
+});
+const assessmentId = (k: Known): string => k.of('a-1', 'a-2', 'a-3');
 const modelId = (k: Known): string =>
   k.among([hex(1, 32), hex(2, 32), hex(3, 32)], k.recent('RegisteredModelCreated')?.modelId);
 const name = (k: Known): string => k.of(...NAMES);
@@ -152,6 +165,39 @@ export const registryDrafts: Drafts<typeof registryCommands> = {
     path: path(k),
     registeredAs: registeredAs(k),
   }),
+
+  LogTrace: (k) => ({
+    ...{ ...place(k), ...said(k), isComplete: k.maybe(0.8), executionDurationMs: k.of(1, 2, null) },
+    ...{ state: k.of('OK', 'IN_PROGRESS'), clientRequestId: null, assessments: [] },
+  }),
+  EndTrace: (k) => ({ traceId: traceId(k), endTimeMs: 3, state: k.of('OK', 'ERROR'), metadata: [], tags: [tag(k)] }),
+  LogSpans: (k) => {
+    const n = k.of(1, 2, 3);
+    const span = { spanId: hex(n, 16), parentSpanId: null, name: name(k), type: 'CHAIN', status: 'OK' as const };
+    return {
+      ...{ ...place(k), ...said(k), content: { digest: digestOf(n), sizeBytes: 9 } },
+      ...{ spans: [{ ...span, startTimeUnixNano: '1' }], endTimeMs: k.of(3, null), state: k.of('OK', null) },
+    };
+  },
+  SetTraceTag: (k) => ({ traceId: traceId(k), ...tag(k) }),
+  RemoveTraceTag: (k) => ({ traceId: traceId(k), key: k.of(...KEYS) }),
+  LinkTraceToRun: (k) => ({ traceId: traceId(k), runId: runId(k) }),
+  LinkTraceToPrompts: (k) => ({ traceId: traceId(k), prompts: [{ name: name(k), version: k.of('1', '2') }] }),
+  DeleteTrace: (k) => (rarely(k) ? { traceId: traceId(k) } : undefined),
+  CreateAssessment: (k) => ({
+    traceId: traceId(k),
+    assessment: {
+      ...{ assessmentId: assessmentId(k), name: 'correctness', kind: k.of('feedback', 'expectation') },
+      ...{ value: k.of('true', 'false'), error: null, sourceType: 'HUMAN', sourceId: 'ada', rationale: null },
+      ...{ metadata: [], spanId: null, overrides: k.of(null, null, assessmentId(k)), createTimeMs: 1 },
+      lastUpdateTimeMs: 1,
+    },
+  }),
+  UpdateAssessment: (k) => ({
+    ...{ traceId: traceId(k), assessmentId: assessmentId(k), kind: k.of('feedback', 'expectation') },
+    changed: { value: k.of('true', 'false') },
+  }),
+  DeleteAssessment: (k) => ({ traceId: traceId(k), assessmentId: assessmentId(k) }),
 
   CreateRegisteredModel: (k) => ({
     ...{ modelId: modelId(k), name: name(k), description: k.of('a', null), tags: [tag(k)] },

@@ -21,16 +21,11 @@ import {
   webhookStatus,
 } from './events.js';
 import { versionArtifacts } from '../version-artifacts.js';
-
-/** Lengths count code points, as MLflow's do. */
-const upTo = (limit: number) =>
-  z.string().refine((value) => value.length <= limit || [...value].length <= limit, {
-    error: `must have at most ${limit} characters`,
-  });
+import { traceCommands } from './trace-commands.js';
+import { key, upTo } from './values.js';
 
 // Limits of keys, values, names and batches are those of MLflow 3.18.0, mlflow/utils/validation.py; of descriptions and
 // paths, where MLflow has only the widths of its columns, our own. What MLflow cuts, the edge has cut before.
-const key = upTo(250).min(1);
 const experimentName = upTo(500).min(1);
 const description = upTo(100_000);
 const location = upTo(2048);
@@ -194,6 +189,8 @@ export const registryCommands = {
   RemoveLoggedModelTag: z.strictObject({ loggedModelId, key }),
   DeleteLoggedModel: z.strictObject({ loggedModelId, madeInto, keptBy }),
   UndoLoggedModel: z.strictObject({ loggedModelId, position, ...undone }),
+
+  ...traceCommands,
 
   CreateRegisteredModel: z.strictObject({
     modelId,

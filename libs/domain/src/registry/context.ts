@@ -12,6 +12,7 @@ import { registeredModel, type RegisteredModelCommand, type RegisteredModelState
 import { type RegistryRejection, registryRejections } from './rejections.js';
 import { sameData } from '../values.js';
 import { run, type RunCommand, type RunState } from './run.js';
+import { trace, type TraceCommand, type TraceStreamState } from './trace.js';
 import { webhook, type WebhookCommand, type WebhookState } from './webhook.js';
 import { workspace, type WorkspaceCommand, type WorkspaceState } from './workspace.js';
 
@@ -23,6 +24,7 @@ type With<Field extends string> = Command<string, Readonly<Record<Field, string>
 const experimentStream = (c: With<'experimentId'>) => inRegistry(c, 'experiment', c.data.experimentId);
 const runStream = (c: With<'runId'>) => inRegistry(c, 'run', c.data.runId);
 const loggedModelStream = (c: With<'loggedModelId'>) => inRegistry(c, 'logged-model', c.data.loggedModelId);
+const traceStream = (c: With<'traceId'>) => inRegistry(c, 'trace', c.data.traceId);
 const modelStream = (c: With<'modelId'>) => inRegistry(c, 'registered-model', c.data.modelId);
 const folderStream = (c: With<'folder'>) => inRegistry(c, 'artifact-folder', c.data.folder);
 const importStream = (c: With<'importId'>) => inRegistry(c, 'import', c.data.importId);
@@ -35,6 +37,7 @@ const versionStream = (c: Command<string, { readonly modelId: string; readonly v
 const ofExperiment = { stream: experimentStream };
 const ofRun = { stream: runStream };
 const ofLoggedModel = { stream: loggedModelStream };
+const ofTrace = { stream: traceStream };
 const ofModel = { stream: modelStream };
 const ofVersion = { stream: versionStream };
 const ofFolder = { stream: folderStream };
@@ -138,6 +141,19 @@ export const registry: Context = {
       RecordLoggedModelArtifact: ofLoggedModel,
       RemoveLoggedModelArtifacts: ofLoggedModel,
       RefuseLoggedModelArtifactWrite: ofLoggedModel,
+    }),
+    ...route<TraceStreamState, RegistryEvent, RegistryRejection, TraceCommand['type']>(trace, {
+      LogTrace: ofTrace,
+      EndTrace: ofTrace,
+      LogSpans: ofTrace,
+      SetTraceTag: ofTrace,
+      RemoveTraceTag: ofTrace,
+      LinkTraceToRun: ofTrace,
+      LinkTraceToPrompts: ofTrace,
+      DeleteTrace: ofTrace,
+      CreateAssessment: ofTrace,
+      UpdateAssessment: ofTrace,
+      DeleteAssessment: ofTrace,
     }),
     ...route<RegisteredModelState, RegistryEvent, RegistryRejection, RegisteredModelCommand['type']>(registeredModel, {
       CreateRegisteredModel: {

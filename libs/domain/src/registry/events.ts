@@ -2,34 +2,13 @@ import { type EventOf, personal } from '@kontor/event-sourcing';
 import { z } from 'zod';
 import { actorId, digest, instant, slug, text, versionNumber } from '../values.js';
 import { versionArtifacts } from '../version-artifacts.js';
+import { traceEvents } from './trace-events.js';
+import { experimentId, keyValue, loggedModelId, modelId, runId, tagValue } from './values.js';
 
-/** The number that MLflow shows, in decimal, and the stream's id: "0" is `Default`. */
-export const experimentId = z.string().regex(/^(0|[1-9]\d{0,18})$/, 'must be a decimal number below 10^19');
-/** @source MLflow 3.18, `validation.py`: run ids. */
-export const runId = z
-  .string()
-  .regex(/^[a-zA-Z0-9][\p{L}\p{N}_-]{0,255}$/u, 'must be 1 to 256 letters, digits, _ and -');
-export const loggedModelId = z.string().regex(/^m-[0-9a-f]{32}$/, 'must be m- and 32 hex digits');
-/** Opaque: the name of a registered model is an attribute that changes, its id never does. */
-export const modelId = z.string().regex(/^[0-9a-f-]{32,36}$/, 'must be a UUID or 32 hex digits');
+export { experimentId, type KeyValue, loggedModelId, modelId, PERSONAL_TAGS, runId, tagValue } from './values.js';
 
 /** The correlation id of everything that the import brought. */
 export const importId = z.uuid();
-
-export const keyValue = z.strictObject({ key: z.string(), value: z.string() });
-export type KeyValue = z.output<typeof keyValue>;
-
-/**
- * Tags in which MLflow's client tells who ran the program: the user of the operating system, and the path of the program,
- * which begins with a home directory.
- *
- * @source MLflow 3.18, `mlflow/tracking/context/default_context.py`
- */
-export const PERSONAL_TAGS: readonly string[] = ['mlflow.user', 'mlflow.source.name'];
-
-/** The value of a tag, beside its `key`: personal where the key says so. */
-export const tagValue = <Value extends z.ZodType>(value: Value): Value =>
-  personal(value, { subject: 'actor', when: { key: PERSONAL_TAGS } });
 
 const tag = z.strictObject({ key: z.string(), value: tagValue(z.string()) });
 
@@ -283,6 +262,8 @@ export const registryEvents = {
     description: z.string(),
     previousDescription: z.string(),
   }),
+
+  ...traceEvents,
 
   /** Somebody tried to delete what serves traffic or what a protected alias points to, or what that was made of. */
   DeletionRefused: z.strictObject({ target: tagTarget, keptBy: z.array(keptVersion).min(1), by: actorId }),

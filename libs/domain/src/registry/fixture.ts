@@ -47,6 +47,65 @@ export const loggedModelData: EventData<'LoggedModelCreated'> = {
   tags: [{ key: 'team', value: 'risk' }],
 };
 
+export const traceId = `tr-${'2'.repeat(32)}`;
+
+/** A trace as a client logs it at its end. */
+export const traceData: EventData<'TraceLogged'> = {
+  traceId,
+  experimentId: '1',
+  artifactUri: `mlflow-artifacts:/1/traces/${traceId}/artifacts`,
+  isComplete: true,
+  requestTimeMs: 1000,
+  executionDurationMs: 500,
+  state: 'OK',
+  clientRequestId: null,
+  requestPreview: 'why?',
+  responsePreview: null,
+  metadata: [{ key: 'mlflow.trace.session', value: 's1' }],
+  tags: [{ key: 'team', value: 'risk' }],
+};
+
+/** Its root span, as it came on its own. */
+export const spansData: EventData<'SpansLogged'> = {
+  traceId,
+  experimentId: '1',
+  artifactUri: traceData.artifactUri,
+  content: { digest: digestOf('a'), sizeBytes: 9 },
+  spans: [
+    {
+      spanId: '1'.repeat(16),
+      parentSpanId: null,
+      name: 'answer',
+      type: 'CHAIN',
+      status: 'OK',
+      startTimeUnixNano: '1000000000',
+    },
+  ],
+  requestTimeMs: 1000,
+  endTimeMs: 1400,
+  state: 'OK',
+  requestPreview: 'why?',
+  responsePreview: 'because',
+  metadata: [],
+  tags: [],
+};
+
+export const assessmentData: EventData<'AssessmentCreated'>['assessment'] = {
+  assessmentId: 'a-1',
+  name: 'correctness',
+  kind: 'feedback',
+  value: 'true',
+  error: null,
+  sourceType: 'HUMAN',
+  sourceId: 'bob@example.com',
+  rationale: null,
+  metadata: [],
+  spanId: null,
+  overrides: null,
+  createTimeMs: 2000,
+  lastUpdateTimeMs: 2000,
+};
+
 export const registeredModelData: EventData<'RegisteredModelCreated'> = {
   modelId,
   name: 'credit',

@@ -17,5 +17,7 @@ export {
   type WebhookEvent,
   type WebhookSettings,
 } from './events.js';
+export type { Assessment, SpanIndex } from './trace-events.js';
+export { evolveTrace, type Trace } from './trace-state.js';
 export { type RegistryRejection, registryRejections } from './rejections.js';
 export { manifestDigestOf, type VersionArtifacts, versionArtifacts } from '../version-artifacts.js';
