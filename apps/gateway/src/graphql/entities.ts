@@ -26,6 +26,8 @@ import {
   modelVersionEntity,
   registeredModelEntity,
   runEntity,
+  traceEntity,
+  traceSpansEntity,
   webhookEntity,
   workspaceEntity,
 } from '../registry/registry.entities.js';
@@ -38,6 +40,8 @@ export const entities: readonly Entity<object>[] = [
   latestMetricEntity,
   metricBatchEntity,
   loggedModelEntity,
+  traceEntity,
+  traceSpansEntity,
   registeredModelEntity,
   aliasMoveEntity,
   modelVersionEntity,

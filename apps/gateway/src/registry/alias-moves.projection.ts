@@ -1,6 +1,7 @@
 import type { RegistryEvent } from '@kontor/domain/registry';
 import type { Projection } from '@kontor/event-sourcing';
 import { rowKey } from '../graphql/row-key.js';
+import { logOrder } from './happened-at.js';
 
 /** What happened to an alias; or to its model, whose aliases mean nothing while it is deleted. */
 export type AliasMoveKind = 'SET' | 'REMOVED' | 'MODEL_DELETED' | 'MODEL_RESTORED' | 'MODEL_RENAMED';
@@ -23,9 +24,6 @@ export interface AliasMoveRow {
   /** Null if nobody said why. */
   readonly reason: string | null;
 }
-
-/** As long as the largest bigint. */
-const POSITION_DIGITS = 19;
 
 type Moved = Pick<AliasMoveRow, 'kind' | 'modelName' | 'alias' | 'version' | 'previousVersion' | 'reason'>;
 
@@ -71,7 +69,7 @@ export const aliasMoves: Projection<AliasMoveRow, RegistryEvent> = {
       modelId: event.data.modelId,
       ...moved,
       movedPosition: String(event.position),
-      moved: String(event.position).padStart(POSITION_DIGITS, '0'),
+      moved: logOrder(event.position),
       movedAt: event.recordedAt,
       movedBy: event.actor,
     };

@@ -1,6 +1,7 @@
 import type { RegistryEvent } from '@kontor/domain/registry';
 import type { Projection } from '@kontor/event-sourcing';
 import { rowKey } from '../graphql/row-key.js';
+import { logOrder } from './happened-at.js';
 import { type Point, pointsByMetric } from './points.js';
 
 export interface MetricBatchRow {
@@ -12,9 +13,6 @@ export interface MetricBatchRow {
   readonly logged: string;
   readonly points: readonly Point[];
 }
-
-/** As long as the largest bigint. */
-const POSITION_DIGITS = 19;
 
 /**
  * All points of all metrics: one row per batch, metric and logged model, written once. A row per metric that grows
@@ -38,7 +36,7 @@ export const metricHistory: Projection<MetricBatchRow, RegistryEvent> = {
     const points = (pointsByMetric(metrics).get(metric) ?? []).filter(
       ({ loggedModelId }) => (loggedModelId ?? '') === model,
     );
-    const logged = String(event.position).padStart(POSITION_DIGITS, '0');
+    const logged = logOrder(event.position);
     return { runId, metric, loggedModelId: model || null, logged, points };
   },
 };

@@ -8,6 +8,8 @@ import { metricHistory } from './metric-history.projection.js';
 import { modelVersions } from './model-versions.projection.js';
 import { registeredModels } from './registered-models.projection.js';
 import { runs } from './runs.projection.js';
+import { traceSpans } from './trace-spans.projection.js';
+import { traces } from './traces.projection.js';
 import { webhooks } from './webhooks.projection.js';
 import { workspaces } from './workspaces.projection.js';
 
@@ -55,6 +57,20 @@ export const loggedModelEntity = entity('LoggedModel', loggedModels, {
   indexes: [['workspace', 'experimentId', 'createdAt', 'key']],
   order: { column: 'createdAt', descending: true },
   personal: ['tags'],
+});
+
+export const traceEntity = entity('Trace', traces, {
+  columns: { experimentId: 'text', requestTimeMs: 'bigint', deleted: 'boolean' },
+  indexes: [['workspace', 'experimentId', 'requestTimeMs', 'key']],
+  order: { column: 'requestTimeMs', descending: true },
+  personal: ['requestPreview', 'responsePreview', 'metadata', 'tags', 'assessments'],
+});
+
+/** Parts of traces: nobody asks for one by an id. */
+export const traceSpansEntity = entity('TraceSpans', traceSpans, {
+  columns: { traceId: 'text', logged: 'text' },
+  indexes: [['workspace', 'traceId', 'logged', 'key']],
+  order: { column: 'logged', descending: false },
 });
 
 export const registeredModelEntity = entity('RegisteredModel', registeredModels, {
