@@ -65,6 +65,17 @@ const MODELS = ['fraud', 'credit'];
 const RUNS: string[] = [];
 const LOGGED_MODELS: string[] = [];
 const WEBHOOKS: string[] = [];
+const TRACES = ['1', '2'].map((digit) => `tr-${digit.repeat(32)}`);
+const TRACE_PATH = '/api/3.0/mlflow/traces';
+const EXPERIMENT = { type: 'MLFLOW_EXPERIMENT', mlflow_experiment: { experiment_id: '1' } };
+
+/** Exports a span of a trace, as OpenTelemetry does. */
+const logSpan = (trace: string, span: Readonly<Record<string, unknown>>): Promise<Answer> => {
+  const spans = [{ traceId: trace.slice(3), startTimeUnixNano: '1785000000000000000', ...span }];
+  const headers = { 'x-mlflow-experiment-id': '1' };
+  return send('POST', '/v1/traces', { resourceSpans: [{ scopeSpans: [{ spans }] }] }, headers);
+};
+const ASSESSMENT = { assessment_id: 'a-1', assessment_name: 'good', feedback: { value: 1 } };
 
 /** Writes of every kind, foolish ones among them: a refused one changes nothing. */
 const writes = (chance: () => number): readonly (() => Promise<Answer>)[] => {
@@ -76,6 +87,8 @@ const writes = (chance: () => number): readonly (() => Promise<Answer>)[] => {
   const path = () => `${FILES}/1/${run()}/artifacts/${of(['a.txt', 'model/b.txt'])}`;
   const tag = () => ({ key: of(['team', 'stage']), value: value() });
   const logged = () => `logged-models/${of(LOGGED_MODELS)}`;
+  const trace = () => of(TRACES);
+  const judged = () => `${TRACE_PATH}/${trace()}/assessments/a-1`;
   return [
     () => write('POST', 'experiments/create', { name: `e${value()}` }),
     () => write('POST', 'experiments/update', { experiment_id: '1', new_name: `e${value()}` }),
@@ -98,6 +111,13 @@ const writes = (chance: () => number): readonly (() => Promise<Answer>)[] => {
     () => write('POST', 'logged-models', { experiment_id: '1', name: `m${value()}`, source_run_id: run() }),
     () => write('PATCH', `${logged()}/tags`, { tags: [tag()] }),
     () => write('DELETE', logged(), {}),
+    () => send('PATCH', `${TRACE_PATH}/${trace()}/tags`, tag()),
+    () => send('DELETE', `${TRACE_PATH}/${trace()}/tags`, { key: 'team' }),
+    () => logSpan(trace(), { spanId: of(['2', '3']).repeat(16), parentSpanId: '1'.repeat(16), name: value() }),
+    () => send('PATCH', judged(), { assessment: { rationale: value() }, update_mask: 'rationale' }),
+    () => send('DELETE', judged()),
+    () => write('POST', 'traces/link-to-run', { trace_ids: TRACES, run_id: run() }),
+    () => send('POST', `${TRACE_PATH}/delete-traces`, { experiment_id: '1', request_ids: [TRACES[1]] }),
     () => write('POST', 'registered-models/create', { name: model() }),
     () => write('PATCH', 'registered-models/update', { name: model(), description: value() }),
     () => write('POST', 'registered-models/rename', { name: model(), new_name: model() }),
@@ -148,6 +168,18 @@ const questions = (): Readonly<Record<string, readonly object[] | 'no rows'>> =>
     'POST /mlflow/logged-models/search': [{ experiment_ids: ['1'] }],
     'GET /mlflow/logged-models/{model_id}': [{}],
     'GET /mlflow/logged-models/{model_id}/artifacts/directories': [{}],
+    'GET /mlflow/traces': [{ experiment_ids: ['1'] }],
+    'GET /mlflow/traces/{trace_id}': [{}],
+    'GET /mlflow/traces/{request_id}/info': [{}],
+    'GET /mlflow/traces/{trace_id}/assessments/{assessment_id}': [{}],
+    'GET /mlflow/traces/get': TRACES.map((trace_id) => ({ trace_id })),
+    'GET /mlflow/traces/batchGet': [{ trace_ids: TRACES }],
+    'POST /mlflow/traces/batchGetInfos': [{ trace_ids: TRACES }],
+    'POST /mlflow/traces/search': [
+      { locations: [EXPERIMENT] },
+      { locations: [EXPERIMENT], filter: "span.name LIKE '%1%' AND tags.team IS NOT NULL", order_by: ['tags.team'] },
+      { locations: [EXPERIMENT], filter: 'feedback.good > 0' },
+    ],
     'GET /mlflow/registered-models/get': perModel,
     'GET /mlflow/registered-models/search': [{}, { filter: "name LIKE '%r%'", order_by: ['name DESC'] }],
     'GET /mlflow/registered-models/get-latest-versions': perModel,
@@ -190,6 +222,8 @@ const asked = (): readonly Question[] => {
       const filled = path
         .replace('{model_id}', LOGGED_MODELS[0] ?? '')
         .replace('{webhook_id}', WEBHOOKS[0] ?? '')
+        .replace(/\{(?:trace|request)_id\}/, TRACES[0] ?? '')
+        .replace('{assessment_id}', 'a-1')
         .replace('{name}', 'default');
       return bodies.map((body) => ({ what: `${method} ${path}`, method, path: `/api/${version}.0${filled}`, body }));
     }),
@@ -218,6 +252,11 @@ beforeAll(async () => {
   }
   const { json } = await write('POST', 'logged-models', { experiment_id: '1', name: 'm', source_run_id: RUNS[0] });
   LOGGED_MODELS.push(json.model.info.model_id);
+  for (const trace of TRACES) {
+    expect((await logSpan(trace, { spanId: '1'.repeat(16), name: 'root' })).status).toBe(200);
+    const { status } = await send('POST', `${TRACE_PATH}/${trace}/assessments`, { assessment: ASSESSMENT });
+    expect(status).toBe(200);
+  }
   for (const name of ['one', 'two']) {
     const events = [{ entity: 'REGISTERED_MODEL', action: 'CREATED' }];
     const { json: made } = await write('POST', 'webhooks', { name, url: 'https://93.184.216.34/', events });

@@ -41,6 +41,9 @@ const WRITE_WAIT_MS = 5_000;
 /** What answers from a row that it wrote waits longer: a projection whose process was killed goes on when its lease of 10 s ends. */
 const ROW_WAIT_MS = 15_000;
 
+/** Commands of one request on their way at once: the log writes them together, and leaves room for other requests. */
+const SENT_AT_ONCE = 16;
+
 /** Why a command came to no decision, in MLflow's words. What is the registry's own fault is no answer to a client. */
 export const failureOf = ({ code, message, correlationId }: Extract<SendResult, { outcome: 'failed' }>): Error => {
   switch (code) {
@@ -185,6 +188,30 @@ export class MlflowCall {
     const row = projection.evolve(undefined, recorded, key) as Row | undefined;
     if (row === undefined) throw new Error(`${type} began no row of ${projection.name}`);
     return row;
+  }
+
+  /**
+   * Sends commands to streams of their own, some at a time, and waits once for the effects of all.
+   *
+   * @throws MlflowError for the first that is refused, after all were answered: each is whole, but they are not one.
+   */
+  async sendAll(commands: readonly { readonly type: string; readonly data: object }[]): Promise<void> {
+    let last: Position | undefined;
+    const failures: unknown[] = [];
+    const waiting = [...commands];
+    const work = async (): Promise<void> => {
+      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+        try {
+          const position = BigInt((await inMlflowsWords(this.#sent(next))).position);
+          last = latest(last ?? 0n, position);
+        } catch (error) {
+          failures.push(error);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(SENT_AT_ONCE, commands.length) }, work));
+    if (last !== undefined) await this.settle(last);
+    if (failures.length > 0) throw failures[0];
   }
 
   /**

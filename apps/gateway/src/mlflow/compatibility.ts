@@ -7,13 +7,14 @@ import { differences } from './differences.js';
 import { endpoints } from './face.js';
 import { type Area, MLFLOW_ENDPOINTS } from './mlflow-endpoints.js';
 import { MLFLOW_VERSION } from './server-info.js';
+import { traceRoutes } from './trace-routes.js';
 
 /** All that is served came with it. */
 const FIRST_RELEASE = '0.1.0';
 
 /** Why nothing of an area is served. */
 const REASONS: Partial<Record<Area, string>> = {
-  'Traces and assessments': 'Kontor keeps no traces.',
+  'Traces and assessments': "Sums over traces, and how filters go together, belong to the charts of MLflow's page.",
   'Evaluation datasets': 'Kontor evaluates through the serving endpoint, on a dataset pinned by its digest.',
   Scorers: 'Kontor evaluates through the serving endpoint, with metrics of its own.',
   'AI gateway': 'A gateway to language models is another product.',
@@ -42,9 +43,11 @@ const servedPairs = (): readonly Pair[] => {
     const [, version = '', path = url] = /^\/api\/(\d)\.0(.*)$/.exec(url) ?? [];
     for (const one of [method].flat().filter((name) => name !== 'HEAD')) routes.push({ version, method: one, path });
   });
-  artifactRoutes(app, ['/api'], () => {
+  const callOf = (): never => {
     throw new Error('nothing is asked here');
-  });
+  };
+  artifactRoutes(app, ['/api'], callOf);
+  traceRoutes(app, callOf);
   return routes;
 };
 

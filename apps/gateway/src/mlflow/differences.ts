@@ -46,6 +46,36 @@ export const differences: readonly (readonly [mlflow: string, kontor: string])[]
     'Filters name every token that they do not understand, and take no SQL keyword as a key without quotes.',
     'They name the first one, and take it.',
   ],
+  [
+    'Clients may set and delete the tag `mlflow.artifactLocation` of a trace.',
+    '400, as for the other tags that say where parts of a trace are; left out where a trace begins with them.',
+  ],
+  [
+    'A trace that was deleted begins anew with the next request that names it.',
+    'It stays deleted: 404 with `Trace with ID ... not found.`',
+  ],
+  ['Answers cut metadata of traces to 250 characters and tags to 4,096.', 'They show what is kept: up to 8,000.'],
+  [
+    'Filters on traces search in the text of spans: `trace.text`, `span.attributes.*`.',
+    '400: spans are kept by digest in the content store, and a search knows their name, type and status.',
+  ],
+  [
+    'A filter on feedback finds also the other traces of a session, if the feedback names the session.',
+    'It finds the trace that the feedback is about.',
+  ],
+  [
+    'Attributes of spans in the words of other libraries are translated to its own, and token counts and costs of spans are added up.',
+    'Spans are kept as they came. Token counts and costs of a trace are what its client says.',
+  ],
+  [
+    'Faults of `/v1/traces` are `{"detail": ...}`, and 422 without an experiment. Its answer is protobuf also to JSON.',
+    'As all other faults, and 400. JSON is answered with JSON.',
+  ],
+  [
+    'A run that is unknown is no fault of `link-to-run` and of the header `x-mlflow-run-id`.',
+    '404 `Run with id=... not found`.',
+  ],
+  ['Times and durations of traces that are none count as absent.', '400 that names the field.'],
   ['`/graphql` is the graph of its page, which is served at `/`.', "Kontor's own graph and page."],
   [
     'Users, roles and grants of the basic-auth extension.',

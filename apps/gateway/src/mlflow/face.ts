@@ -9,6 +9,7 @@ import { aliasHistoryEndpoint } from './alias-history.js';
 import { artifactRoutes } from './artifact-routes.js';
 import { transferEndpoints } from './artifact-transfers.js';
 import { askedOf, sayMoment } from './as-of.js';
+import { assessmentEndpoints } from './assessments.js';
 import { type Asked, type FaceParts, MlflowCall } from './call.js';
 import type { Endpoint } from './endpoint.js';
 import { invalid, missing, MlflowError } from './errors.js';
@@ -22,10 +23,13 @@ import { readMessage } from './message.js';
 import { metricHistoryEndpoints } from './metric-history.js';
 import { versionEndpoints } from './model-versions.js';
 import { registeredModelEndpoints } from './registered-models.js';
+import { oldTraceEndpoints } from './old-traces.js';
 import { inputOf, wrongContentType } from './request.js';
 import { RowLoader } from './row-loader.js';
 import { runEndpoints } from './runs.js';
 import { serverInfoEndpoints } from './server-info.js';
+import { traceRoutes } from './trace-routes.js';
+import { traceEndpoints } from './traces.js';
 import { webhookEndpoints } from './webhooks.js';
 import { workspaceEndpoints } from './workspaces.js';
 
@@ -46,6 +50,9 @@ export const endpoints: readonly Endpoint[] = [
   ...loggedModelEndpoints,
   ...registeredModelEndpoints,
   ...versionEndpoints,
+  ...traceEndpoints,
+  ...oldTraceEndpoints,
+  ...assessmentEndpoints,
   ...webhookEndpoints,
   ...serverInfoEndpoints,
   ...workspaceEndpoints,
@@ -121,6 +128,7 @@ export const mountMlflow = (
       }
     }
     artifactRoutes(scope, PREFIXES, callOf);
+    traceRoutes(scope, callOf);
     refuseOthers(scope, served);
   });
 };

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { EXPERIMENT_FILTER, MODEL_FILTER, parseFilter, RUN_FILTER, VERSION_FILTER } from './filter.js';
+import { TRACE_FILTER } from './trace-filter.js';
 
 describe('a search filter', () => {
   it('reads terms joined by AND', () => {
@@ -26,6 +27,24 @@ describe('a search filter', () => {
       { entity: 'attribute', key: 'version_number', comparator: '>', value: 2 },
     ]);
     expect(parseFilter(RUN_FILTER, ' ')).toEqual([]);
+  });
+
+  it('of traces reads what only they have', () => {
+    const filter =
+      "trace.name LIKE 'a%' AND run_id = 'r' AND prompt = 'p/1' AND span.type IN ('LLM') AND feedback.good > 0.5 " +
+      "AND request_metadata.a RLIKE '^b' AND timestamp >= 5 AND run_id != 'r' AND expectation.x IS NULL";
+    expect(parseFilter(TRACE_FILTER, filter)).toEqual([
+      { entity: 'tag', key: 'mlflow.traceName', comparator: 'LIKE', value: 'a%' },
+      { entity: 'link', key: 'run', comparator: '=', value: 'r' },
+      { entity: 'link', key: 'prompt', comparator: '=', value: 'p/1' },
+      { entity: 'span', key: 'type', comparator: 'IN', value: ['LLM'] },
+      { entity: 'feedback', key: 'good', comparator: '>', value: 0.5 },
+      { entity: 'metadata', key: 'a', comparator: 'RLIKE', value: '^b' },
+      { entity: 'attribute', key: 'timestamp_ms', comparator: '>=', value: 5 },
+      { entity: 'metadata', key: 'mlflow.sourceRun', comparator: '!=', value: 'r' },
+      { entity: 'expectation', key: 'x', comparator: 'IS NULL' },
+    ]);
+    expect(() => parseFilter(RUN_FILTER, "tags.a RLIKE 'x'")).toThrow('Invalid clause(s) in filter string');
   });
 
   it.each([
@@ -65,6 +84,9 @@ describe('a search filter', () => {
   it('never fails in another way than by a refusal', () => {
     const piece = fc.constantFrom(
       'metrics',
+      'span',
+      'feedback',
+      'RLIKE',
       '.',
       'a',
       "'x'",
@@ -84,9 +106,9 @@ describe('a search filter', () => {
       'NULL',
     );
     fc.assert(
-      fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
+      fc.property(fc.array(piece, { maxLength: 12 }), fc.constantFrom(RUN_FILTER, TRACE_FILTER), (pieces, grammar) => {
         try {
-          parseFilter(RUN_FILTER, pieces.join(' '));
+          parseFilter(grammar, pieces.join(' '));
           return true;
         } catch (error) {
           return error instanceof Error && error.name === 'MlflowError';

@@ -1,10 +1,22 @@
 import { invalid } from './errors.js';
 
 /** What a term of a filter is about. */
-export type Entity = 'attribute' | 'metric' | 'param' | 'tag' | 'dataset';
+export type Entity =
+  | 'attribute'
+  | 'metric'
+  | 'param'
+  | 'tag'
+  | 'dataset'
+  // Only traces have these; `link` is to a run or a prompt.
+  | 'metadata'
+  | 'span'
+  | 'feedback'
+  | 'expectation'
+  | 'issue'
+  | 'link';
 
 export type Comparator =
-  '=' | '!=' | '>' | '>=' | '<' | '<=' | 'LIKE' | 'ILIKE' | 'IN' | 'NOT IN' | 'IS NULL' | 'IS NOT NULL';
+  '=' | '!=' | '>' | '>=' | '<' | '<=' | 'LIKE' | 'ILIKE' | 'RLIKE' | 'IN' | 'NOT IN' | 'IS NULL' | 'IS NOT NULL';
 
 /** One term of a filter. Terms are joined by AND; there is nothing else in the grammar. */
 export interface Comparison {
@@ -26,10 +38,12 @@ export interface Grammar {
   /** Other names of an attribute. */
   readonly aliases: Readonly<Record<string, string>>;
   /** What is searched: each search has words of its own for a refusal, and IS NULL is not known to all of them. */
-  readonly search: 'runs' | 'experiments' | 'registry' | 'logged models';
+  readonly search: 'runs' | 'experiments' | 'registry' | 'logged models' | 'traces';
+  /** Judges a term in the words of this search, where they are not those of {@link checked}. @throws MlflowError */
+  readonly check?: (term: Comparison) => Comparison;
 }
 
-const NUMERIC: readonly Comparator[] = ['>', '>=', '!=', '=', '<', '<='];
+export const NUMERIC: readonly Comparator[] = ['>', '>=', '!=', '=', '<', '<='];
 const TEXT: readonly Comparator[] = ['=', '!=', 'LIKE', 'ILIKE'];
 
 export const RUN_FILTER: Grammar = {
@@ -144,7 +158,8 @@ const tokenize = (filter: string, refuse: (clause: string) => Error): Token[] =>
  */
 export const parseFilter = (grammar: Grammar, filter: string): readonly Comparison[] => {
   if (filter.trim() === '') return [];
-  const quote = grammar.search === 'runs' ? "'" : '';
+  const quote = ['runs', 'traces'].includes(grammar.search) ? "'" : '';
+  const judged = grammar.check ?? ((term: Comparison) => checked(grammar, term));
   const refuse = (clause: string) =>
     invalid(
       grammar.search === 'logged models'
@@ -182,6 +197,7 @@ export const parseFilter = (grammar: Grammar, filter: string): readonly Comparis
     if (token?.kind === 'operator') return token.text as Comparator;
     const word = token?.kind === 'identifier' ? token.text.toUpperCase() : '';
     if (word === 'LIKE' || word === 'ILIKE' || word === 'IN') return word;
+    if (word === 'RLIKE' && grammar.search === 'traces') return word;
     if (word === 'NOT' && skipWord('IN')) return 'NOT IN';
     if (word === 'IS') {
       const negated = skipWord('NOT');
@@ -214,14 +230,13 @@ export const parseFilter = (grammar: Grammar, filter: string): readonly Comparis
   for (;;) {
     const { entity, key } = parseKey();
     const comparator = parseComparator();
-    if (comparator === 'IS NULL' || comparator === 'IS NOT NULL')
-      terms.push(checked(grammar, { entity, key, comparator }));
+    if (comparator === 'IS NULL' || comparator === 'IS NOT NULL') terms.push(judged({ entity, key, comparator }));
     else if (comparator === 'IN' || comparator === 'NOT IN') {
-      terms.push(checked(grammar, { entity, key, comparator, value: parseList() }));
+      terms.push(judged({ entity, key, comparator, value: parseList() }));
     } else {
       const value = tokens[at++];
       if (!value || value.kind === 'operator' || value.kind === 'punctuation') throw refuse(value?.text ?? filter);
-      terms.push(checked(grammar, { entity, key, comparator, value: valueOf(grammar, entity, key, value) }));
+      terms.push(judged({ entity, key, comparator, value: valueOf(grammar, entity, key, value) }));
     }
     if (at === tokens.length) return terms;
     if (!skipWord('AND')) throw refuse(peek()?.text ?? filter);
@@ -257,6 +272,8 @@ export const unknownEntity = ({ entities, search }: Grammar, name: string): Erro
       return invalid(
         `Invalid entity type '${name}'. Valid values are [${quoted(known.map((entity) => (entity === 'param' ? 'parameter' : entity)))}]`,
       );
+    case 'traces':
+      return invalid(`Invalid entity type '${name}'. Valid values are {${quoted(Object.keys(entities))}}`);
     case 'logged models':
       return invalid(`Invalid entity type: '${name}'. Expected one of ['attributes', 'metrics', 'params', 'tags'].`);
     default:
@@ -264,7 +281,7 @@ export const unknownEntity = ({ entities, search }: Grammar, name: string): Erro
   }
 };
 
-const list = (names: readonly string[]): string => `{${names.map((name) => `'${name}'`).join(', ')}}`;
+export const list = (names: readonly string[]): string => `{${names.map((name) => `'${name}'`).join(', ')}}`;
 
 /** The term with its attribute's own name and a value of the right type, or the refusal that MLflow gives. */
 const checked = (grammar: Grammar, term: Comparison): Comparison => {
@@ -322,7 +339,7 @@ const refuseNullCheck = ({ search }: Grammar, entity: Entity, key: string): void
   }
 };
 
-const LABEL: Readonly<Record<Entity, string>> = {
+const LABEL: Partial<Record<Entity, string>> = {
   attribute: 'attributes',
   metric: 'metric',
   param: 'parameter',
@@ -350,7 +367,7 @@ const wholeNumber = (key: string, value: Comparison['value']): number => {
   throw invalid(`Invalid value for numeric attribute '${key}': ${shown}`);
 };
 
-const numeric = (value: Comparison['value'], what: string): number => {
+export const numeric = (value: Comparison['value'], what: string): number => {
   if (typeof value === 'number') return value;
   throw invalid(`Expected numeric value type for ${what}. Found '${String(value)}'`);
 };

@@ -64,26 +64,40 @@ export const isJsonObject = (value: Json | undefined): value is JsonObject =>
 export const asciiJson = (text: string): string =>
   JSON.stringify(text).replace(/[\x7f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
-/**
- * A value as Python's `json.dumps` writes it.
- *
- * @param between what stands after a comma and after a colon; nothing in the texts of errors, whose keys are sorted.
- */
-const pythonJson = (value: Json, between: '' | ' ', keysOf: (value: JsonObject) => readonly string[]): string => {
-  const inner = (item: Json) => pythonJson(item, between, keysOf);
+/** Python's text of a float: a whole one keeps its fraction. */
+export const pythonFloat = (value: number): string =>
+  Number.isInteger(value) ? value.toFixed(1) : String(value).toLowerCase();
+
+interface Style {
+  /** What stands after a comma and after a colon; nothing in the texts of errors, whose keys are sorted. */
+  readonly between: '' | ' ';
+  readonly keysOf: (value: JsonObject) => readonly string[];
+  readonly numberText: (value: number) => string;
+}
+
+/** A value as Python's `json.dumps` writes it. */
+const pythonJson = (value: Json, style: Style): string => {
+  const { between, keysOf, numberText } = style;
+  const inner = (item: Json) => pythonJson(item, style);
   if (Array.isArray(value)) return `[${value.map(inner).join(`,${between}`)}]`;
   if (typeof value === 'string') return asciiJson(value);
-  // NaN and infinite numbers are words there.
-  if (!isJsonObject(value)) return typeof value === 'number' ? String(value) : writeJson(value);
+  if (!isJsonObject(value)) return typeof value === 'number' ? numberText(value) : writeJson(value);
   const fields = keysOf(value).map((key) => `${asciiJson(key)}:${between}${inner(value[key] ?? null)}`);
   return `{${fields.join(`,${between}`)}}`;
 };
 
+// NaN and infinite numbers are words in Python's JSON.
+const SPACED: Style = { between: ' ', keysOf: Object.keys, numberText: String };
+
 /** As `json.dumps(sort_keys=True, separators=(",", ":"))`: the form inside error texts. */
-export const sortedJson = (value: Json): string => pythonJson(value, '', (object) => Object.keys(object).sort());
+export const sortedJson = (value: Json): string =>
+  pythonJson(value, { ...SPACED, between: '', keysOf: (object) => Object.keys(object).sort() });
 
 /** As `json.dumps` by itself: the form of JSON that MLflow's server keeps in tags. */
-export const spacedJson = (value: Json): string => pythonJson(value, ' ', Object.keys);
+export const spacedJson = (value: Json): string => pythonJson(value, SPACED);
+
+/** As {@link spacedJson}, of a value whose numbers came as protobuf's doubles. */
+export const doublesJson = (value: Json): string => pythonJson(value, { ...SPACED, numberText: pythonFloat });
 
 /** Python's name of a JSON value's type, as MLflow's error texts say it. */
 export const pythonType = (value: Json): string => {

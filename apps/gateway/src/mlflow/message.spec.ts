@@ -5,6 +5,8 @@ import {
   bool,
   double,
   int64,
+  json,
+  map,
   message,
   oneOf,
   readBody,
@@ -43,6 +45,19 @@ describe('a request message', () => {
   it('accepts lower camel case and a text inside a text, and drops an unknown enum name', () => {
     const body = readBody(JSON.stringify('{"run_id":"r","maxResults":5,"status":"WRONG"}'));
     expect(readMessage(fields, body)).toMatchObject({ max_results: 5n, status: undefined });
+  });
+
+  it('reads texts by name, and any JSON', () => {
+    const any = { value: json, tags: map };
+    expect(readMessage(any, { value: [1, { a: false }], tags: { a: 'b', __proto__x: '' } })).toEqual({
+      value: [1, { a: false }],
+      tags: { a: 'b', __proto__x: '' },
+    });
+    expect(readMessage(any, { value: null })).toEqual({ value: undefined, tags: undefined });
+    expect(() => readMessage(any, { tags: { a: 5 } })).toThrow("Invalid value 5 for parameter 'tags.a'");
+    expect(() => readMessage(any, { tags: ['a'] })).toThrow("parameter 'tags'");
+    expect(() => readMessage(any, { tags: { a: 'x\0' } })).toThrow('it holds the character U+0000');
+    expect(() => readMessage(any, { tags: { 'x\0': 'a' } })).toThrow('it holds the character U+0000');
   });
 
   it.each([

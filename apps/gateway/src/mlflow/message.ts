@@ -1,7 +1,7 @@
 import { invalid } from './errors.js';
 import { isJsonObject, type Json, type JsonObject, parsePythonJson, pythonType, sortedJson } from './json.js';
 
-type Kind = 'string' | 'int64' | 'double' | 'bool' | 'enum' | 'object' | 'message';
+type Kind = 'string' | 'int64' | 'double' | 'bool' | 'enum' | 'object' | 'json' | 'map' | 'message';
 
 /** One field of a request message, as MLflow's protobuf files declare it. */
 export interface Field {
@@ -24,6 +24,8 @@ type Scalar<F extends Field> = F extends { kind: 'message'; fields: infer Inner 
       bool: boolean;
       enum: string;
       object: JsonObject;
+      json: Json;
+      map: Readonly<Record<string, string>>;
       message: never;
     }[F['kind']];
 
@@ -42,6 +44,10 @@ export const double = { kind: 'double' } as const;
 export const bool = { kind: 'bool' } as const;
 /** A JSON object that is read elsewhere. */
 export const object = { kind: 'object' } as const;
+/** Any JSON but null, which counts as absent. */
+export const json = { kind: 'json' } as const;
+/** Texts by name. */
+export const map = { kind: 'map' } as const;
 export const oneOf = <const Values extends readonly string[]>(...values: Values) => ({ kind: 'enum', values }) as const;
 /** As {@link oneOf}, but an unknown name is refused. */
 export const knownOf = <const Values extends readonly string[]>(...values: Values) =>
@@ -169,6 +175,17 @@ const readScalar = (field: Field, value: Json, path: string, whole: string, list
     }
     case 'object':
       if (isJsonObject(value)) return value;
+      break;
+    case 'json':
+      return value;
+    case 'map':
+      if (isJsonObject(value))
+        return Object.fromEntries(
+          Object.entries(value).map(([name, item]) => {
+            const at = `${path}.${name}`;
+            return [readScalar(string, name, at, at), readScalar(string, item, at, at)];
+          }),
+        ) as Readonly<Record<string, string>>;
       break;
     case 'message':
       if (isJsonObject(value)) return readMessage(field.fields ?? {}, value, `${path}.`);

@@ -54,6 +54,8 @@ const holds = (left: string | number | undefined, comparator: Comparator, right:
       return isLike(String(left), String(right), '');
     case 'ILIKE':
       return isLike(String(left), String(right), 'i');
+    case 'RLIKE':
+      return new RegExp(String(right), 'u').test(String(left));
     case 'IN':
       return [right].flat().includes(left);
     case 'NOT IN':
@@ -75,6 +77,8 @@ export const fits = (object: Searched, terms: readonly Comparison[]): boolean =>
         return holds(object.tags[key], comparator, value);
       case 'dataset':
         return object.datasets.some((dataset) => holds(dataset[key], comparator, value));
+      default:
+        throw new Error(`no search here knows ${entity}`);
     }
   });
 

@@ -66,6 +66,24 @@ export const toMlflowError = (code: string, message: string, details: Details): 
     case 'LOGGED_MODEL_UNKNOWN':
     case 'LOGGED_MODEL_DELETED':
       return missing(`Logged model with ID '${text(details, 'loggedModelId')}' not found.`);
+    case 'TRACE_UNKNOWN':
+    case 'TRACE_DELETED':
+      return missing(`Trace with ID '${text(details, 'traceId')}' not found.`);
+    case 'ASSESSMENT_UNKNOWN':
+      return missing(
+        `Assessment with ID '${text(details, 'assessmentId')}' not found for trace '${text(details, 'traceId')}'`,
+      );
+    case 'ASSESSMENT_EXISTS':
+      return new MlflowError(
+        'INTERNAL_ERROR',
+        `Failed to create assessment for trace '${text(details, 'traceId')}' due to a constraint violation.`,
+        { status: 400 },
+      );
+    case 'ASSESSMENT_OF_OTHER_KIND': {
+      const article = (kind: string) =>
+        kind === 'feedback' ? 'a Feedback' : kind === 'expectation' ? 'an Expectation' : 'an Issue';
+      return invalid(`Cannot update ${text(details, 'wanted')} value on ${article(text(details, 'kind'))} assessment.`);
+    }
     case 'REGISTERED_MODEL_UNKNOWN':
     case 'REGISTERED_MODEL_DELETED':
       return missing(`Registered Model with name=${text(details, 'name')} not found`);

@@ -7,7 +7,7 @@ import type { Json } from './json.js';
 import { readBody, readQuery } from './message.js';
 
 /** A batch of metrics is documented with 1 MB; 16 times that is a client gone wild. */
-const MAX_BODY_BYTES = 16 * 1024 * 1024;
+export const MAX_BODY_BYTES = 16 * 1024 * 1024;
 
 /** The request's fields: path parts, and the query of a GET or of an endpoint that asks for it, or else the body. */
 export const inputOf = async (

@@ -1,5 +1,6 @@
 import type { CommandRejected } from './call.js';
 import { invalid } from './errors.js';
+import { pythonFloat } from './json.js';
 import { double, int64, type Message, required, string } from './message.js';
 import { checkedKey, checkedLoggedModelId, cut, safeInteger } from './names.js';
 
@@ -13,10 +14,6 @@ export const metricFields = {
   dataset_name: string,
   dataset_digest: string,
 } as const;
-
-/** Python's text of a float: a whole one keeps its fraction. */
-const pythonFloat = (value: number): string =>
-  Number.isInteger(value) ? value.toFixed(1) : String(value).toLowerCase();
 
 /**
  * A point as the registry stores it: infinities become the largest numbers, a NaN becomes 0 with a flag.

@@ -11,6 +11,8 @@ export interface SearchColumns {
   readonly ordersByKeys?: boolean;
   /** Of what has metrics. */
   readonly metrics?: MetricColumns;
+  /** SQL of terms about what only one search knows. */
+  readonly terms?: Partial<Record<Entity, (term: Comparison, conditions: Conditions) => string>>;
 }
 
 /** How one search reads the latest value of a metric. */
@@ -29,6 +31,7 @@ export const comparison = (left: string, { comparator, value }: Comparison, cond
     return `${comparator === 'IN' ? '' : 'NOT '}(${left} = ANY (${conditions.bind(value)}))`;
   }
   // Columns of the read models compare bytes, which knows upper and lower case of ASCII only.
+  if (comparator === 'RLIKE') return `${left} ~ ${conditions.bind(value)}`;
   if (comparator === 'ILIKE') return `${left} COLLATE "default" ILIKE ${conditions.bind(value)}`;
   // As a double, whatever the left side is: a time in whole milliseconds may be compared with a fraction.
   return `${left} ${comparator} ${conditions.bind(value)}${typeof value === 'number' ? '::double precision' : ''}`;
@@ -36,15 +39,19 @@ export const comparison = (left: string, { comparator, value }: Comparison, cond
 
 /** @throws MlflowError for a key whose values are encrypted: SQL cannot compare them, and no match would be a wrong answer. */
 const refusePersonal = (entity: string, key: string): void => {
-  const isPersonal = entity === 'attribute' ? key === 'user_id' : entity === 'tag' && PERSONAL_TAGS.includes(key);
+  const isPersonal =
+    entity === 'attribute' ? key === 'user_id' : ['tag', 'metadata'].includes(entity) && PERSONAL_TAGS.includes(key);
   if (isPersonal)
     throw invalid(
       `Invalid ${entity} key '${key}' specified. It holds personal data, which is stored encrypted: filter and order by other keys.`,
     );
 };
 
+/** Where a row holds the values of what has keys. */
+const LISTS = { param: 'params', tag: 'tags', metadata: 'metadata' } as const;
+
 /** One term of a filter as a condition over the row. What lacks the key matches no comparison on it, not even `!=`. */
-const toSql = ({ attributes, metrics }: SearchColumns, term: Comparison, conditions: Conditions): string => {
+const toSql = ({ attributes, metrics, terms }: SearchColumns, term: Comparison, conditions: Conditions): string => {
   const { entity, key, comparator } = term;
   if (comparator !== 'IS NULL' && comparator !== 'IS NOT NULL') refusePersonal(entity, key);
   switch (entity) {
@@ -57,8 +64,9 @@ const toSql = ({ attributes, metrics }: SearchColumns, term: Comparison, conditi
       if (metrics === undefined) throw new Error(`no SQL for the metric ${key}`);
       return metrics.holds(term, conditions);
     case 'param':
-    case 'tag': {
-      const list = entity === 'param' ? 'params' : 'tags';
+    case 'tag':
+    case 'metadata': {
+      const list = LISTS[entity];
       if (comparator === 'IS NULL') return `NOT ${exists(list, key, 'true', conditions)}`;
       if (comparator === 'IS NOT NULL') return exists(list, key, 'true', conditions);
       return exists(list, key, comparison("p->>'value'", term, conditions), conditions);
@@ -71,6 +79,11 @@ const toSql = ({ attributes, metrics }: SearchColumns, term: Comparison, conditi
       const context = `(SELECT t->>'value' FROM json_array_elements(d->'tags') t WHERE t->>'key' = 'mlflow.data.context')`;
       const holds = comparison(field ?? context, term, conditions);
       return `EXISTS (SELECT FROM json_array_elements(body->'datasets') d WHERE ${holds})`;
+    }
+    default: {
+      const own = terms?.[entity];
+      if (own === undefined) throw new Error(`no SQL for ${entity}.${key}`);
+      return own(term, conditions);
     }
   }
 };
@@ -85,7 +98,7 @@ export const addFilter = (columns: SearchColumns, filter: readonly Comparison[],
 
 /** One clause of `order_by`: `metrics.loss DESC`. A key begins with a letter or stands in quotes. */
 const CLAUSE =
-  /^\s*(?:([A-Za-z]+)\s*\.\s*)?(`[^`]+`|"[^"]+"|[\p{L}_][\p{L}\p{N}_./-]*|(?<=\.)\S+?)(?:\s+(ASC|DESC))?\s*$/iu;
+  /^\s*(?:([A-Za-z_]+)\s*\.\s*)?(`[^`]+`|"[^"]+"|[\p{L}_][\p{L}\p{N}_./-]*|(?<=\.)\S+?)(?:\s+(ASC|DESC))?\s*$/iu;
 
 interface Order {
   /** Names of what a key may belong to, and other names of attributes. */
@@ -146,8 +159,9 @@ const orderTerm = (
       if (columns.metrics === undefined) throw new Error(`no SQL for the metric ${key}`);
       return columns.metrics.order(key, direction, conditions);
     case 'param':
-    case 'tag': {
-      const ofKey = `json_array_elements(body->'${entity}s') p WHERE p->>'key' = ${conditions.bind(key)}`;
+    case 'tag':
+    case 'metadata': {
+      const ofKey = `json_array_elements(body->'${LISTS[entity]}') p WHERE p->>'key' = ${conditions.bind(key)}`;
       return `(SELECT p->>'value' FROM ${ofKey} LIMIT 1) ${direction} NULLS LAST`;
     }
     case 'attribute': {
@@ -158,8 +172,10 @@ const orderTerm = (
       const valid = [...Object.keys(columns.attributes), ...aliases].map((name) => `'${name}'`);
       throw invalid(`Invalid attribute key '${key}' specified. Valid keys are '{${valid.join(', ')}}'`);
     }
-    case 'dataset':
-      throw invalid(`Invalid order_by entity: ${entity}`);
+    default:
+      throw invalid(
+        grammar.search === 'traces' ? `Invalid identifier type '${entity}'` : `Invalid order_by entity: ${entity}`,
+      );
   }
 };
 

@@ -142,6 +142,10 @@ describe('workspaces', () => {
     const { model } = (await call('POST', at('held', 'logged-models'), { experiment_id: '0' })).body;
     await holds('logged_models');
     await call('DELETE', at('held', `logged-models/${model.info.model_id}`));
+    const { trace_info } = (await call('POST', at('held', 'traces'), { experiment_id: '0' })).body;
+    await holds('trace_info');
+    const deletion = { experiment_id: '0', request_ids: [trace_info.request_id] };
+    await call('POST', at('held', 'traces/delete-traces'), deletion);
     const file = '/workspaces/held/api/2.0/mlflow-artifacts/artifacts/shared/a.txt';
     await fetch(`${gateway.server.url}${file}`, { method: 'PUT', body: 'a' });
     await holds('artifacts');
@@ -367,7 +371,7 @@ describe('a request', () => {
 });
 
 describe('of another workspace', () => {
-  type Known = Readonly<Record<'experiment' | 'run' | 'loggedModel' | 'webhook', string>>;
+  type Known = Readonly<Record<'experiment' | 'run' | 'loggedModel' | 'webhook' | 'trace', string>>;
   let known: Known;
   const model = 'theirs';
   const created = { entity: 'REGISTERED_MODEL', action: 'CREATED' };
@@ -391,7 +395,20 @@ describe('of another workspace', () => {
       url: 'https://93.184.216.34/theirs',
       events: [created],
     });
+    const trace = `tr-${'7'.repeat(32)}`;
+    const span = { traceId: trace.slice(3), spanId: '7'.repeat(16), name: 'theirs', startTimeUnixNano: '1' };
+    const exported = await fetch(`${gateway.server.url}/workspaces/team-b/v1/traces`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'x-mlflow-experiment-id': experiment },
+      body: JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans: [span] }] }] }),
+    });
+    expect(exported.status).toBe(200);
+    const ofTrace = `/workspaces/team-b/api/3.0/mlflow/traces/${trace}`;
+    await call('PATCH', `${ofTrace}/tags`, { key: 'team', value: 'b' });
+    const assessment = { assessment_id: 'a-theirs', assessment_name: 'theirs', feedback: { value: 1 } };
+    expect((await call('POST', `${ofTrace}/assessments`, { assessment })).status).toBe(200);
     known = {
+      trace,
       ...{ experiment, run: run_id, loggedModel: logged.model.info.model_id as string },
       webhook: webhook.webhook_id as string,
     };
@@ -404,7 +421,12 @@ describe('of another workspace', () => {
 
   /** What each endpoint answers in team-a when it is given what team-b has: not found, or nothing. */
   type Outcome = 'missing' | 'nothing' | 'own' | 'no id';
-  const cases = ({ experiment, run, loggedModel }: Known): Readonly<Record<string, readonly [Outcome, object?]>> => {
+  const cases = ({
+    experiment,
+    run,
+    loggedModel,
+    trace,
+  }: Known): Readonly<Record<string, readonly [Outcome, object?]>> => {
     const version = { name: model, version: '1' };
     const tag = { key: 'team', value: 'x' };
     const importId = '00000000-0000-8000-8000-000000000000';
@@ -489,6 +511,45 @@ describe('of another workspace', () => {
       'GET /mlflow/model-versions/get-download-uri': ['missing', version],
       'POST /mlflow/model-versions/set-tag': ['missing', { ...version, ...tag }],
       'DELETE /mlflow/model-versions/delete-tag': ['missing', { ...version, key: 'team' }],
+      // Both versions of MLflow's calls, where both have the same path.
+      'POST /mlflow/traces': [
+        'missing',
+        {
+          experiment_id: experiment,
+          trace: {
+            trace_info: { trace_id: 'tr-new', trace_location: { mlflow_experiment: { experiment_id: experiment } } },
+          },
+        },
+      ],
+      'GET /mlflow/traces': ['nothing', { experiment_ids: [experiment] }],
+      'GET /mlflow/traces/{trace_id}': ['missing'],
+      'GET /mlflow/traces/get': ['missing', { trace_id: trace }],
+      'GET /mlflow/traces/batchGet': ['nothing', { trace_ids: [trace] }],
+      'POST /mlflow/traces/batchGetInfos': ['nothing', { trace_ids: [trace] }],
+      'POST /mlflow/traces/search': ['nothing', { locations: [{ mlflow_experiment: { experiment_id: experiment } }] }],
+      'POST /mlflow/traces/delete-traces': ['nothing', { experiment_id: experiment, request_ids: [trace] }],
+      'PATCH /mlflow/traces/{trace_id}/tags': ['missing', tag],
+      'DELETE /mlflow/traces/{trace_id}/tags': ['missing', { key: 'team' }],
+      'PATCH /mlflow/traces/{request_id}': ['missing', { status: 'ERROR' }],
+      'GET /mlflow/traces/{request_id}/info': ['missing'],
+      'PATCH /mlflow/traces/{request_id}/tags': ['missing', tag],
+      'DELETE /mlflow/traces/{request_id}/tags': ['missing', { key: 'team' }],
+      'POST /mlflow/traces/link-to-run': ['missing', { trace_ids: [trace], run_id: run }],
+      'POST /mlflow/traces/link-prompts': [
+        'missing',
+        { trace_id: trace, prompt_versions: [{ name: model, version: '1' }] },
+      ],
+      'POST /mlflow/traces/{trace_id}/assessments': [
+        'missing',
+        { assessment: { assessment_name: 'x', feedback: { value: 1 } } },
+      ],
+      'GET /mlflow/traces/{trace_id}/assessments/{assessment_id}': ['missing'],
+      'PATCH /mlflow/traces/{trace_id}/assessments/{assessment_id}': [
+        'missing',
+        { assessment: { rationale: 'x' }, update_mask: 'rationale' },
+      ],
+      // What is not there is deleted, as in MLflow.
+      'DELETE /mlflow/traces/{trace_id}/assessments/{assessment_id}': ['nothing'],
       'POST /mlflow/webhooks': ['own', { name: 'of-team-a', url: 'https://93.184.216.34/', events: [created] }],
       'GET /mlflow/webhooks': ['nothing'],
       'GET /mlflow/webhooks/{webhook_id}': ['missing'],
@@ -518,7 +579,7 @@ describe('of another workspace', () => {
   it('every endpoint finds nothing, and changes nothing', async () => {
     const table = cases(known);
     const names = endpoints.map(({ method, path }) => `${method} ${path}`);
-    expect(Object.keys(table).sort(), 'each endpoint has a case').toEqual([...names].sort());
+    expect(Object.keys(table).sort(), 'each endpoint has a case').toEqual([...new Set(names)].sort());
     await call('POST', at('team-a', 'registered-models/create'), { name: 'mine' });
     const before = await gateway.server.gateway.log.head();
     let own = 0n;
@@ -529,6 +590,8 @@ describe('of another workspace', () => {
       const filled = path
         .replace('{model_id}', known.loggedModel)
         .replace('{webhook_id}', known.webhook)
+        .replace(/\{(?:trace|request)_id\}/, known.trace)
+        .replace('{assessment_id}', 'a-theirs')
         .replace('{tag_key}', 'team');
       for (const [url, headers] of [
         [`/workspaces/team-a/api/${version}.0${filled}`, {}],
@@ -539,7 +602,7 @@ describe('of another workspace', () => {
         if (outcome === 'nothing') {
           expect(answer.status, name).toBe(200);
           expect(JSON.stringify(answer.body), name).not.toMatch(
-            new RegExp(`theirs|loss|${known.run}|${known.loggedModel}`),
+            new RegExp(`theirs|loss|${known.run}|${known.loggedModel}|${known.trace}`),
           );
         }
         // The same name is free here: the first call makes it, the second one finds it.

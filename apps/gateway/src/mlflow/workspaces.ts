@@ -9,6 +9,7 @@ import {
   loggedModelEntity,
   registeredModelEntity,
   runEntity,
+  traceEntity,
   webhookEntity,
   workspaceEntity,
 } from '../registry/registry.entities.js';
@@ -102,6 +103,7 @@ const held = async (rows: RowQuery): Promise<readonly { readonly what: string; r
       `${inFirst} AND NOT (deleted AND (body->>'deletedPosition')::bigint > ${BigInt(first?.restoredPosition ?? '0')})`,
     ),
     logged_models: await count(rows, loggedModelEntity, `${inFirst} AND NOT deleted`),
+    trace_info: await count(rows, traceEntity, `${inFirst} AND NOT deleted`),
     webhooks: await count(rows, webhookEntity, 'NOT deleted'),
     artifacts: await count(rows, artifactEntity, `starts_with(owner, 'artifact-folder:')`),
     endpoints: await count(rows, endpointEntity),
