@@ -10,6 +10,7 @@ import { type Names, prepare, withNames } from './fixture.js';
 import { type GraphqlCase, graphqlCases } from './graphql.cases.js';
 import { type InferBody, inferenceCases } from './inference.cases.js';
 import { mlflowCases } from './mlflow.cases.js';
+import { traceCases } from './traces.cases.js';
 import { webhookCases } from './webhooks.cases.js';
 
 const TABLE = join(repositoryRoot(), 'apps/cli/demo/employment/models/employment-rules-1/decision-table.json');
@@ -100,7 +101,7 @@ describe("MLflow's API refuses", () => {
   it('more than 300 things', () => expect(mlflowCases.length).toBeGreaterThan(300));
 
   it.each(
-    [...mlflowCases, ...webhookCases].map(
+    [...mlflowCases, ...webhookCases, ...traceCases].map(
       (row) => [shortened(`${row.method ?? 'POST'} ${row.path} ${JSON.stringify(row.body ?? '')}`), row] as const,
     ),
   )('%s', async (_, row) => {

@@ -6,7 +6,7 @@ const MODEL_FILES = join(repositoryRoot(), 'apps/cli/demo/employment/models/empl
 
 /** What the cases name: `$run` in a path or body stands for the id of the run. */
 export type Names = Readonly<
-  Record<'experiment' | 'run' | 'deletedRun' | 'model' | 'endpoint' | 'loggedModel' | 'webhook', string>
+  Record<'experiment' | 'run' | 'deletedRun' | 'model' | 'endpoint' | 'loggedModel' | 'webhook' | 'trace', string>
 >;
 
 /** Replaces `$name` in every text of a value. */
@@ -15,9 +15,9 @@ export const withNames = <T>(value: T, names: Names): T =>
     JSON.stringify(value).replace(/\$([a-zA-Z]+)/g, (whole, name: string) => names[name as keyof Names] ?? whole),
   ) as T;
 
-/** A call of MLflow's API that must succeed. */
+/** A call of MLflow's API that must succeed; of its second version unless the path says more. */
 export const mlflow = async <T>(platform: Platform, path: string, body: object): Promise<T> => {
-  const response = await fetch(`${platform.gatewayUrl}/api/2.0/mlflow/${path}`, {
+  const response = await fetch(`${platform.gatewayUrl}${path.startsWith('/') ? path : `/api/2.0/mlflow/${path}`}`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(body),
@@ -40,7 +40,7 @@ const untilServed = async (platform: Platform, endpoint: string): Promise<void> 
   }
 };
 
-/** A run with a param, a deleted run, a webhook, and a registered model that is served in staging. */
+/** A run with a param, a deleted run, a webhook, a judged trace, and a registered model that is served in staging. */
 export const prepare = async (platform: Platform): Promise<Names> => {
   const { experiment_id: experiment } = await mlflow<{ experiment_id: string }>(platform, 'experiments/create', {
     name: 'bad-input',
@@ -72,11 +72,18 @@ export const prepare = async (platform: Platform): Promise<Names> => {
     ...{ name: 'never-called', url: 'https://93.184.216.34/', status: 'DISABLED' },
     events: [{ entity: 'BUDGET_POLICY', action: 'EXCEEDED' }],
   });
+  const { trace_info } = await mlflow<{ trace_info: { request_id: string } }>(platform, 'traces', {
+    experiment_id: experiment,
+  });
+  const trace = trace_info.request_id;
+  await mlflow(platform, `/api/3.0/mlflow/traces/${trace}/assessments`, {
+    assessment: { assessment_id: 'a-kept', assessment_name: 'kept', feedback: { value: true } },
+  });
   const model = 'rules';
   await mlflow(platform, 'registered-models/create', { name: model });
   await mlflow(platform, 'model-versions/create', { name: model, source: `runs:/${run}/model`, run_id: run });
   const endpoint = `${model}-staging`;
   await untilServed(platform, endpoint);
   const loggedModel = logged.info.model_id;
-  return { experiment, run, deletedRun, model, endpoint, loggedModel, webhook: webhook.webhook_id };
+  return { experiment, run, deletedRun, model, endpoint, loggedModel, webhook: webhook.webhook_id, trace };
 };

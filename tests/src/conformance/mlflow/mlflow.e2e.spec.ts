@@ -96,6 +96,12 @@ describe.skipIf('missing' in environment && !inCi)('the unmodified MLflow client
     expect(output).toContain('"step": "done"');
   });
 
+  it('traces programs, finds, judges and deletes their traces', async () => {
+    const { exitCode, output } = await runClient({}, 'traces.py');
+    expect(exitCode, output).toBe(0);
+    expect(output).toContain('"step": "done"');
+  });
+
   it('leaves read models that equal the log', async () => {
     const { exitCode, output } = await kontor(['replay', '--verify'], { KONTOR_DATA_DIR: platform.dataDir });
     expect(exitCode, output).toBe(0);
