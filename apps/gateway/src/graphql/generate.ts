@@ -51,6 +51,8 @@ const MAPPERS: Readonly<Record<string, string>> = {
   ...Object.fromEntries(Object.keys(enums).map((name) => [name, name])),
   Query: 'Momentary | undefined',
   Metric: `import('../../registry/points.js').Point`,
+  Trace: `Seen<import('../../registry/traces.projection.js').TraceRow>`,
+  Assessment: `import('../../registry/traces.projection.js').TraceRow['assessments'][number]`,
   WebhookDelivery: `import('../../registry/webhook-deliveries.js').WebhookDelivery`,
   ModelAlias: `import('../mapped.js').ModelAliasParent`,
   VersionRef: `import('../mapped.js').VersionRefParent`,

@@ -142,6 +142,29 @@ describe('a trace', () => {
     expect(text).not.toContain('ada lovelace');
   });
 
+  it('is read in the graph with what is said about it, also by its node id', async () => {
+    const source = { source_type: 'HUMAN', source_id: 'bob' };
+    const id = await start({ request_preview: 'why?', tags: { team: 'risk' } });
+    const assessment = { assessment_name: 'good', feedback: { error: { error_code: 'E' } }, source };
+    await v3('POST', `/${id}/assessments`, { assessment });
+    const fields = `traceId state requestTimeMs executionDurationMs requestPreview responsePreview tags { key value }
+      experiment { name } assessments { name kind value errorMessage sourceId valid } prompts deleted`;
+    const shown = {
+      ...{ traceId: id, state: 'OK', requestTimeMs: 1767323045678, executionDurationMs: 1500, requestPreview: 'why?' },
+      ...{ responsePreview: null, tags: [{ key: 'team', value: 'risk' }], experiment: { name: 'agents' } },
+      assessments: [{ name: 'good', kind: 'feedback', value: 'null', errorMessage: 'E', sourceId: 'bob', valid: true }],
+      ...{ prompts: [], deleted: false },
+    };
+    const { data } = await gateway.graphql(`{ trace(traceId: "${id}") { id ${fields} } }`);
+    const { id: nodeId, ...trace } = data.trace;
+    expect(trace).toEqual(shown);
+    const byNode = await gateway.graphql(`{ node(id: "${nodeId}") { ... on Trace { ${fields} } } }`);
+    expect(byNode.data.node).toEqual(shown);
+    // The index of spans is no node.
+    const spansId = Buffer.from(`TraceSpans:${id}/1`).toString('base64url');
+    expect((await gateway.graphql(`{ node(id: "${spansId}") { id } }`)).data.node).toBeNull();
+  });
+
   it('gets tags and loses them, but not those of the system', async () => {
     const id = await start();
     const tags = async () => (await v3('GET', `/${id}`)).body.trace.trace_info.tags;

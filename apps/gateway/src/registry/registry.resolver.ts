@@ -19,6 +19,7 @@ import {
   modelVersionEntity,
   registeredModelEntity,
   runEntity,
+  traceEntity,
   webhookEntity,
   workspaceEntity,
 } from './registry.entities.js';
@@ -53,6 +54,7 @@ type Types =
   | 'Query'
   | 'AliasMove'
   | 'Artifact'
+  | 'Assessment'
   | 'Experiment'
   | 'LoggedModel'
   | 'Metric'
@@ -61,6 +63,7 @@ type Types =
   | 'ModelVersion'
   | 'RegisteredModel'
   | 'Run'
+  | 'Trace'
   | 'Webhook'
   | 'WebhookDelivery'
   | 'Workspace';
@@ -81,6 +84,7 @@ export const registryQueries: Pick<Resolvers, Types> = {
     loggedModel: (parent, { loggedModelId }, context) => readOne(loggedModelEntity, [loggedModelId], parent, context),
     loggedModels: (parent, { experimentId, ...page }, context) =>
       readPage(loggedModelEntity, page, { experimentId }, parent, context),
+    trace: (parent, { traceId }, context) => readOne(traceEntity, [traceId], parent, context),
     registeredModel: (parent, { name }, context) => modelByName(name, parent, context),
     registeredModels: (parent, page, context) =>
       readPage(registeredModelEntity, page, { deleted: false }, parent, context),
@@ -105,6 +109,7 @@ export const registryQueries: Pick<Resolvers, Types> = {
       row.version === null ? null : readOne(modelVersionEntity, [row.modelId, row.version], row, context),
   },
   Artifact: { id: nodeId(artifactEntity) },
+  Assessment: { errorMessage: ({ error }) => error && (error.errorMessage ?? error.errorCode) },
   Experiment: {
     id: nodeId(experimentEntity),
     runs: (row, page, context) => readPage(runEntity, page, { experimentId: row.experimentId }, row, context),
@@ -165,6 +170,10 @@ export const registryQueries: Pick<Resolvers, Types> = {
     metricHistory: (row, { key, ...page }, context) =>
       readPage(metricBatchEntity, page, { runId: row.runId, metric: key }, row, context),
     artifacts: (row, page, context) => readPage(artifactEntity, page, { owner: `run:${row.runId}` }, row, context),
+  },
+  Trace: {
+    id: nodeId(traceEntity),
+    experiment: (row, _args, context) => readOne(experimentEntity, [row.experimentId], row, context),
   },
   Webhook: {
     id: nodeId(webhookEntity),

@@ -251,6 +251,29 @@ export type ArtifactEdge = {
   readonly node: Artifact;
 };
 
+export type Assessment = {
+  readonly __typename?: 'Assessment';
+  readonly assessmentId: Scalars['ID']['output'];
+  readonly createTimeMs: Scalars['Float']['output'];
+  /** Why there is no value. */
+  readonly errorMessage?: Maybe<Scalars['String']['output']>;
+  /** feedback, expectation or issue. */
+  readonly kind: Scalars['String']['output'];
+  readonly lastUpdateTimeMs: Scalars['Float']['output'];
+  readonly metadata: ReadonlyArray<Tag>;
+  readonly name: Scalars['String']['output'];
+  /** The assessment that is not valid any more because of this one. */
+  readonly overrides?: Maybe<Scalars['ID']['output']>;
+  readonly rationale?: Maybe<Scalars['String']['output']>;
+  readonly sourceId?: Maybe<Scalars['String']['output']>;
+  /** HUMAN, LLM_JUDGE, CODE or SOURCE_TYPE_UNSPECIFIED. */
+  readonly sourceType: Scalars['String']['output'];
+  readonly spanId?: Maybe<Scalars['String']['output']>;
+  readonly valid: Scalars['Boolean']['output'];
+  /** JSON. */
+  readonly value: Scalars['String']['output'];
+};
+
 /** The reference that later windows are compared with. */
 export type Baseline = Node & {
   readonly __typename?: 'Baseline';
@@ -1601,6 +1624,7 @@ export type Query = {
   readonly runs?: Maybe<RunConnection>;
   readonly subject?: Maybe<Subject>;
   readonly subjects?: Maybe<SubjectConnection>;
+  readonly trace?: Maybe<Trace>;
   /** What `undo` would do now with the command that the event at a position belongs to; null if that is none of the registry. */
   readonly undoPreview?: Maybe<UndoPreview>;
   readonly useCase?: Maybe<UseCase>;
@@ -1868,6 +1892,11 @@ export type QuerySubjectArgs = {
 export type QuerySubjectsArgs = {
   after?: InputMaybe<Scalars['String']['input']>;
   first?: InputMaybe<Scalars['Int']['input']>;
+};
+
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
+export type QueryTraceArgs = {
+  traceId: Scalars['ID']['input'];
 };
 
 /** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
@@ -2683,6 +2712,33 @@ export type TimeWindow = {
   readonly start: Scalars['DateTime']['output'];
 };
 
+/** One request to a program, as the program said how it was answered. Its spans are read through MLflow's API. */
+export type Trace = Node & {
+  readonly __typename?: 'Trace';
+  /** What people and programs say about it. */
+  readonly assessments: ReadonlyArray<Assessment>;
+  readonly clientRequestId?: Maybe<Scalars['String']['output']>;
+  readonly deleted: Scalars['Boolean']['output'];
+  /** Null while it is in progress. */
+  readonly executionDurationMs?: Maybe<Scalars['Float']['output']>;
+  readonly experiment?: Maybe<Experiment>;
+  readonly id: Scalars['ID']['output'];
+  readonly metadata: ReadonlyArray<Tag>;
+  /** Versions of prompts that it was linked to: `name/version`. */
+  readonly prompts: ReadonlyArray<Scalars['String']['output']>;
+  /** The beginning of what was asked. */
+  readonly requestPreview?: Maybe<Scalars['String']['output']>;
+  readonly requestTimeMs: Scalars['Float']['output'];
+  /** The beginning of what was answered. */
+  readonly responsePreview?: Maybe<Scalars['String']['output']>;
+  /** Runs that it was linked to, beside the one of its metadata. */
+  readonly runIds: ReadonlyArray<Scalars['ID']['output']>;
+  /** OK, ERROR, IN_PROGRESS or STATE_UNSPECIFIED. */
+  readonly state: Scalars['String']['output'];
+  readonly tags: ReadonlyArray<Tag>;
+  readonly traceId: Scalars['ID']['output'];
+};
+
 /** An event as it would be recorded. */
 export type UndoChange = {
   readonly __typename?: 'UndoChange';
@@ -3322,6 +3378,7 @@ export type ResolversInterfaceTypes<_RefType extends Record<string, unknown>> = 
     | Seen<import('../../deployment/rollouts.projection.js').RolloutRow>
     | Seen<import('../../registry/runs.projection.js').RunRow>
     | Seen<import('../../governance/subjects.projection.js').SubjectRow>
+    | Seen<import('../../registry/traces.projection.js').TraceRow>
     | Seen<import('../../governance/use-cases.projection.js').UseCaseRow>
     | Seen<import('../../registry/webhooks.projection.js').WebhookRow>
     | Seen<import('../../monitoring/windows.projection.js').WindowRow>
@@ -3370,6 +3427,7 @@ export type ResolversTypes = {
   Float: ResolverTypeWrapper<Scalars['Float']['output']>;
   ArtifactConnection: ResolverTypeWrapper<Connection<import('../../registry/artifacts.projection.js').ArtifactRow>>;
   ArtifactEdge: ResolverTypeWrapper<Omit<ArtifactEdge, 'node'> & { node: ResolversTypes['Artifact'] }>;
+  Assessment: ResolverTypeWrapper<import('../../registry/traces.projection.js').TraceRow['assessments'][number]>;
   Baseline: ResolverTypeWrapper<Seen<import('../../monitoring/baselines.projection.js').BaselineRow>>;
   BaselineConnection: ResolverTypeWrapper<Connection<import('../../monitoring/baselines.projection.js').BaselineRow>>;
   BaselineEdge: ResolverTypeWrapper<Omit<BaselineEdge, 'node'> & { node: ResolversTypes['Baseline'] }>;
@@ -3659,6 +3717,7 @@ export type ResolversTypes = {
   Suspension: ResolverTypeWrapper<Suspension>;
   Tag: ResolverTypeWrapper<Tag>;
   TimeWindow: ResolverTypeWrapper<TimeWindow>;
+  Trace: ResolverTypeWrapper<Seen<import('../../registry/traces.projection.js').TraceRow>>;
   UndoChange: ResolverTypeWrapper<UndoChange>;
   UndoInput: UndoInput;
   UndoPayload: ResolverTypeWrapper<UndoPayload>;
@@ -3722,6 +3781,7 @@ export type ResolversParentTypes = {
   Float: Scalars['Float']['output'];
   ArtifactConnection: Connection<import('../../registry/artifacts.projection.js').ArtifactRow>;
   ArtifactEdge: Omit<ArtifactEdge, 'node'> & { node: ResolversParentTypes['Artifact'] };
+  Assessment: import('../../registry/traces.projection.js').TraceRow['assessments'][number];
   Baseline: Seen<import('../../monitoring/baselines.projection.js').BaselineRow>;
   BaselineConnection: Connection<import('../../monitoring/baselines.projection.js').BaselineRow>;
   BaselineEdge: Omit<BaselineEdge, 'node'> & { node: ResolversParentTypes['Baseline'] };
@@ -3935,6 +3995,7 @@ export type ResolversParentTypes = {
   Suspension: Suspension;
   Tag: Tag;
   TimeWindow: TimeWindow;
+  Trace: Seen<import('../../registry/traces.projection.js').TraceRow>;
   UndoChange: UndoChange;
   UndoInput: UndoInput;
   UndoPayload: UndoPayload;
@@ -4188,6 +4249,26 @@ export type ArtifactEdgeResolvers<
 > = {
   cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   node?: Resolver<ResolversTypes['Artifact'], ParentType, ContextType>;
+};
+
+export type AssessmentResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['Assessment'] = ResolversParentTypes['Assessment'],
+> = {
+  assessmentId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  createTimeMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  errorMessage?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  kind?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  lastUpdateTimeMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  metadata?: Resolver<ReadonlyArray<ResolversTypes['Tag']>, ParentType, ContextType>;
+  name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  overrides?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  rationale?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  sourceId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  sourceType?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  spanId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  valid?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  value?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
 };
 
 export type BaselineResolvers<
@@ -5365,6 +5446,7 @@ export type NodeResolvers<
     | 'Rollout'
     | 'Run'
     | 'Subject'
+    | 'Trace'
     | 'UseCase'
     | 'Webhook'
     | 'Window'
@@ -5714,6 +5796,7 @@ export type QueryResolvers<
     RequireFields<QuerySubjectArgs, 'manifestDigest'>
   >;
   subjects?: Resolver<Maybe<ResolversTypes['SubjectConnection']>, ParentType, ContextType, Partial<QuerySubjectsArgs>>;
+  trace?: Resolver<Maybe<ResolversTypes['Trace']>, ParentType, ContextType, RequireFields<QueryTraceArgs, 'traceId'>>;
   undoPreview?: Resolver<
     Maybe<ResolversTypes['UndoPreview']>,
     ParentType,
@@ -6477,6 +6560,28 @@ export type TimeWindowResolvers<
   start?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
 };
 
+export type TraceResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['Trace'] = ResolversParentTypes['Trace'],
+> = {
+  assessments?: Resolver<ReadonlyArray<ResolversTypes['Assessment']>, ParentType, ContextType>;
+  clientRequestId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  deleted?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  executionDurationMs?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  experiment?: Resolver<Maybe<ResolversTypes['Experiment']>, ParentType, ContextType>;
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  metadata?: Resolver<ReadonlyArray<ResolversTypes['Tag']>, ParentType, ContextType>;
+  prompts?: Resolver<ReadonlyArray<ResolversTypes['String']>, ParentType, ContextType>;
+  requestPreview?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  requestTimeMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  responsePreview?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  runIds?: Resolver<ReadonlyArray<ResolversTypes['ID']>, ParentType, ContextType>;
+  state?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  tags?: Resolver<ReadonlyArray<ResolversTypes['Tag']>, ParentType, ContextType>;
+  traceId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
 export type UndoChangeResolvers<
   ContextType = GraphContext,
   ParentType extends ResolversParentTypes['UndoChange'] = ResolversParentTypes['UndoChange'],
@@ -6781,6 +6886,7 @@ export type Resolvers<ContextType = GraphContext> = {
   Artifact?: ArtifactResolvers<ContextType>;
   ArtifactConnection?: ArtifactConnectionResolvers<ContextType>;
   ArtifactEdge?: ArtifactEdgeResolvers<ContextType>;
+  Assessment?: AssessmentResolvers<ContextType>;
   Baseline?: BaselineResolvers<ContextType>;
   BaselineConnection?: BaselineConnectionResolvers<ContextType>;
   BaselineEdge?: BaselineEdgeResolvers<ContextType>;
@@ -6949,6 +7055,7 @@ export type Resolvers<ContextType = GraphContext> = {
   Suspension?: SuspensionResolvers<ContextType>;
   Tag?: TagResolvers<ContextType>;
   TimeWindow?: TimeWindowResolvers<ContextType>;
+  Trace?: TraceResolvers<ContextType>;
   UndoChange?: UndoChangeResolvers<ContextType>;
   UndoPayload?: UndoPayloadResolvers<ContextType>;
   UndoPreview?: UndoPreviewResolvers<ContextType>;
