@@ -1,4 +1,5 @@
 import type { MlflowCase } from './mlflow-case.js';
+import { evaluationCases } from './mlflow-evaluation.cases.js';
 import { fieldCases } from './mlflow-fields.cases.js';
 import { searchCases } from './mlflow-searches.cases.js';
 import { transportCases } from './mlflow-transport.cases.js';
@@ -90,6 +91,7 @@ export const mlflowCases: readonly MlflowCase[] = [
   ...transportCases,
   ...fieldCases,
   ...searchCases,
+  ...evaluationCases,
   ...['registered-models/create', 'experiments/create'].map((path) =>
     invalid(path, { name: 'a\0b' }, "parameter 'name' supplied: it holds the character U+0000"),
   ),

@@ -104,6 +104,10 @@ const writes = (chance: () => number): readonly (() => Promise<Answer>)[] => {
         params: [{ key: value(), value: 'x' }],
         tags: [tag()],
       }),
+    () => {
+      const dataset = { name: value(), digest: 'd', source_type: 'local', source: 'x' };
+      return write('POST', 'runs/log-inputs', { run_id: run(), datasets: [{ dataset, tags: [] }] });
+    },
     () => write('POST', 'runs/delete-tag', { run_id: run(), key: 'team' }),
     () => send('PUT', path(), value(), { 'content-type': 'text/plain' }),
     () => send('PUT', path(), value(), { 'content-type': 'text/plain' }),
@@ -155,6 +159,7 @@ const questions = (): Readonly<Record<string, readonly object[] | 'no rows'>> =>
     'GET /mlflow/experiments/get-by-name': [{ experiment_name: 'Default' }, { experiment_name: 'scoring' }],
     'GET /mlflow/experiments/search': [{ max_results: 50, view_type: 'ALL' }, { max_results: 1 }],
     'POST /mlflow/experiments/search': [{ max_results: 50, view_type: 'DELETED_ONLY' }],
+    'POST /mlflow/experiments/search-datasets': [{ experiment_ids: ['1'] }],
     'GET /mlflow/runs/get': RUNS.map((run_id) => ({ run_id })),
     'GET /mlflow/runs/search': [{ ...experiments, run_view_type: 'ALL' }],
     'POST /mlflow/runs/search': [
@@ -216,7 +221,7 @@ const asked = (): readonly Question[] => {
   const [run = ''] = RUNS;
   const files = [FILES, `${FILES}/1/${run}/artifacts/a.txt`, `${FILES}/1/${run}/artifacts/model/b.txt`];
   return [
-    ...reads.flatMap(({ method, path, version = 2 }) => {
+    ...reads.flatMap(({ method, path, version = 2, isAjaxOnly }) => {
       const bodies = table[`${method} ${path}`];
       if (bodies === undefined || bodies === 'no rows') return [];
       const filled = path
@@ -225,7 +230,12 @@ const asked = (): readonly Question[] => {
         .replace(/\{(?:trace|request)_id\}/, TRACES[0] ?? '')
         .replace('{assessment_id}', 'a-1')
         .replace('{name}', 'default');
-      return bodies.map((body) => ({ what: `${method} ${path}`, method, path: `/api/${version}.0${filled}`, body }));
+      return bodies.map((body) => ({
+        what: `${method} ${path}`,
+        method,
+        path: `/${isAjaxOnly ? 'ajax-api' : 'api'}/${version}.0${filled}`,
+        body,
+      }));
     }),
     ...files.map((path) => ({ what: path, method: 'GET', path, body: {} })),
     { what: 'list', method: 'GET', path: FILES, body: { path: `1/${run}/artifacts` } },

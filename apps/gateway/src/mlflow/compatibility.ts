@@ -37,7 +37,11 @@ const keyOf = ({ version, method, path }: Pair): string => `${method} ${version}
 
 /** Every pair that the face serves, from its routes. */
 const servedPairs = (): readonly Pair[] => {
-  const routes: Pair[] = endpoints.map(({ version = 2, method, path }) => ({ version: String(version), method, path }));
+  const routes: Pair[] = endpoints.map(({ version = 2, method, path, isAjaxOnly }) =>
+    isAjaxOnly
+      ? { version: '', method, path: `/ajax-api/${version}.0${path}` }
+      : { version: String(version), method, path },
+  );
   const app = fastify({ exposeHeadRoutes: false });
   app.addHook('onRoute', ({ method, url }) => {
     const [, version = '', path = url] = /^\/api\/(\d)\.0(.*)$/.exec(url) ?? [];

@@ -11,6 +11,8 @@ export interface Endpoint<F extends Fields = Fields> {
   readonly path: `/mlflow${string}` | `/kontor/${string}`;
   /** 2 unless MLflow moved the endpoint. */
   readonly version?: 3;
+  /** Set where MLflow serves only the form behind `/ajax-api`. */
+  readonly isAjaxOnly?: true;
   /** 200 unless MLflow answers otherwise; 204 sends no body. */
   readonly status?: 201 | 204;
   /** Set where a method other than GET brings its fields in the query. */

@@ -14,6 +14,7 @@ import { type Asked, type FaceParts, MlflowCall } from './call.js';
 import type { Endpoint } from './endpoint.js';
 import { invalid, missing, MlflowError } from './errors.js';
 import { experimentEndpoints } from './experiments.js';
+import { datasetSummaryEndpoint } from './dataset-summaries.js';
 import { enterWorkspace } from './enter-workspace.js';
 import { importEndpoints } from './import.js';
 import { writeJson } from './json.js';
@@ -45,6 +46,7 @@ declare module 'fastify' {
 /** Every endpoint that is served. What is not here answers as MLflow answers an unknown path. */
 export const endpoints: readonly Endpoint[] = [
   ...experimentEndpoints,
+  datasetSummaryEndpoint,
   ...runEndpoints,
   ...metricHistoryEndpoints,
   ...loggedModelEndpoints,
@@ -64,7 +66,8 @@ export const endpoints: readonly Endpoint[] = [
 /** Clients ask these before they know whether there are workspaces at all. */
 const OUTSIDE_WORKSPACES = /\/mlflow\/server-(?:info|features)$/;
 
-const PREFIXES = ['/api', '/ajax-api'];
+const AJAX_PREFIX = '/ajax-api';
+const PREFIXES = ['/api', AJAX_PREFIX];
 
 /** Serves MLflow's REST API and its artifact proxy on the gateway's HTTP door. */
 export const mountMlflow = (
@@ -112,7 +115,7 @@ export const mountMlflow = (
       served.set(shape, [...(served.get(shape) ?? []), ...[method].flat()]);
     });
     for (const declared of endpoints) {
-      for (const prefix of PREFIXES) {
+      for (const prefix of declared.isAjaxOnly ? [AJAX_PREFIX] : PREFIXES) {
         const url = `${prefix}/${declared.version ?? 2}.0${declared.path.replace(/\{(\w+)\}/g, ':$1')}`;
         scope.route({
           method: declared.method,

@@ -140,6 +140,27 @@ export class RowQuery {
     return Number(rows[0]?.count);
   }
 
+  /**
+   * What differs among some values of rows, in their order.
+   *
+   * @param values name of each and its SQL, over columns of the read model and what the conditions join to it.
+   */
+  async distinct<Name extends string>(
+    entity: Entity<object>,
+    values: Readonly<Record<Name, string>>,
+    conditions: Conditions,
+    limit: number,
+  ): Promise<readonly Readonly<Record<Name, string | null>>[]> {
+    const selected = Object.entries<string>(values).map(([name, sql]) => `${sql} AS ${pg.escapeIdentifier(name)}`);
+    const order = selected.map((_, index) => index + 1);
+    const { rows } = await this.parts.pool.query<Record<Name, string | null>>(
+      `SELECT DISTINCT ${selected.join(', ')} FROM ${this.relation(entity, 'seen')} ${conditions.joins}
+       WHERE true ${conditions.sql} ORDER BY ${order.join(', ')} LIMIT ${conditions.bind(limit)}`,
+      conditions.values,
+    );
+    return rows;
+  }
+
   async list<Row extends object>(
     entity: Entity<Row>,
     conditions: Conditions,

@@ -25,6 +25,9 @@ export interface MetricColumns {
 /** SQL of a stored time in whole milliseconds, cut as answers show it: a filter on what was shown finds it. */
 export const msSql = (time: string): string => `floor(extract(epoch FROM (${time})::timestamptz) * 1000)::bigint`;
 
+/** SQL of what a run used its dataset `d` for; null if it does not say it. */
+export const DATASET_CONTEXT = `(SELECT t->>'value' FROM json_array_elements(d->'tags') t WHERE t->>'key' = 'mlflow.data.context')`;
+
 /** A comparison as SQL. @param left SQL of what is compared */
 export const comparison = (left: string, { comparator, value }: Comparison, conditions: Conditions): string => {
   if (comparator === 'IN' || comparator === 'NOT IN') {
@@ -76,8 +79,7 @@ const toSql = ({ attributes, metrics, terms }: SearchColumns, term: Comparison, 
       if (field === undefined && key !== 'context') {
         throw invalid(`Invalid dataset key '${key}' specified. Valid keys are '{'name', 'digest', 'context'}'`);
       }
-      const context = `(SELECT t->>'value' FROM json_array_elements(d->'tags') t WHERE t->>'key' = 'mlflow.data.context')`;
-      const holds = comparison(field ?? context, term, conditions);
+      const holds = comparison(field ?? DATASET_CONTEXT, term, conditions);
       return `EXISTS (SELECT FROM json_array_elements(body->'datasets') d WHERE ${holds})`;
     }
     default: {

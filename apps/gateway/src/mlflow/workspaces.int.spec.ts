@@ -389,6 +389,8 @@ describe('of another workspace', () => {
       params: [{ key: 'depth', value: '3' }],
       tags: [{ key: 'team', value: 'b' }],
     });
+    const dataset = { name: 'theirs', digest: 'd', source_type: 'local', source: 'x' };
+    await made('runs/log-inputs', { run_id, datasets: [{ dataset, tags: [] }] });
     const logged = await made('logged-models', { experiment_id: experiment, name: 'theirs', source_run_id: run_id });
     const { webhook } = await made('webhooks', {
       name: 'theirs',
@@ -437,6 +439,7 @@ describe('of another workspace', () => {
       'GET /mlflow/experiments/get-by-name': ['missing', { experiment_name: 'two' }],
       'POST /mlflow/experiments/search': ['nothing', { max_results: 10, filter: "name = 'two'" }],
       'GET /mlflow/experiments/search': ['nothing', { max_results: 10, filter: "name = 'two'" }],
+      'POST /mlflow/experiments/search-datasets': ['nothing', { experiment_ids: [experiment] }],
       'POST /mlflow/experiments/delete': ['missing', { experiment_id: experiment }],
       'POST /mlflow/experiments/restore': ['missing', { experiment_id: experiment }],
       'POST /mlflow/experiments/update': ['missing', { experiment_id: experiment, new_name: 'x' }],
@@ -583,7 +586,7 @@ describe('of another workspace', () => {
     await call('POST', at('team-a', 'registered-models/create'), { name: 'mine' });
     const before = await gateway.server.gateway.log.head();
     let own = 0n;
-    for (const { method, path, version = 2 } of endpoints) {
+    for (const { method, path, version = 2, isAjaxOnly } of endpoints) {
       const name = `${method} ${path}`;
       const [outcome, body = {}] = table[name] ?? ['missing'];
       if (outcome === 'no id') continue;
@@ -594,7 +597,7 @@ describe('of another workspace', () => {
         .replace('{assessment_id}', 'a-theirs')
         .replace('{tag_key}', 'team');
       for (const [url, headers] of [
-        [`/workspaces/team-a/api/${version}.0${filled}`, {}],
+        [`/workspaces/team-a/${isAjaxOnly ? 'ajax-api' : 'api'}/${version}.0${filled}`, {}],
         [`/ajax-api/${version}.0${filled}`, header('team-a')],
       ] as const) {
         const answer = await call(method, url, body, headers);
