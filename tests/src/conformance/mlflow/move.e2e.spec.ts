@@ -1,13 +1,14 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
-import { type AddressInfo, createServer as createTcpServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pythonWith } from '@kontor/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { kontor, type Platform, repositoryRoot, shell, startPlatform } from '../../platform.js';
+import { type MlflowServer, startMlflowServer } from './mlflow-server.js';
 
 const environment = pythonWith(readFileSync(join(import.meta.dirname, 'requirements.txt'), 'utf8'));
 const inCi = Boolean(process.env['CI']);
@@ -16,23 +17,11 @@ const commandsOfPage = [...page.matchAll(/```sh\n([^`]*)```/g)].map(([, body = '
 
 if ('missing' in environment) console.warn(`the move from MLflow is not tested: ${environment.missing}`);
 
-/** How long MLflow may take to import its own packages; it took 8 s on two busy cores. */
-const SOURCE_DEADLINE_MS = 120_000;
-
-const freePort = async (): Promise<number> => {
-  const server = createTcpServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-};
-
 describe.skipIf('missing' in environment && !inCi)('the move from MLflow', () => {
   const python = 'missing' in environment ? 'python3' : environment.python;
   const folder = mkdtempSync(join(tmpdir(), 'kontor-move-'));
   let platform: Platform;
-  let source: ChildProcess;
+  let source: MlflowServer;
   let sourceUri: string;
 
   const runPython = async (program: string, ...args: readonly string[]) => {
@@ -47,42 +36,14 @@ describe.skipIf('missing' in environment && !inCi)('the move from MLflow', () =>
     return { exitCode, output };
   };
 
-  const startSource = async (): Promise<void> => {
-    const port = new URL(sourceUri).port;
-    source = spawn(
-      python,
-      [
-        ...['-m', 'mlflow', 'server', '--host', '127.0.0.1', '--port', port, '--workers', '2'],
-        ...['--backend-store-uri', `sqlite:///${folder}/mlflow.db`, '--artifacts-destination', `${folder}/files`],
-      ],
-      { stdio: 'ignore', detached: true, env: { ...process.env, MLFLOW_SERVER_ENABLE_JOB_EXECUTION: 'false' } },
-    );
-    const deadline = performance.now() + SOURCE_DEADLINE_MS;
-    for (;;) {
-      const isUp = await fetch(`${sourceUri}/health`).then(
-        ({ ok }) => ok,
-        () => false,
-      );
-      if (isUp) return;
-      if (source.exitCode !== null || performance.now() > deadline) throw new Error('mlflow server did not come up');
-      await new Promise((resolve) => setTimeout(resolve, 200));
-    }
-  };
-  /** It starts workers of its own. */
-  const stopSource = async (): Promise<void> => {
-    if (source.pid === undefined || source.exitCode !== null) return;
-    process.kill(-source.pid, 'SIGKILL');
-    await once(source, 'exit');
-  };
-
   beforeAll(async () => {
-    sourceUri = `http://127.0.0.1:${await freePort()}`;
-    [platform] = await Promise.all([startPlatform(), startSource()]);
+    [platform, source] = await Promise.all([startPlatform(), startMlflowServer(python, folder)]);
+    sourceUri = source.uri;
     const filled = await runPython('move_source.py', 'first');
     expect(filled.exitCode, filled.output).toBe(0);
   });
   afterAll(async () => {
-    await Promise.all([platform.stop(), stopSource()]);
+    await Promise.all([platform.stop(), source.stop()]);
     rmSync(folder, { recursive: true, force: true });
   });
 
