@@ -15,6 +15,7 @@ const COMMANDS: Readonly<Record<string, string>> = {
   'artifact-folder': 'RecordFolderArtifact',
   workspace: 'CreateWorkspace',
   webhook: 'CreateWebhook',
+  scorer: 'RegisterScorer',
   import: 'StartImport',
   endpoint: 'CreateEndpoint',
   baseline: 'RequestBaseline',

@@ -198,6 +198,12 @@ export const registryDrafts: Drafts<typeof registryCommands> = {
     changed: { value: k.of('true', 'false') },
   }),
   DeleteAssessment: (k) => ({ traceId: traceId(k), assessmentId: assessmentId(k) }),
+  RegisterScorer: (k) => ({ experimentId: experimentId(k), name: name(k), serializedScorer: '{}' }),
+  DeleteScorerVersions: (k) => ({ experimentId: experimentId(k), name: name(k), version: k.of(1, 2, null) }),
+  ConfigureOnlineScoring: (k) => ({
+    ...{ experimentId: experimentId(k), name: name(k), onlineScoringConfigId: hex(1, 32) },
+    ...{ sampleRate: k.of(0, 0.5), filterString: k.of(null, "status = 'OK'") },
+  }),
 
   CreateRegisteredModel: (k) => ({
     ...{ modelId: modelId(k), name: name(k), description: k.of('a', null), tags: [tag(k)] },

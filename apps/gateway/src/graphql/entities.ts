@@ -28,6 +28,8 @@ import {
   runEntity,
   traceEntity,
   traceSpansEntity,
+  scorerEntity,
+  scorerVersionEntity,
   webhookEntity,
   workspaceEntity,
 } from '../registry/registry.entities.js';
@@ -46,6 +48,8 @@ export const entities: readonly Entity<object>[] = [
   aliasMoveEntity,
   modelVersionEntity,
   artifactEntity,
+  scorerEntity,
+  scorerVersionEntity,
   workspaceEntity,
   webhookEntity,
   endpointEntity,

@@ -25,6 +25,8 @@ const MAPPERS: Readonly<Record<string, string>> = {
       ['AliasMove', 'registry/alias-moves.projection', 'AliasMoveRow'],
       ['ModelVersion', 'registry/model-versions.projection', 'ModelVersionRow'],
       ['Artifact', 'registry/artifacts.projection', 'ArtifactRow'],
+      ['Scorer', 'registry/scorers.projection', 'ScorerRow'],
+      ['ScorerVersion', 'registry/scorers.projection', 'ScorerVersionRow'],
       ['Workspace', 'registry/workspaces.projection', 'WorkspaceRow'],
       ['Webhook', 'registry/webhooks.projection', 'WebhookRow'],
       ['Endpoint', 'deployment/endpoints.projection', 'EndpointRow'],

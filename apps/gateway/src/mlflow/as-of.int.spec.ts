@@ -76,6 +76,11 @@ const logSpan = (trace: string, span: Readonly<Record<string, unknown>>): Promis
   return send('POST', '/v1/traces', { resourceSpans: [{ scopeSpans: [{ spans }] }] }, headers);
 };
 const ASSESSMENT = { assessment_id: 'a-1', assessment_name: 'good', feedback: { value: 1 } };
+const SCORERS: string[] = [];
+
+const JUDGE = { experiment_id: '0', name: 'relevance' };
+const registerScorer = (name: string, kind: string): Promise<Answer> =>
+  send('POST', '/api/3.0/mlflow/scorers/register', { ...JUDGE, name, serialized_scorer: JSON.stringify({ kind }) });
 
 /** Writes of every kind, foolish ones among them: a refused one changes nothing. */
 const writes = (chance: () => number): readonly (() => Promise<Answer>)[] => {
@@ -144,6 +149,9 @@ const writes = (chance: () => number): readonly (() => Promise<Answer>)[] => {
     () => write('PATCH', `webhooks/${WEBHOOKS[0] ?? ''}`, { description: value() }),
     () => write('DELETE', `webhooks/${of(WEBHOOKS)}`, {}),
     () => send('PATCH', '/api/3.0/mlflow/workspaces/default', { description: value() }),
+    () => registerScorer(of(['relevance', 'tone']), value()),
+    () => send('DELETE', '/api/3.0/mlflow/scorers/delete', { ...JUDGE, version: 1 + Math.floor(chance() * 3) }),
+    () => send('PUT', '/api/3.0/mlflow/scorers/online-config', { ...JUDGE, sample_rate: 0, filter_string: value() }),
   ];
 };
 
@@ -198,6 +206,10 @@ const questions = (): Readonly<Record<string, readonly object[] | 'no rows'>> =>
     'GET /mlflow/webhooks/{webhook_id}': [{}],
     'GET /mlflow/workspaces': [{}],
     'GET /mlflow/workspaces/{name}': [{}],
+    'GET /mlflow/scorers/list': [{}, { experiment_id: '0' }],
+    'GET /mlflow/scorers/versions': [JUDGE],
+    'GET /mlflow/scorers/get': [JUDGE, { ...JUDGE, version: 1 }],
+    'GET /mlflow/scorers/online-configs': [{ scorer_ids: SCORERS }],
     // Files on disk have no links.
     'GET /mlflow-artifacts/presigned/*': 'no rows',
     'GET /mlflow/server-info': 'no rows',
@@ -267,6 +279,8 @@ beforeAll(async () => {
     const { status } = await send('POST', `${TRACE_PATH}/${trace}/assessments`, { assessment: ASSESSMENT });
     expect(status).toBe(200);
   }
+  const { json: registered } = await registerScorer('relevance', 'first');
+  SCORERS.push(registered.scorer_id);
   for (const name of ['one', 'two']) {
     const events = [{ entity: 'REGISTERED_MODEL', action: 'CREATED' }];
     const { json: made } = await write('POST', 'webhooks', { name, url: 'https://93.184.216.34/', events });

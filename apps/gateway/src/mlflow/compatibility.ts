@@ -16,7 +16,6 @@ const FIRST_RELEASE = '0.1.0';
 const REASONS: Partial<Record<Area, string>> = {
   'Traces and assessments': "Sums over traces, and how filters go together, belong to the charts of MLflow's page.",
   'Evaluation datasets': 'Kontor evaluates through the serving endpoint, on a dataset pinned by its digest.',
-  Scorers: 'Kontor evaluates through the serving endpoint, with metrics of its own.',
   'AI gateway': 'A gateway to language models is another product.',
   'Prompt optimization': "It belongs to MLflow's job runner.",
   'Issues, labels and reviews': "They belong to MLflow's page.",

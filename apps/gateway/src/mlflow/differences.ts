@@ -23,6 +23,7 @@ export const differences: readonly (readonly [mlflow: string, kontor: string])[]
     'Logged models have no largest page; an equal param logged again is an error of the database.',
     'At most 50,000; an equal param changes nothing.',
   ],
+  ['A scorer that is registered again after its deletion begins at version 1.', 'Its numbers go on.'],
   ['Setting and deleting tags and aliases always writes.', 'Nothing is appended when nothing changes.'],
   ['`user_id` and the tags `mlflow.user` and `mlflow.source.name` can be searched.', '400: they are stored encrypted.'],
   [

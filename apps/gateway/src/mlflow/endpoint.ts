@@ -6,7 +6,7 @@ import type { MlflowCall } from './call.js';
  * request, and what stands for a final `*` becomes the field `*`.
  */
 export interface Endpoint<F extends Fields = Fields> {
-  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** Behind `/api/<version>.0` and `/ajax-api/<version>.0`. */
   readonly path: `/mlflow${string}` | `/kontor/${string}`;
   /** 2 unless MLflow moved the endpoint. */

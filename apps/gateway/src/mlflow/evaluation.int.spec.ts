@@ -100,3 +100,121 @@ describe('the datasets that runs read', () => {
     }
   });
 });
+
+describe('scorers', () => {
+  const SCORERS = '/api/3.0/mlflow/scorers';
+  const serialized = (instructions: string): string =>
+    JSON.stringify({ name: 'tone', instructions_judge_pydantic_data: { instructions, model: 'openai:/gpt-4o' } });
+  const of = (name: string) => ({ experiment_id: experiment, name });
+  const register = (name: string, text: string) =>
+    call('POST', `${SCORERS}/register`, { ...of(name), serialized_scorer: text });
+  const versions = async (name: string): Promise<unknown> =>
+    (await call('GET', `${SCORERS}/versions`, of(name))).body.scorers?.map(
+      ({ scorer_version }: { readonly scorer_version: number }) => scorer_version,
+    );
+  const unknown = (name: string) =>
+    refused(404, 'RESOURCE_DOES_NOT_EXIST', `Scorer with name '${name}' not found for experiment ${experiment}.`);
+
+  it('are registered by version, and found by name, by version and by experiment', async () => {
+    const first = await register('tone', serialized('Be kind.'));
+    expect(first).toMatchObject({
+      status: 200,
+      body: { version: 1, experiment_id: experiment, name: 'tone', serialized_scorer: serialized('Be kind.') },
+    });
+    const { scorer_id, creation_time } = first.body;
+    const second = await register('tone', serialized('Be kinder.'));
+    expect(second.body).toMatchObject({ version: 2, scorer_id });
+    const scorer = {
+      ...{ experiment_id: Number(experiment), scorer_name: 'tone', scorer_version: 1, scorer_id, creation_time },
+      serialized_scorer: serialized('Be kind.'),
+    };
+    expect((await call('GET', `${SCORERS}/get`, { ...of('tone'), version: 1 })).body).toEqual({ scorer });
+    const newest = {
+      ...{ ...scorer, scorer_version: 2, creation_time: second.body.creation_time },
+      serialized_scorer: serialized('Be kinder.'),
+    };
+    expect((await call('GET', `${SCORERS}/get`, of('tone'))).body).toEqual({ scorer: newest });
+    expect((await call('GET', `${SCORERS}/versions`, of('tone'))).body).toEqual({ scorers: [scorer, newest] });
+    await register('accuracy', '{}');
+    const names = async (asked: object): Promise<unknown> =>
+      (await call('GET', `${SCORERS}/list`, asked)).body.scorers?.map(
+        ({ scorer_name, scorer_version }: { readonly scorer_name: string; readonly scorer_version: number }) =>
+          `${scorer_name} ${scorer_version}`,
+      );
+    for (const asked of [{ experiment_id: experiment }, { experiment_ids: [experiment, '77'] }, {}])
+      expect(await names(asked)).toEqual(['accuracy 1', 'tone 2']);
+    expect((await call('GET', `${SCORERS}/list`, { experiment_ids: ['77'] })).body).toEqual({});
+    const past = { 'kontor-as-of': String(first.position) };
+    expect((await call('GET', `${SCORERS}/get`, of('tone'), past)).body).toEqual({ scorer });
+  });
+
+  it('are deleted by version or whole, and never give a number twice', async () => {
+    for (const text of ['{"n":1}', '{"n":2}', '{"n":3}']) await register('judge', text);
+    expect(await call('DELETE', `${SCORERS}/delete`, { ...of('judge'), version: 3 })).toMatchObject({ body: {} });
+    expect(await versions('judge')).toEqual([1, 2]);
+    expect(await call('DELETE', `${SCORERS}/delete`, { ...of('judge'), version: 3 })).toMatchObject(
+      refused(
+        404,
+        'RESOURCE_DOES_NOT_EXIST',
+        `Scorer with name 'judge' and version 3 not found for experiment ${experiment}.`,
+      ),
+    );
+    expect(await call('DELETE', `${SCORERS}/delete`, of('judge'))).toMatchObject({ status: 200, body: {} });
+    expect(await call('GET', `${SCORERS}/get`, of('judge'))).toMatchObject(unknown('judge'));
+    expect((await register('judge', '{}')).body.version).toBe(4);
+    expect(await versions('judge')).toEqual([4]);
+  });
+
+  it('have an automatic evaluation that stays off, because none asks a model behind a gateway', async () => {
+    const { scorer_id } = (await register('online', serialized('Be.'))).body;
+    const configs = async (): Promise<unknown> =>
+      (await call('GET', `${SCORERS}/online-configs`, { scorer_ids: [scorer_id, 'nobody'] })).body;
+    expect(await configs()).toEqual({ configs: [] });
+    const off = { ...of('online'), sample_rate: 0, filter_string: "status = 'OK'" };
+    const { config } = (await call('PUT', `${SCORERS}/online-config`, off)).body;
+    expect(config).toEqual({
+      ...{ online_scoring_config_id: expect.stringMatching(/^[0-9a-f]{32}$/) as string, scorer_id, sample_rate: 0 },
+      ...{ experiment_id: experiment, filter_string: "status = 'OK'" },
+    });
+    expect((await call('PUT', `${SCORERS}/online-config`, off)).body).toEqual({ config });
+    expect(await configs()).toEqual({ configs: [config] });
+    expect(await call('PUT', `${SCORERS}/online-config`, { ...off, sample_rate: 0.5 })).toMatchObject(
+      refused(
+        400,
+        'INVALID_PARAMETER_VALUE',
+        "Scorer 'online' does not use a gateway model. Automatic evaluation is only supported for scorers that use gateway models.",
+      ),
+    );
+  });
+
+  it('belong to an experiment that is there', async () => {
+    const { experiment_id } = (await call('POST', '/api/2.0/mlflow/experiments/create', { name: 'gone' })).body;
+    await call('POST', `${SCORERS}/register`, { experiment_id, name: 'tone', serialized_scorer: '{}' });
+    await call('POST', '/api/2.0/mlflow/experiments/delete', { experiment_id });
+    const deleted = refused(
+      400,
+      'INVALID_PARAMETER_VALUE',
+      `The experiment ${experiment_id} must be in the 'active' state. Current state is deleted.`,
+    );
+    const asked = { experiment_id, name: 'tone', serialized_scorer: '{}' };
+    expect(await call('POST', `${SCORERS}/register`, asked)).toMatchObject(deleted);
+    expect(await call('GET', `${SCORERS}/get`, { experiment_id, name: 'tone' })).toMatchObject(deleted);
+    expect(await call('GET', `${SCORERS}/list`, { experiment_id })).toMatchObject(deleted);
+    expect(JSON.stringify((await call('GET', `${SCORERS}/list`, {})).body)).not.toContain(
+      `"experiment_id":${experiment_id}`,
+    );
+  });
+
+  it('are in the graph, with their versions', async () => {
+    const { data, errors } = await gateway.graphql(
+      '{ scorers { nodes { name experiment { name } onlineScoring { sampleRate } versions { nodes { version } } } } }',
+    );
+    expect(errors).toEqual([]);
+    expect(data.scorers.nodes).toContainEqual({
+      name: 'tone',
+      experiment: { name: 'e' },
+      onlineScoring: null,
+      versions: { nodes: [{ version: 2 }, { version: 1 }] },
+    });
+  });
+});

@@ -28,6 +28,7 @@ import { oldTraceEndpoints } from './old-traces.js';
 import { inputOf, wrongContentType } from './request.js';
 import { RowLoader } from './row-loader.js';
 import { runEndpoints } from './runs.js';
+import { scorerEndpoints } from './scorers.js';
 import { serverInfoEndpoints } from './server-info.js';
 import { traceRoutes } from './trace-routes.js';
 import { traceEndpoints } from './traces.js';
@@ -56,6 +57,7 @@ export const endpoints: readonly Endpoint[] = [
   ...oldTraceEndpoints,
   ...assessmentEndpoints,
   ...webhookEndpoints,
+  ...scorerEndpoints,
   ...serverInfoEndpoints,
   ...workspaceEndpoints,
   aliasHistoryEndpoint,

@@ -89,6 +89,14 @@ export const toMlflowError = (code: string, message: string, details: Details): 
       return missing(`Registered Model with name=${text(details, 'name')} not found`);
     case 'VERSION_UNKNOWN':
       return missing(`Model Version (name=${text(details, 'name')}, version=${text(details, 'version')}) not found`);
+    case 'SCORER_UNKNOWN':
+      return missing(
+        `Scorer with name '${text(details, 'name')}' not found for experiment ${text(details, 'experimentId')}.`,
+      );
+    case 'SCORER_VERSION_UNKNOWN':
+      return missing(
+        `Scorer with name '${text(details, 'name')}' and version ${text(details, 'version')} not found for experiment ${text(details, 'experimentId')}.`,
+      );
     case 'WEBHOOK_UNKNOWN':
       return missing(`Webhook with ID ${text(details, 'webhookId')} not found.`);
     case 'WORKSPACE_UNKNOWN':

@@ -31,7 +31,7 @@ export const inputOf = async (
     if (query.size === 0 && !isInQuery) return withParams(readBody(await readText(request.raw)));
     return withParams(readQuery(fields, query));
   }
-  if (method === 'POST') checkContentType(request.headers['content-type']);
+  if (method === 'POST' || method === 'PUT') checkContentType(request.headers['content-type']);
   return withParams(readBody(await readText(request.body as Readable | undefined)));
 };
 

@@ -371,7 +371,7 @@ describe('a request', () => {
 });
 
 describe('of another workspace', () => {
-  type Known = Readonly<Record<'experiment' | 'run' | 'loggedModel' | 'webhook' | 'trace', string>>;
+  type Known = Readonly<Record<'experiment' | 'run' | 'loggedModel' | 'webhook' | 'trace' | 'scorer', string>>;
   let known: Known;
   const model = 'theirs';
   const created = { entity: 'REGISTERED_MODEL', action: 'CREATED' };
@@ -409,8 +409,13 @@ describe('of another workspace', () => {
     await call('PATCH', `${ofTrace}/tags`, { key: 'team', value: 'b' });
     const assessment = { assessment_id: 'a-theirs', assessment_name: 'theirs', feedback: { value: 1 } };
     expect((await call('POST', `${ofTrace}/assessments`, { assessment })).status).toBe(200);
+    const scorers = '/workspaces/team-b/api/3.0/mlflow/scorers';
+    const judge = { experiment_id: experiment, name: 'theirs' };
+    const { scorer_id } = (await call('POST', `${scorers}/register`, { ...judge, serialized_scorer: '{}' })).body;
+    expect((await call('PUT', `${scorers}/online-config`, { ...judge, sample_rate: 0 })).status).toBe(200);
     known = {
       trace,
+      scorer: scorer_id as string,
       ...{ experiment, run: run_id, loggedModel: logged.model.info.model_id as string },
       webhook: webhook.webhook_id as string,
     };
@@ -428,9 +433,11 @@ describe('of another workspace', () => {
     run,
     loggedModel,
     trace,
+    scorer,
   }: Known): Readonly<Record<string, readonly [Outcome, object?]>> => {
     const version = { name: model, version: '1' };
     const tag = { key: 'team', value: 'x' };
+    const judge = { experiment_id: experiment, name: 'theirs' };
     const importId = '00000000-0000-8000-8000-000000000000';
     const goesOn = { import_id: importId, started_at: new Date().toISOString() };
     return {
@@ -559,6 +566,13 @@ describe('of another workspace', () => {
       'PATCH /mlflow/webhooks/{webhook_id}': ['missing', { status: 'DISABLED' }],
       'DELETE /mlflow/webhooks/{webhook_id}': ['missing'],
       'POST /mlflow/webhooks/{webhook_id}/test': ['missing', {}],
+      'POST /mlflow/scorers/register': ['missing', { ...judge, serialized_scorer: '{}' }],
+      'GET /mlflow/scorers/list': ['nothing'],
+      'GET /mlflow/scorers/versions': ['missing', judge],
+      'GET /mlflow/scorers/get': ['missing', judge],
+      'DELETE /mlflow/scorers/delete': ['missing', judge],
+      'PUT /mlflow/scorers/online-config': ['missing', { ...judge, sample_rate: 0 }],
+      'GET /mlflow/scorers/online-configs': ['nothing', { scorer_ids: [scorer] }],
       'GET /kontor/aliases/history': ['missing', { name: model, alias: 'champion' }],
       // The import of a source into team a is another one than that into team b.
       'POST /kontor/imports': ['no id'],
@@ -605,7 +619,7 @@ describe('of another workspace', () => {
         if (outcome === 'nothing') {
           expect(answer.status, name).toBe(200);
           expect(JSON.stringify(answer.body), name).not.toMatch(
-            new RegExp(`theirs|loss|${known.run}|${known.loggedModel}|${known.trace}`),
+            new RegExp(`theirs|loss|${known.run}|${known.loggedModel}|${known.trace}|${known.scorer}`),
           );
         }
         // The same name is free here: the first call makes it, the second one finds it.

@@ -10,6 +10,7 @@ import { registeredModels } from './registered-models.projection.js';
 import { runs } from './runs.projection.js';
 import { traceSpans } from './trace-spans.projection.js';
 import { traces } from './traces.projection.js';
+import { scorers, scorerVersions } from './scorers.projection.js';
 import { webhooks } from './webhooks.projection.js';
 import { workspaces } from './workspaces.projection.js';
 
@@ -122,6 +123,18 @@ export const webhookEntity = entity('Webhook', webhooks, {
   columns: { createdAt: 'text', deleted: 'boolean' },
   indexes: [['workspace', 'createdAt', 'key']],
   order: { column: 'createdAt', descending: true },
+});
+
+export const scorerEntity = entity('Scorer', scorers, {
+  columns: { experimentId: 'text', name: 'text', scorerId: 'text' },
+  indexes: [['workspace', 'experimentId', 'name', 'key']],
+  order: { column: 'name', descending: false },
+});
+
+export const scorerVersionEntity = entity('ScorerVersion', scorerVersions, {
+  columns: { scorerId: 'text', version: 'bigint' },
+  indexes: [['workspace', 'scorerId', 'version', 'key']],
+  order: { column: 'version', descending: true },
 });
 
 /** All of them are rows of the workspace `default`. */

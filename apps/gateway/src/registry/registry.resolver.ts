@@ -20,6 +20,8 @@ import {
   registeredModelEntity,
   runEntity,
   traceEntity,
+  scorerEntity,
+  scorerVersionEntity,
   webhookEntity,
   workspaceEntity,
 } from './registry.entities.js';
@@ -64,6 +66,8 @@ type Types =
   | 'RegisteredModel'
   | 'Run'
   | 'Trace'
+  | 'Scorer'
+  | 'ScorerVersion'
   | 'Webhook'
   | 'WebhookDelivery'
   | 'Workspace';
@@ -96,6 +100,9 @@ export const registryQueries: Pick<Resolvers, Types> = {
       const name = mayAdminister(context.principal.actor) ? undefined : DEFAULT_WORKSPACE;
       return readPage(workspaceEntity, page, { deleted, name }, parent, context);
     },
+    scorer: (parent, { scorerId }, context) => readOne(scorerEntity, [scorerId], parent, context),
+    scorers: (parent, { experimentId, ...page }, context) =>
+      readPage(scorerEntity, page, { experimentId }, parent, context),
     webhook: (parent, { webhookId }, context) => readOne(webhookEntity, [webhookId], parent, context),
     webhooks: (parent, { deleted, ...page }, context) => readPage(webhookEntity, page, { deleted }, parent, context),
     undoPreview: (parent, { position }, context) => {
@@ -175,6 +182,12 @@ export const registryQueries: Pick<Resolvers, Types> = {
     id: nodeId(traceEntity),
     experiment: (row, _args, context) => readOne(experimentEntity, [row.experimentId], row, context),
   },
+  Scorer: {
+    id: nodeId(scorerEntity),
+    experiment: (row, _args, context) => readOne(experimentEntity, [row.experimentId], row, context),
+    versions: (row, page, context) => readPage(scorerVersionEntity, page, { scorerId: row.scorerId }, row, context),
+  },
+  ScorerVersion: { id: nodeId(scorerVersionEntity) },
   Webhook: {
     id: nodeId(webhookEntity),
     deliveries: async ({ webhookId }, { first, after, state }, { workspace, deliveries }) => {

@@ -44,6 +44,7 @@ const path = z
     error: `must have at most ${MAX_PATH_BYTES} bytes`,
   });
 const file = { path, digest, sizeBytes: z.int().min(0) };
+const scorer = { experimentId, name: upTo(256).min(1) };
 /** A batch of metrics, params and tags holds at most this many together. */
 const BATCH_ITEMS = 1000;
 /** A request that creates may bring this many tags or params: bounds the event, MLflow has no limit. */
@@ -191,6 +192,17 @@ export const registryCommands = {
   UndoLoggedModel: z.strictObject({ loggedModelId, position, ...undone }),
 
   ...traceCommands,
+  /** The version is decided here. The length: with its quotes escaped it fits in an event. */
+  RegisterScorer: z.strictObject({ ...scorer, serializedScorer: upTo(65_535).min(1) }),
+  /** Null: all of them. */
+  DeleteScorerVersions: z.strictObject({ ...scorer, version: versionNumber.nullable() }),
+  ConfigureOnlineScoring: z.strictObject({
+    ...scorer,
+    /** For the case that something changes. */
+    onlineScoringConfigId: z.string().regex(/^[0-9a-f]{32}$/, 'must be 32 hex digits'),
+    sampleRate: z.number().min(0).max(1),
+    filterString: upTo(65_535).nullable(),
+  }),
 
   CreateRegisteredModel: z.strictObject({
     modelId,

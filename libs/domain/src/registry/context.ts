@@ -13,6 +13,7 @@ import { type RegistryRejection, registryRejections } from './rejections.js';
 import { sameData } from '../values.js';
 import { run, type RunCommand, type RunState } from './run.js';
 import { trace, type TraceCommand, type TraceStreamState } from './trace.js';
+import { scorer, type ScorerCommand, scorerIdOf, type ScorerState } from './scorer.js';
 import { webhook, type WebhookCommand, type WebhookState } from './webhook.js';
 import { workspace, type WorkspaceCommand, type WorkspaceState } from './workspace.js';
 
@@ -31,6 +32,8 @@ const importStream = (c: With<'importId'>) => inRegistry(c, 'import', c.data.imp
 /** All of them in one workspace, `default`: the decider refuses what comes from another one. */
 const workspaceStream = (c: With<'name'>) => inRegistry(c, 'workspace', c.data.name);
 const webhookStream = (c: With<'webhookId'>) => inRegistry(c, 'webhook', c.data.webhookId);
+const scorerStream = (c: With<'experimentId' | 'name'>) =>
+  inRegistry(c, 'scorer', scorerIdOf(c.metadata.workspace, c.data.experimentId, c.data.name));
 const versionStream = (c: Command<string, { readonly modelId: string; readonly version: number }>) =>
   inRegistry(c, 'model-version', `${c.data.modelId}-${c.data.version}`);
 
@@ -42,6 +45,7 @@ const ofModel = { stream: modelStream };
 const ofVersion = { stream: versionStream };
 const ofFolder = { stream: folderStream };
 const ofImport = { stream: importStream };
+const ofScorer = { stream: scorerStream };
 const ofWorkspace = { stream: workspaceStream };
 const ofWebhook = { stream: webhookStream };
 
@@ -196,6 +200,11 @@ export const registry: Context = {
     ...route<Artifacts, RegistryEvent, RegistryRejection, FolderCommand['type']>(artifactFolder, {
       RecordFolderArtifact: ofFolder,
       RemoveFolderArtifacts: ofFolder,
+    }),
+    ...route<ScorerState, RegistryEvent, RegistryRejection, ScorerCommand['type']>(scorer, {
+      RegisterScorer: ofScorer,
+      DeleteScorerVersions: ofScorer,
+      ConfigureOnlineScoring: ofScorer,
     }),
     ...route<ImportState, RegistryEvent, RegistryRejection, ImportCommand['type']>(importing, {
       StartImport: ofImport,

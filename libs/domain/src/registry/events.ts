@@ -122,6 +122,9 @@ const version = { ...model, version: versionNumber };
 /** Why, where somebody said it. */
 const why = { reason: text.optional() };
 
+/** A scorer is one per experiment and name, also after it was deleted. */
+const scorer = { scorerId: z.uuid(), experimentId, name: z.string() };
+
 /** A version that must stay, and what holds it: endpoints that serve it, protected aliases that point to it. */
 export const keptVersion = z.strictObject({
   modelName: z.string(),
@@ -203,6 +206,22 @@ export const registryEvents = {
   }),
   LoggedModelParamsLogged: z.strictObject({ loggedModelId, params: z.array(keyValue) }),
   LoggedModelDeleted: z.strictObject({ loggedModelId }),
+
+  /** A version of a scorer. `serializedScorer`: the JSON of MLflow's client, which alone runs it. */
+  ScorerRegistered: z.strictObject({ ...scorer, version: versionNumber, serializedScorer: z.string() }),
+  /** `versionsLeft`: with the last version the scorer is gone, and the settings of its automatic evaluation. */
+  ScorerVersionsDeleted: z.strictObject({
+    ...scorer,
+    versions: z.array(versionNumber).min(1),
+    versionsLeft: z.int().min(0),
+  }),
+  /** Which share of traces it is to score by itself. */
+  OnlineScoringConfigured: z.strictObject({
+    ...scorer,
+    onlineScoringConfigId: z.string(),
+    sampleRate: z.number().min(0).max(1),
+    filterString: z.string().nullable(),
+  }),
 
   RegisteredModelCreated: z.strictObject({
     ...model,

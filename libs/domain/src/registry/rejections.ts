@@ -30,6 +30,8 @@ export const registryRejections = {
   RUN_EXISTS: 'A run with this id exists.',
   RUN_NAME_CONFLICT: 'The name and the tag mlflow.runName differ.',
   RUN_UNKNOWN: 'There is no run with this id.',
+  SCORER_UNKNOWN: 'The experiment has no scorer of this name.',
+  SCORER_VERSION_UNKNOWN: 'The scorer has no such version, or it is deleted.',
   SENDER_ONLY: 'Only the registry service says that it gives a message up.',
   TAG_UNKNOWN: 'There is no tag with this key.',
   TRACE_DELETED: 'The trace is deleted.',

@@ -1435,6 +1435,14 @@ export type Notified = {
   readonly role: OwnerRole;
 };
 
+/** Which traces a scorer is to judge by itself. */
+export type OnlineScoring = {
+  readonly __typename?: 'OnlineScoring';
+  readonly filterString?: Maybe<Scalars['String']['output']>;
+  /** From 0 to 1. */
+  readonly sampleRate: Scalars['Float']['output'];
+};
+
 export type Outcome = {
   readonly __typename?: 'Outcome';
   /** The protected attribute of the groups; null for accuracy. */
@@ -1622,6 +1630,8 @@ export type Query = {
   readonly rollouts?: Maybe<RolloutConnection>;
   readonly run?: Maybe<Run>;
   readonly runs?: Maybe<RunConnection>;
+  readonly scorer?: Maybe<Scorer>;
+  readonly scorers?: Maybe<ScorerConnection>;
   readonly subject?: Maybe<Subject>;
   readonly subjects?: Maybe<SubjectConnection>;
   readonly trace?: Maybe<Trace>;
@@ -1878,6 +1888,18 @@ export type QueryRunArgs = {
 
 /** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryRunsArgs = {
+  after?: InputMaybe<Scalars['String']['input']>;
+  experimentId?: InputMaybe<Scalars['ID']['input']>;
+  first?: InputMaybe<Scalars['Int']['input']>;
+};
+
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
+export type QueryScorerArgs = {
+  scorerId: Scalars['ID']['input'];
+};
+
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
+export type QueryScorersArgs = {
   after?: InputMaybe<Scalars['String']['input']>;
   experimentId?: InputMaybe<Scalars['ID']['input']>;
   first?: InputMaybe<Scalars['Int']['input']>;
@@ -2543,6 +2565,77 @@ export type RunOutput = {
   readonly __typename?: 'RunOutput';
   readonly loggedModelId: Scalars['ID']['output'];
   readonly step: Scalars['Int']['output'];
+};
+
+/** What judges the answers of a model, as MLflow's client keeps it: one per experiment and name. */
+export type Scorer = Node & {
+  readonly __typename?: 'Scorer';
+  readonly experiment?: Maybe<Experiment>;
+  readonly experimentId: Scalars['ID']['output'];
+  readonly id: Scalars['ID']['output'];
+  readonly name: Scalars['String']['output'];
+  /** Its automatic evaluation; null if nobody has set it. */
+  readonly onlineScoring?: Maybe<OnlineScoring>;
+  readonly scorerId: Scalars['ID']['output'];
+  /** Those that are not deleted, newest first. */
+  readonly versions: ScorerVersionConnection;
+};
+
+/** What judges the answers of a model, as MLflow's client keeps it: one per experiment and name. */
+export type ScorerVersionsArgs = {
+  after?: InputMaybe<Scalars['String']['input']>;
+  first?: InputMaybe<Scalars['Int']['input']>;
+};
+
+/** A page of scorers, by name. */
+export type ScorerConnection = {
+  readonly __typename?: 'ScorerConnection';
+  readonly edges: ReadonlyArray<ScorerEdge>;
+  readonly nodes: ReadonlyArray<Scorer>;
+  readonly pageInfo: PageInfo;
+  /** The position at which this page was read; the next page reads it too. */
+  readonly position: Scalars['LogPosition']['output'];
+  /** Costs a count of its own; ends at 10,000. */
+  readonly totalCount: Scalars['Int']['output'];
+  /** False if there are more than were counted. */
+  readonly totalCountExact: Scalars['Boolean']['output'];
+};
+
+export type ScorerEdge = {
+  readonly __typename?: 'ScorerEdge';
+  readonly cursor: Scalars['String']['output'];
+  readonly node: Scorer;
+};
+
+export type ScorerVersion = Node & {
+  readonly __typename?: 'ScorerVersion';
+  readonly createdAt: Scalars['DateTime']['output'];
+  readonly createdBy: Scalars['String']['output'];
+  readonly id: Scalars['ID']['output'];
+  readonly scorerId: Scalars['ID']['output'];
+  /** JSON that MLflow's client reads. */
+  readonly serializedScorer: Scalars['String']['output'];
+  readonly version: Scalars['Int']['output'];
+};
+
+/** A page of versions of a scorer, newest first. */
+export type ScorerVersionConnection = {
+  readonly __typename?: 'ScorerVersionConnection';
+  readonly edges: ReadonlyArray<ScorerVersionEdge>;
+  readonly nodes: ReadonlyArray<ScorerVersion>;
+  readonly pageInfo: PageInfo;
+  /** The position at which this page was read; the next page reads it too. */
+  readonly position: Scalars['LogPosition']['output'];
+  /** Costs a count of its own; ends at 10,000. */
+  readonly totalCount: Scalars['Int']['output'];
+  /** False if there are more than were counted. */
+  readonly totalCountExact: Scalars['Boolean']['output'];
+};
+
+export type ScorerVersionEdge = {
+  readonly __typename?: 'ScorerVersionEdge';
+  readonly cursor: Scalars['String']['output'];
+  readonly node: ScorerVersion;
 };
 
 /** How the data plane runs a version. */
@@ -3377,6 +3470,8 @@ export type ResolversInterfaceTypes<_RefType extends Record<string, unknown>> = 
     | Seen<import('../../registry/registered-models.projection.js').RegisteredModelRow>
     | Seen<import('../../deployment/rollouts.projection.js').RolloutRow>
     | Seen<import('../../registry/runs.projection.js').RunRow>
+    | Seen<import('../../registry/scorers.projection.js').ScorerRow>
+    | Seen<import('../../registry/scorers.projection.js').ScorerVersionRow>
     | Seen<import('../../governance/subjects.projection.js').SubjectRow>
     | Seen<import('../../registry/traces.projection.js').TraceRow>
     | Seen<import('../../governance/use-cases.projection.js').UseCaseRow>
@@ -3560,6 +3655,7 @@ export type ResolversTypes = {
   Mutation: ResolverTypeWrapper<Momentary | undefined>;
   Node: ResolverTypeWrapper<ResolversInterfaceTypes<ResolversTypes>['Node']>;
   Notified: ResolverTypeWrapper<Omit<Notified, 'role'> & { role: ResolversTypes['OwnerRole'] }>;
+  OnlineScoring: ResolverTypeWrapper<OnlineScoring>;
   Outcome: ResolverTypeWrapper<
     Omit<Outcome, 'metric' | 'verdict'> & {
       metric: ResolversTypes['OutcomeMetric'];
@@ -3691,6 +3787,14 @@ export type ResolversTypes = {
   RunDataset: ResolverTypeWrapper<RunDataset>;
   RunEdge: ResolverTypeWrapper<Omit<RunEdge, 'node'> & { node: ResolversTypes['Run'] }>;
   RunOutput: ResolverTypeWrapper<RunOutput>;
+  Scorer: ResolverTypeWrapper<Seen<import('../../registry/scorers.projection.js').ScorerRow>>;
+  ScorerConnection: ResolverTypeWrapper<Connection<import('../../registry/scorers.projection.js').ScorerRow>>;
+  ScorerEdge: ResolverTypeWrapper<Omit<ScorerEdge, 'node'> & { node: ResolversTypes['Scorer'] }>;
+  ScorerVersion: ResolverTypeWrapper<Seen<import('../../registry/scorers.projection.js').ScorerVersionRow>>;
+  ScorerVersionConnection: ResolverTypeWrapper<
+    Connection<import('../../registry/scorers.projection.js').ScorerVersionRow>
+  >;
+  ScorerVersionEdge: ResolverTypeWrapper<Omit<ScorerVersionEdge, 'node'> & { node: ResolversTypes['ScorerVersion'] }>;
   Servable: ResolverTypeWrapper<Servable>;
   ServedVersionInput: ServedVersionInput;
   ServiceUnavailableError: ResolverTypeWrapper<ServiceUnavailableError>;
@@ -3879,6 +3983,7 @@ export type ResolversParentTypes = {
   Mutation: Momentary | undefined;
   Node: ResolversInterfaceTypes<ResolversParentTypes>['Node'];
   Notified: Notified;
+  OnlineScoring: OnlineScoring;
   Outcome: Outcome;
   PageInfo: PageInfo;
   Param: Param;
@@ -3971,6 +4076,12 @@ export type ResolversParentTypes = {
   RunDataset: RunDataset;
   RunEdge: Omit<RunEdge, 'node'> & { node: ResolversParentTypes['Run'] };
   RunOutput: RunOutput;
+  Scorer: Seen<import('../../registry/scorers.projection.js').ScorerRow>;
+  ScorerConnection: Connection<import('../../registry/scorers.projection.js').ScorerRow>;
+  ScorerEdge: Omit<ScorerEdge, 'node'> & { node: ResolversParentTypes['Scorer'] };
+  ScorerVersion: Seen<import('../../registry/scorers.projection.js').ScorerVersionRow>;
+  ScorerVersionConnection: Connection<import('../../registry/scorers.projection.js').ScorerVersionRow>;
+  ScorerVersionEdge: Omit<ScorerVersionEdge, 'node'> & { node: ResolversParentTypes['ScorerVersion'] };
   Servable: Servable;
   ServedVersionInput: ServedVersionInput;
   ServiceUnavailableError: ServiceUnavailableError;
@@ -5445,6 +5556,8 @@ export type NodeResolvers<
     | 'RegisteredModel'
     | 'Rollout'
     | 'Run'
+    | 'Scorer'
+    | 'ScorerVersion'
     | 'Subject'
     | 'Trace'
     | 'UseCase'
@@ -5462,6 +5575,14 @@ export type NotifiedResolvers<
 > = {
   actor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   role?: Resolver<ResolversTypes['OwnerRole'], ParentType, ContextType>;
+};
+
+export type OnlineScoringResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['OnlineScoring'] = ResolversParentTypes['OnlineScoring'],
+> = {
+  filterString?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  sampleRate?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
 };
 
 export type OutcomeResolvers<
@@ -5789,6 +5910,13 @@ export type QueryResolvers<
   rollouts?: Resolver<Maybe<ResolversTypes['RolloutConnection']>, ParentType, ContextType, Partial<QueryRolloutsArgs>>;
   run?: Resolver<Maybe<ResolversTypes['Run']>, ParentType, ContextType, RequireFields<QueryRunArgs, 'runId'>>;
   runs?: Resolver<Maybe<ResolversTypes['RunConnection']>, ParentType, ContextType, Partial<QueryRunsArgs>>;
+  scorer?: Resolver<
+    Maybe<ResolversTypes['Scorer']>,
+    ParentType,
+    ContextType,
+    RequireFields<QueryScorerArgs, 'scorerId'>
+  >;
+  scorers?: Resolver<Maybe<ResolversTypes['ScorerConnection']>, ParentType, ContextType, Partial<QueryScorersArgs>>;
   subject?: Resolver<
     Maybe<ResolversTypes['Subject']>,
     ParentType,
@@ -6386,6 +6514,73 @@ export type RunOutputResolvers<
   step?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
 };
 
+export type ScorerResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['Scorer'] = ResolversParentTypes['Scorer'],
+> = {
+  experiment?: Resolver<Maybe<ResolversTypes['Experiment']>, ParentType, ContextType>;
+  experimentId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  onlineScoring?: Resolver<Maybe<ResolversTypes['OnlineScoring']>, ParentType, ContextType>;
+  scorerId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  versions?: Resolver<ResolversTypes['ScorerVersionConnection'], ParentType, ContextType, Partial<ScorerVersionsArgs>>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type ScorerConnectionResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['ScorerConnection'] = ResolversParentTypes['ScorerConnection'],
+> = {
+  edges?: Resolver<ReadonlyArray<ResolversTypes['ScorerEdge']>, ParentType, ContextType>;
+  nodes?: Resolver<ReadonlyArray<ResolversTypes['Scorer']>, ParentType, ContextType>;
+  pageInfo?: Resolver<ResolversTypes['PageInfo'], ParentType, ContextType>;
+  position?: Resolver<ResolversTypes['LogPosition'], ParentType, ContextType>;
+  totalCount?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  totalCountExact?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+};
+
+export type ScorerEdgeResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['ScorerEdge'] = ResolversParentTypes['ScorerEdge'],
+> = {
+  cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  node?: Resolver<ResolversTypes['Scorer'], ParentType, ContextType>;
+};
+
+export type ScorerVersionResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['ScorerVersion'] = ResolversParentTypes['ScorerVersion'],
+> = {
+  createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  createdBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  scorerId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  serializedScorer?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type ScorerVersionConnectionResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['ScorerVersionConnection'] = ResolversParentTypes['ScorerVersionConnection'],
+> = {
+  edges?: Resolver<ReadonlyArray<ResolversTypes['ScorerVersionEdge']>, ParentType, ContextType>;
+  nodes?: Resolver<ReadonlyArray<ResolversTypes['ScorerVersion']>, ParentType, ContextType>;
+  pageInfo?: Resolver<ResolversTypes['PageInfo'], ParentType, ContextType>;
+  position?: Resolver<ResolversTypes['LogPosition'], ParentType, ContextType>;
+  totalCount?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  totalCountExact?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+};
+
+export type ScorerVersionEdgeResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['ScorerVersionEdge'] = ResolversParentTypes['ScorerVersionEdge'],
+> = {
+  cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  node?: Resolver<ResolversTypes['ScorerVersion'], ParentType, ContextType>;
+};
+
 export type ServableResolvers<
   ContextType = GraphContext,
   ParentType extends ResolversParentTypes['Servable'] = ResolversParentTypes['Servable'],
@@ -6977,6 +7172,7 @@ export type Resolvers<ContextType = GraphContext> = {
   Mutation?: MutationResolvers<ContextType>;
   Node?: NodeResolvers<ContextType>;
   Notified?: NotifiedResolvers<ContextType>;
+  OnlineScoring?: OnlineScoringResolvers<ContextType>;
   Outcome?: OutcomeResolvers<ContextType>;
   OutcomeMetric?: OutcomeMetricResolvers;
   OutcomeVerdict?: OutcomeVerdictResolvers;
@@ -7039,6 +7235,12 @@ export type Resolvers<ContextType = GraphContext> = {
   RunDataset?: RunDatasetResolvers<ContextType>;
   RunEdge?: RunEdgeResolvers<ContextType>;
   RunOutput?: RunOutputResolvers<ContextType>;
+  Scorer?: ScorerResolvers<ContextType>;
+  ScorerConnection?: ScorerConnectionResolvers<ContextType>;
+  ScorerEdge?: ScorerEdgeResolvers<ContextType>;
+  ScorerVersion?: ScorerVersionResolvers<ContextType>;
+  ScorerVersionConnection?: ScorerVersionConnectionResolvers<ContextType>;
+  ScorerVersionEdge?: ScorerVersionEdgeResolvers<ContextType>;
   Servable?: ServableResolvers<ContextType>;
   ServiceUnavailableError?: ServiceUnavailableErrorResolvers<ContextType>;
   SetAliasPayload?: SetAliasPayloadResolvers<ContextType>;
