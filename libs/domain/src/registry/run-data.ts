@@ -1,5 +1,6 @@
 import { type CommandOf, type Decision, reject } from '@kontor/event-sourcing';
 import type { registryCommands } from './commands.js';
+import { inEvents } from './event-size.js';
 import type { MetricPoint, RegistryEvent } from './events.js';
 import { hasPoint, type PointSet } from './point-set.js';
 import type { RegistryRejection } from './rejections.js';
@@ -17,12 +18,6 @@ interface Known {
 
 /** The tag that is the run's name. */
 export const RUN_NAME_TAG = 'mlflow.runName';
-
-/**
- * Characters of JSON per event. An event has at most 256 KiB; a character takes up to 3 bytes in UTF-8, and the rest is
- * room for what stands around the items.
- */
-const EVENT_CHARACTERS = 80_000;
 
 /** One point of a metric is this much of it, so a repeated one is recognised. The same value of two models is two points. */
 export const pointKey = ({ key, timestampMs, step, value, isNaN, loggedModelId }: MetricPoint): string =>
@@ -56,7 +51,7 @@ export const logRunData = (batch: Batch, run: Known): Decision<RegistryEvent, Re
   // An empty name changes nothing, as in MLflow.
   const batchTags = tagsOf(batch.tags.filter(({ key, value }) => key !== RUN_NAME_TAG || value !== ''));
   const tags = Object.entries(batchTags).filter(([key, value]) => run.tags[key] !== value);
-  const events: RegistryEvent[] = inEvents(runId, {
+  const events = loggedEvents(runId, {
     metrics: [...fresh.values()],
     params: params.map(([key, value]) => ({ key, value })),
     tags: tags.map(([key, value]) => ({ key, value, previousValue: previousValueOf(run.tags, key) })),
@@ -68,23 +63,24 @@ export const logRunData = (batch: Batch, run: Known): Decision<RegistryEvent, Re
   return events;
 };
 
-/** The items in as many events as their size asks for; no event for no items. */
-const inEvents = (runId: string, { metrics, params, tags }: Omit<Logged, 'runId'>): RegistryEvent[] => {
-  const events: { type: 'RunDataLogged'; data: Logged }[] = [];
-  let characters = EVENT_CHARACTERS;
-  const place = (item: object): Logged => {
-    const size = JSON.stringify(item).length;
-    let last = events.at(-1);
-    if (last === undefined || characters + size > EVENT_CHARACTERS) {
-      last = { type: 'RunDataLogged', data: { runId, metrics: [], params: [], tags: [] } };
-      events.push(last);
-      characters = 0;
-    }
-    characters += size;
-    return last.data;
-  };
-  for (const metric of metrics) place(metric).metrics.push(metric);
-  for (const param of params) place(param).params.push(param);
-  for (const tag of tags) place(tag).tags.push(tag);
-  return events;
-};
+interface Item {
+  readonly metric?: MetricPoint;
+  readonly param?: Logged['params'][number];
+  readonly tag?: Logged['tags'][number];
+}
+
+/** What was logged in as many events as its size asks for; none for nothing. */
+const loggedEvents = (runId: string, { metrics, params, tags }: Omit<Logged, 'runId'>): RegistryEvent[] =>
+  inEvents<Item>([
+    ...metrics.map((metric) => ({ metric })),
+    ...params.map((param) => ({ param })),
+    ...tags.map((tag) => ({ tag })),
+  ]).map((items) => ({
+    type: 'RunDataLogged',
+    data: {
+      runId,
+      metrics: items.flatMap(({ metric }) => metric ?? []),
+      params: items.flatMap(({ param }) => param ?? []),
+      tags: items.flatMap(({ tag }) => tag ?? []),
+    },
+  }));

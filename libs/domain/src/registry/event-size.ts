@@ -1,0 +1,23 @@
+/**
+ * Characters of JSON per event. An event has at most 256 KiB; a character takes up to 3 bytes in UTF-8, and the rest is
+ * room for what stands around the items.
+ */
+const EVENT_CHARACTERS = 80_000;
+
+/** Items, in their order, in as many lists as events must hold them; one that is larger by itself has a list of its own. */
+export const inEvents = <Item extends object>(items: readonly Item[]): readonly (readonly Item[])[] => {
+  const events: Item[][] = [];
+  let characters = EVENT_CHARACTERS;
+  for (const item of items) {
+    const size = JSON.stringify(item).length;
+    let last = events.at(-1);
+    if (last === undefined || characters + size > EVENT_CHARACTERS) {
+      last = [];
+      events.push(last);
+      characters = 0;
+    }
+    characters += size;
+    last.push(item);
+  }
+  return events;
+};
