@@ -16,6 +16,7 @@ const COMMANDS: Readonly<Record<string, string>> = {
   workspace: 'CreateWorkspace',
   webhook: 'CreateWebhook',
   scorer: 'RegisterScorer',
+  'evaluation-dataset': 'CreateEvaluationDataset',
   import: 'StartImport',
   endpoint: 'CreateEndpoint',
   baseline: 'RequestBaseline',

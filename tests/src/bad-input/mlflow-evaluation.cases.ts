@@ -21,7 +21,7 @@ const scorers = (
   says: string,
   code = IPV,
 ): MlflowCase => {
-  const query = Object.entries(fields).map(([name, value]) => `${name}=${encodeURIComponent(String(value))}`);
+  const query = Object.entries(fields).map(([name, value]) => `${name}=${String(value)}`);
   return {
     method,
     path: `/api/3.0/mlflow/scorers/${path}${method === 'GET' ? `?${query.join('&')}` : ''}`,
@@ -111,6 +111,114 @@ const scorerCases: readonly MlflowCase[] = [
   },
 ];
 
+const datasets = (
+  method: 'GET' | 'POST' | 'PATCH' | 'DELETE',
+  path: string,
+  body: object,
+  says: string,
+  code = IPV,
+): MlflowCase => ({
+  method,
+  path: `/api/3.0/mlflow/datasets/${path}`,
+  ...(method !== 'GET' && { body }),
+  status: code === IPV ? 400 : 404,
+  code,
+  says,
+});
+const creating = (body: object, says: string, code = IPV) =>
+  datasets('POST', 'create', { name: 'd', ...body }, says, code);
+const searching = (body: object, says: string) => datasets('POST', 'search', body, says);
+/** What the records of a request are is asked before the dataset. */
+const merging = (records: unknown, says: string) =>
+  datasets(
+    'POST',
+    'd-nobody/records',
+    { records: typeof records === 'string' ? records : JSON.stringify(records) },
+    says,
+  );
+const DATASET_FILTERS: Readonly<Record<string, string>> = {
+  "nope = 'a'": "Invalid attribute key 'nope' specified. Valid keys are: {",
+  "tag.a = 'a'": "Invalid identifier token 'tag' specified",
+  "params.a = 'a'": "Invalid identifier token 'params' specified",
+  "name == 'a'": 'Invalid comparator for attribute: ==',
+  'name = 1': 'Expected a quoted string value for attributes. Got value 1',
+  "tags.a > 'a'": 'Invalid comparator for tag: >',
+  "name NOT IN ('a')": "List values for 'name' are only supported with the IN comparator.",
+  "created_time = 'x'": "created_time. Found 'x'",
+  'created_time = 1.5': "Invalid value for numeric attribute 'created_time': '1.5'",
+  'name IS NULL': "IS NULL / IS NOT NULL is only supported for tags and params, not for 'attribute' 'name'",
+  'tags.a IS NOT NULL': 'Invalid comparator for tag: IS NOT NULL',
+  "name = 'a' OR name = 'b'": 'Invalid clause(s) in filter string: OR',
+  "tags.`mlflow.user` = 'ada'": 'It holds personal data, which is stored encrypted',
+};
+
+const datasetCases: readonly MlflowCase[] = [
+  creating({ name: undefined }, "Missing value for required parameter 'name'"),
+  creating({ name: 5 }, "Invalid value 5 for parameter 'name'"),
+  creating({ name: 'x'.repeat(256) }, "'name' exceeds the maximum length of 255 characters"),
+  creating({ tags: { a: 'b' } }, "for parameter 'tags' supplied"),
+  creating({ tags: 'no json' }, "Invalid value for parameter 'tags' supplied: it must be JSON in a text."),
+  creating({ tags: '[1]' }, "Invalid value for parameter 'tags' supplied: it must be a JSON object, got list."),
+  creating({ tags: '{"": "a"}' }, "Invalid value for parameter 'tags' supplied: a key is empty."),
+  creating({ tags: JSON.stringify({ ['x'.repeat(256)]: 'a' }) }, "'key' exceeds the maximum length of 255 characters"),
+  creating({ tags: JSON.stringify({ a: 'x'.repeat(5001) }) }, "'value' exceeds the maximum length of 5000 characters"),
+  creating({ tags: '{"a": "\\u0000"}' }, "Invalid value for parameter 'tags' supplied: a value holds U+0000"),
+  creating({ experiment_ids: ['x'] }, "Invalid experiment ID 'x'. Experiment ID must be a valid integer."),
+  creating({ experiment_ids: ['99'] }, 'No Experiment with id=99', UNKNOWN),
+  ...Object.entries(DATASET_FILTERS).map(([filter_string, says]) => searching({ filter_string }, says)),
+  searching({ order_by: ['created_by'] }, "Invalid attribute key 'created_by' specified. Valid keys are: {"),
+  searching({ order_by: ['tags.a'] }, 'Invalid order_by entity: tag'),
+  searching({ order_by: ['name UP'] }, "Invalid ordering key in order_by clause 'name UP'."),
+  searching(
+    { max_results: -1 },
+    "Invalid value -1 for parameter 'max_results' supplied. It must be a positive integer",
+  ),
+  searching(
+    { max_results: 0 },
+    "Invalid value None for parameter 'max_results' supplied. It must be a positive integer",
+  ),
+  searching(
+    { max_results: 50_001 },
+    "Invalid value 50001 for parameter 'max_results' supplied. It must be at most 50000",
+  ),
+  searching({ page_token: 'x' }, 'Invalid page token, could not base64-decode'),
+  datasets('GET', 'd-nobody', {}, "Evaluation dataset with id 'd-nobody' not found", UNKNOWN),
+  datasets('GET', 'd-nobody/records', {}, "Dataset 'd-nobody' not found.", UNKNOWN),
+  datasets('GET', 'd-nobody/records?max_results=-1', {}, "Invalid value -1 for parameter 'max_results'"),
+  datasets('GET', 'd-nobody/records?page_token=x', {}, 'Invalid page token'),
+  datasets('PATCH', 'd-nobody/tags', {}, "Missing value for required parameter 'tags'"),
+  datasets('PATCH', 'd-nobody/tags', { tags: '{}' }, 'Could not find evaluation dataset with ID d-nobody', UNKNOWN),
+  datasets('POST', 'd-nobody/add-experiments', { experiment_ids: ['0'] }, "Dataset 'd-nobody' not found", UNKNOWN),
+  datasets('POST', 'd-nobody/remove-experiments', {}, "Dataset 'd-nobody' not found", UNKNOWN),
+  datasets('DELETE', 'd-nobody/records', { dataset_record_ids: [] }, "Dataset 'd-nobody' not found.", UNKNOWN),
+  datasets('POST', 'd-nobody/records', {}, "Missing value for required parameter 'records'"),
+  datasets('POST', 'd-nobody/records', { records: [] }, "Invalid value [] for parameter 'records'"),
+  datasets('POST', 'd-nobody/records', { records: '[]' }, "Dataset 'd-nobody' not found.", UNKNOWN),
+  merging('no json', "Invalid value for parameter 'records' supplied: it must be JSON in a text."),
+  merging({}, "Invalid value for parameter 'records' supplied: it must be a JSON list, got dict."),
+  merging(
+    [{ inputs: {} }, 5],
+    "Invalid value for parameter 'records[1]' supplied: it must be a JSON object, got a number.",
+  ),
+  merging([{ inputs: 'q' }], "'records[0].inputs' supplied: it must be a JSON object, got str."),
+  merging(
+    [{ inputs: {}, expectations: [] }],
+    "'records[0].expectations' supplied: it must be a JSON object, got list.",
+  ),
+  merging([{ inputs: {}, tags: 'x' }], "'records[0].tags' supplied: it must be a JSON object, got str."),
+  merging(
+    [{ inputs: {}, source: { source_type: 'BOOK' } }],
+    'Invalid dataset record source type: BOOK. Valid source types: [',
+  ),
+  merging([{ inputs: {}, source: {} }], "'records[0].source.source_type' supplied: it must be a text, got NoneType."),
+  merging(
+    [{ inputs: {}, source: { source_type: 'HUMAN', source_data: 1 } }],
+    "'records[0].source.source_data' supplied",
+  ),
+  merging([{ inputs: { 'a\0': 1 } }], "'records[0].inputs' supplied: a key holds U+0000"),
+  merging([{ inputs: { q: 'x'.repeat(200_000) } }], "'records[0]' supplied: it has 200"),
+];
+
 export const evaluationCases: readonly MlflowCase[] = [
   summaries([], 'SearchDatasets request must specify at least one experiment_id.'),
   summaries(Array.from({ length: 21 }).fill('0'), 'cannot specify more than 20 experiment_ids. Received 21'),
@@ -124,4 +232,5 @@ export const evaluationCases: readonly MlflowCase[] = [
     says: 'POST /api/2.0/mlflow/experiments/search-datasets is not served by Kontor.',
   },
   ...scorerCases,
+  ...datasetCases,
 ];

@@ -60,6 +60,13 @@ const registeredAs = (k: Known) => ({ modelName: name(k), version: version(k) })
 const uuidOf = (n: number): string => `${hex(n, 8)}-0000-7000-8000-${hex(n, 12)}`;
 const webhookId = (k: Known): string =>
   k.among([uuidOf(1), uuidOf(2), uuidOf(3)], k.recent('WebhookCreated')?.webhookId);
+const datasetId = (k: Known): string =>
+  k.among([`d-${hex(1, 32)}`, `d-${hex(2, 32)}`], k.recent('EvaluationDatasetCreated')?.datasetId);
+const recordId = (k: Known): string => `dr-${hex(k.of(1, 2, 3), 32)}`;
+const datasetRecord = (k: Known) => ({
+  ...{ recordId: recordId(k), inputs: '{}', expectations: k.of(null, [tag(k)]), tags: [tag(k)], source: null },
+  ...(k.maybe(0.5) && { outputs: k.of('"a"', '"b"', null) }),
+});
 const webhookSettings = (k: Known) => ({
   ...{ name: name(k), url: k.of('https://a.example/', 'https://b.example/'), description: '' },
   events: k.of(['model_version.created' as const], ['prompt.created' as const, 'model_version_alias.created' as const]),
@@ -204,6 +211,21 @@ export const registryDrafts: Drafts<typeof registryCommands> = {
     ...{ experimentId: experimentId(k), name: name(k), onlineScoringConfigId: hex(1, 32) },
     ...{ sampleRate: k.of(0, 0.5), filterString: k.of(null, "status = 'OK'") },
   }),
+
+  CreateEvaluationDataset: (k) => ({
+    ...{ datasetId: datasetId(k), name: name(k), experimentIds: [experimentId(k)], tags: [tag(k)] },
+  }),
+  DeleteEvaluationDataset: (k) => (rarely(k) ? { datasetId: datasetId(k) } : undefined),
+  SetEvaluationDatasetTags: (k) => ({ datasetId: datasetId(k), tags: [tag(k)] }),
+  RemoveEvaluationDatasetTag: (k) => ({ datasetId: datasetId(k), key: k.of(...KEYS) }),
+  AddExperimentsToEvaluationDataset: (k) => ({ datasetId: datasetId(k), experimentIds: [experimentId(k)] }),
+  RemoveExperimentsFromEvaluationDataset: (k) => ({ datasetId: datasetId(k), experimentIds: [experimentId(k)] }),
+  MergeEvaluationDatasetRecords: (k) => ({
+    datasetId: datasetId(k),
+    fields: [{ group: 'inputs', key: k.of(...KEYS), type: 'string' }],
+    records: [datasetRecord(k), datasetRecord(k)],
+  }),
+  DeleteEvaluationDatasetRecords: (k) => ({ datasetId: datasetId(k), recordIds: [recordId(k)] }),
 
   CreateRegisteredModel: (k) => ({
     ...{ modelId: modelId(k), name: name(k), description: k.of('a', null), tags: [tag(k)] },

@@ -19,6 +19,8 @@ import {
 import {
   aliasMoveEntity,
   artifactEntity,
+  datasetRecordEntity,
+  evaluationDatasetEntity,
   experimentEntity,
   latestMetricEntity,
   loggedModelEntity,
@@ -50,6 +52,8 @@ export const entities: readonly Entity<object>[] = [
   artifactEntity,
   scorerEntity,
   scorerVersionEntity,
+  evaluationDatasetEntity,
+  datasetRecordEntity,
   workspaceEntity,
   webhookEntity,
   endpointEntity,

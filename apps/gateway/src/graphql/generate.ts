@@ -27,6 +27,8 @@ const MAPPERS: Readonly<Record<string, string>> = {
       ['Artifact', 'registry/artifacts.projection', 'ArtifactRow'],
       ['Scorer', 'registry/scorers.projection', 'ScorerRow'],
       ['ScorerVersion', 'registry/scorers.projection', 'ScorerVersionRow'],
+      ['EvaluationDataset', 'registry/evaluation-datasets.projection', 'EvaluationDatasetRow'],
+      ['DatasetRecord', 'registry/evaluation-datasets.projection', 'EvaluationDatasetRecordRow'],
       ['Workspace', 'registry/workspaces.projection', 'WorkspaceRow'],
       ['Webhook', 'registry/webhooks.projection', 'WebhookRow'],
       ['Endpoint', 'deployment/endpoints.projection', 'EndpointRow'],

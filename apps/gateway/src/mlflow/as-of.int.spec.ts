@@ -77,7 +77,11 @@ const logSpan = (trace: string, span: Readonly<Record<string, unknown>>): Promis
 };
 const ASSESSMENT = { assessment_id: 'a-1', assessment_name: 'good', feedback: { value: 1 } };
 const SCORERS: string[] = [];
+const DATASETS: string[] = [];
 
+const RECORDS: string[] = [];
+const dataset = (method: string, path: string, body: object = {}): Promise<Answer> =>
+  send(method, `/api/3.0/mlflow/datasets/${DATASETS[0] ?? ''}/${path}`, body);
 const JUDGE = { experiment_id: '0', name: 'relevance' };
 const registerScorer = (name: string, kind: string): Promise<Answer> =>
   send('POST', '/api/3.0/mlflow/scorers/register', { ...JUDGE, name, serialized_scorer: JSON.stringify({ kind }) });
@@ -149,6 +153,13 @@ const writes = (chance: () => number): readonly (() => Promise<Answer>)[] => {
     () => write('PATCH', `webhooks/${WEBHOOKS[0] ?? ''}`, { description: value() }),
     () => write('DELETE', `webhooks/${of(WEBHOOKS)}`, {}),
     () => send('PATCH', '/api/3.0/mlflow/workspaces/default', { description: value() }),
+    () => dataset('POST', `${of(['add', 'remove'])}-experiments`, { experiment_ids: ['1'] }),
+    () => dataset('PATCH', 'tags', { tags: JSON.stringify({ team: value() }) }),
+    () =>
+      dataset('POST', 'records', {
+        records: JSON.stringify([{ inputs: { q: value() } }, { inputs: {}, outputs: value() }]),
+      }),
+    () => dataset('DELETE', 'records', { dataset_record_ids: RECORDS.slice(0, 1) }),
     () => registerScorer(of(['relevance', 'tone']), value()),
     () => send('DELETE', '/api/3.0/mlflow/scorers/delete', { ...JUDGE, version: 1 + Math.floor(chance() * 3) }),
     () => send('PUT', '/api/3.0/mlflow/scorers/online-config', { ...JUDGE, sample_rate: 0, filter_string: value() }),
@@ -206,6 +217,11 @@ const questions = (): Readonly<Record<string, readonly object[] | 'no rows'>> =>
     'GET /mlflow/webhooks/{webhook_id}': [{}],
     'GET /mlflow/workspaces': [{}],
     'GET /mlflow/workspaces/{name}': [{}],
+    'POST /mlflow/datasets/search': [{}, { filter_string: "tags.team = '1'" }],
+    'GET /mlflow/datasets/search': [{ experiment_ids: ['1'] }],
+    'GET /mlflow/datasets/{dataset_id}': [{}],
+    'GET /mlflow/datasets/{dataset_id}/records': [{}, { max_results: 1 }],
+    'GET /mlflow/datasets/{dataset_id}/experiment-ids': [{}],
     'GET /mlflow/scorers/list': [{}, { experiment_id: '0' }],
     'GET /mlflow/scorers/versions': [JUDGE],
     'GET /mlflow/scorers/get': [JUDGE, { ...JUDGE, version: 1 }],
@@ -241,6 +257,7 @@ const asked = (): readonly Question[] => {
         .replace('{webhook_id}', WEBHOOKS[0] ?? '')
         .replace(/\{(?:trace|request)_id\}/, TRACES[0] ?? '')
         .replace('{assessment_id}', 'a-1')
+        .replace('{dataset_id}', DATASETS[0] ?? '')
         .replace('{name}', 'default');
       return bodies.map((body) => ({
         what: `${method} ${path}`,
@@ -281,6 +298,11 @@ beforeAll(async () => {
   }
   const { json: registered } = await registerScorer('relevance', 'first');
   SCORERS.push(registered.scorer_id);
+  const { json: made } = await send('POST', '/api/3.0/mlflow/datasets/create', { name: 'questions' });
+  DATASETS.push(made.dataset.dataset_id);
+  await dataset('POST', 'records', { records: '[{"inputs": {"q": "first"}}]' });
+  const { json: first } = await dataset('GET', 'records');
+  RECORDS.push(...JSON.parse(first.records).map((one: { dataset_record_id: string }) => one.dataset_record_id));
   for (const name of ['one', 'two']) {
     const events = [{ entity: 'REGISTERED_MODEL', action: 'CREATED' }];
     const { json: made } = await write('POST', 'webhooks', { name, url: 'https://93.184.216.34/', events });

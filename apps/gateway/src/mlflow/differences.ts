@@ -24,6 +24,22 @@ export const differences: readonly (readonly [mlflow: string, kontor: string])[]
     'At most 50,000; an equal param changes nothing.',
   ],
   ['A scorer that is registered again after its deletion begins at version 1.', 'Its numbers go on.'],
+  [
+    '`created_by` and `last_updated_by` of an evaluation dataset and its records are a tag of the client.',
+    'They are the authenticated principal.',
+  ],
+  [
+    'A batch of records that says what is known gives an evaluation dataset another digest and time.',
+    'Both stay, because nothing changed. A record that was deleted and comes again has its id again.',
+  ],
+  [
+    'All records of a request are one transaction.',
+    'Above some 500 kB they are several, in their order; the whole request is checked before the first. A record has at most 200 kB.',
+  ],
+  [
+    'An evaluation dataset may be created in an experiment that does not exist.',
+    '404, as for one that is added later.',
+  ],
   ['Setting and deleting tags and aliases always writes.', 'Nothing is appended when nothing changes.'],
   ['`user_id` and the tags `mlflow.user` and `mlflow.source.name` can be searched.', '400: they are stored encrypted.'],
   [

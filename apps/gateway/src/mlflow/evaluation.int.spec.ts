@@ -1,4 +1,5 @@
 // What evaluations are made with: datasets that runs read, scorers, and datasets of records.
+import { createHash } from 'node:crypto';
 import { registry } from '@kontor/domain/registry';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../gateway.fixture.js';
@@ -215,6 +216,202 @@ describe('scorers', () => {
       experiment: { name: 'e' },
       onlineScoring: null,
       versions: { nodes: [{ version: 2 }, { version: 1 }] },
+    });
+  });
+});
+
+describe('evaluation datasets', () => {
+  const DATASETS = '/api/3.0/mlflow/datasets';
+  const create = async (name: string, more: object = {}): Promise<string> =>
+    (await call('POST', `${DATASETS}/create`, { name, ...more })).body.dataset.dataset_id as string;
+  const get = async (id: string, headers = {}) => (await call('GET', `${DATASETS}/${id}`, {}, headers)).body.dataset;
+  /** @param text as Python's `json.dumps` writes it */
+  const merge = (id: string, text: string) => call('POST', `${DATASETS}/${id}/records`, { records: text });
+  const page = async (id: string, asked: object = {}, headers = {}) =>
+    (await call('GET', `${DATASETS}/${id}/records`, asked, headers)).body;
+  const records = async (id: string, headers = {}) => JSON.parse((await page(id, {}, headers)).records);
+  const found = async (asked: object): Promise<readonly string[]> =>
+    ((await call('POST', `${DATASETS}/search`, asked)).body.datasets ?? []).map(({ name }: { name: string }) => name);
+
+  it('are created with tags and experiments, changed, and deleted', async () => {
+    const { body } = await call('POST', `${DATASETS}/create`, {
+      ...{ name: 'questions', experiment_ids: [experiment], tags: '{"team": "risk", "none": null, "level": 1.0}' },
+    });
+    const { dataset } = body;
+    const id = dataset.dataset_id as string;
+    const digestAt = (ms: number): string => createHash('sha256').update(`questions:${ms}`).digest('hex').slice(0, 8);
+    expect(dataset).toEqual({
+      ...{ dataset_id: expect.stringMatching(/^d-[0-9a-f]{32}$/) as string, name: 'questions' },
+      ...{ tags: '{"team": "risk", "level": "1.0"}', digest: digestAt(dataset.created_time as number) },
+      ...{ created_time: dataset.last_update_time, last_update_time: expect.any(Number) as number },
+      ...{ created_by: expect.any(String) as string, last_updated_by: expect.any(String) as string },
+      experiment_ids: [experiment],
+    });
+    const { experiment_ids: _, ...plain } = dataset;
+    expect(await get(id)).toEqual(plain);
+    expect((await call('PATCH', `${DATASETS}/${id}/tags`, { tags: '{"team": "fraud", "a b": "c"}' })).body).toEqual({});
+    expect((await call('DELETE', `${DATASETS}/${id}/tags/level`)).body).toEqual({});
+    expect((await call('DELETE', `${DATASETS}/${id}/tags/level`)).body).toEqual({});
+    expect((await call('DELETE', `${DATASETS}/d-nobody/tags/level`)).body).toEqual({});
+    expect((await get(id)).tags).toBe('{"team": "fraud", "a b": "c"}');
+    expect((await get(id)).digest).toBe(dataset.digest);
+
+    const ids = async (): Promise<unknown> => (await call('GET', `${DATASETS}/${id}/experiment-ids`)).body;
+    const change = (what: string, experiment_ids: readonly string[]) =>
+      call('POST', `${DATASETS}/${id}/${what}-experiments`, { experiment_ids });
+    expect((await change('add', ['0', experiment])).body.dataset).toMatchObject({ dataset_id: id, name: 'questions' });
+    expect(await ids()).toEqual({ experiment_ids: [experiment, '0'] });
+    expect(await change('add', ['77'])).toMatchObject(
+      refused(404, 'RESOURCE_DOES_NOT_EXIST', 'No Experiment with id=77'),
+    );
+    expect((await change('remove', [experiment, '0', '77'])).status).toBe(200);
+    expect(await ids()).toEqual({});
+
+    const { position } = await call('GET', `${DATASETS}/${id}`);
+    expect((await call('DELETE', `${DATASETS}/${id}`)).body).toEqual({});
+    expect((await call('DELETE', `${DATASETS}/${id}`)).body).toEqual({});
+    const gone = (message: string) => refused(404, 'RESOURCE_DOES_NOT_EXIST', message);
+    expect(await call('GET', `${DATASETS}/${id}`)).toMatchObject(gone(`Evaluation dataset with id '${id}' not found`));
+    expect(await call('PATCH', `${DATASETS}/${id}/tags`, { tags: '{}' })).toMatchObject(
+      gone(`Could not find evaluation dataset with ID ${id}`),
+    );
+    expect(await call('GET', `${DATASETS}/${id}/records`)).toMatchObject(gone(`Dataset '${id}' not found.`));
+    expect(await merge(id, '[]')).toMatchObject(gone(`Dataset '${id}' not found.`));
+    expect(await change('add', ['0'])).toMatchObject(gone(`Dataset '${id}' not found`));
+    expect(await get(id, { 'kontor-as-of': String(position) })).toMatchObject({ name: 'questions' });
+  });
+
+  it('hold one record per inputs, whose values stay as they were written', async () => {
+    const id = await create('records');
+    const first =
+      '[{"inputs": {"b": 1.0, "a": "\\u00e9"}, "outputs": {"score": NaN}, "expectations": {"n": 12345678901234567890, "x": 1e-07}, ' +
+      '"tags": {"k": "v"}, "source": {"source_type": "trace", "source_data": {"trace_id": "tr-1"}}}, {"inputs": {"a": 2}}]';
+    expect((await merge(id, first)).body).toEqual({ inserted_count: 2, updated_count: 0 });
+    const { records: text } = await page(id);
+    for (const part of [
+      '"inputs": {"b": 1.0, "a": "\\u00e9"}',
+      '"outputs": {"score": NaN}',
+      '"expectations": {"n": 12345678901234567890, "x": 1e-07}',
+      '"tags": {"k": "v"}',
+      '"source": {"source_type": "TRACE", "source_data": {"trace_id": "tr-1"}}, "source_id": "tr-1", "source_type": "TRACE"',
+      '"inputs": {"a": 2}, "outputs": {}, "tags": {}, "created_time"',
+    ])
+      expect(text).toContain(part);
+    expect(await get(id)).toMatchObject({
+      schema:
+        '{"inputs": {"b": "float", "a": "string"}, "outputs": {"score": "float"}, "expectations": {"n": "integer", "x": "float"}, "version": "1.0"}',
+      profile: '{"num_records": 2}',
+    });
+    // The order of its keys makes no other input; expectations are added, outputs replaced.
+    const again =
+      '[{"inputs": {"a": "\u00e9", "b": 1.0}, "outputs": null, "expectations": {"y": [1]}, "tags": {"k": "w"}}]';
+    expect((await merge(id, again)).body).toEqual({ inserted_count: 0, updated_count: 1 });
+    const [changed, other] = (await page(id)).records.slice(1, -1).split(', {"dataset_record_id"');
+    expect(changed).toContain('"expectations": {"n": 12345678901234567890, "x": 1e-07, "y": [1]}');
+    expect(changed).toContain('"tags": {"k": "w"}');
+    expect(changed).not.toContain('"outputs"');
+    expect(other).toContain('"inputs": {"a": 2}');
+  });
+
+  it('append nothing when nothing changes, and a digest when something does', async () => {
+    const id = await create('digest');
+    await merge(id, '[{"inputs": {"q": 1}, "expectations": {"a": 1}}]');
+    const before = await gateway.server.gateway.log.head();
+    const { digest } = await get(id);
+    expect((await merge(id, '[{"inputs": {"q": 1}, "expectations": {"a": 1}}]')).body).toEqual({
+      ...{ inserted_count: 0, updated_count: 1 },
+    });
+    expect((await merge(id, '[]')).body).toEqual({ inserted_count: 0, updated_count: 0 });
+    expect(await gateway.server.gateway.log.head()).toBe(before);
+    expect((await get(id)).digest).toBe(digest);
+    await merge(id, '[{"inputs": {"q": 2}}]');
+    expect((await get(id)).digest).not.toBe(digest);
+  });
+
+  it('lose records by their ids, and have an empty profile then', async () => {
+    const id = await create('losing');
+    const { position } = await merge(id, '[{"inputs": {"q": 1}}, {"inputs": {"q": 2}}]');
+    const ids = (await records(id)).map(({ dataset_record_id }: { dataset_record_id: string }) => dataset_record_id);
+    const remove = async (...dataset_record_ids: string[]) =>
+      (await call('DELETE', `${DATASETS}/${id}/records`, { dataset_record_ids })).body;
+    expect(await remove(ids[0], 'nobody', `dr-${'0'.repeat(32)}`)).toEqual({ deleted_count: 1 });
+    expect(await remove(ids[0])).toEqual({ deleted_count: 0 });
+    expect((await get(id)).profile).toBe('{"num_records": 1}');
+    expect(await remove(ids[1])).toEqual({ deleted_count: 1 });
+    expect(await get(id)).toMatchObject({ profile: 'null', schema: expect.stringContaining('"q"') as string });
+    expect(await records(id)).toEqual([]);
+    expect(await records(id, { 'kontor-as-of': String(position) })).toHaveLength(2);
+    await merge(id, '[{"inputs": {"q": 1}}]');
+    expect((await records(id))[0].dataset_record_id).toBe(ids[0]);
+  });
+
+  it('take large batches as several events of one append, or as several appends, in their order', async () => {
+    const id = await create('large');
+    const large = (from: number, count: number): string =>
+      JSON.stringify(Array.from({ length: count }, (_, n) => ({ inputs: { n: from + n, text: 'x'.repeat(2000) } })));
+    const eventsOf = async (text: string): Promise<number> => {
+      const before = await gateway.server.gateway.log.head();
+      expect((await merge(id, text)).status).toBe(200);
+      return Number((await gateway.server.gateway.log.head()) - before);
+    };
+    expect(await eventsOf(large(0, 150))).toBeGreaterThan(3);
+    expect((await merge(id, large(100, 1000))).body).toEqual({ inserted_count: 950, updated_count: 50 });
+    expect((await get(id)).profile).toBe('{"num_records": 1100}');
+    const numbers: number[] = [];
+    for (let token: string | undefined = ''; token !== undefined;) {
+      const { records: text, next_page_token } = await page(id, token === '' ? {} : { page_token: token });
+      numbers.push(...JSON.parse(text).map(({ inputs }: { inputs: { n: number } }) => inputs.n));
+      token = next_page_token;
+    }
+    expect(numbers).toEqual(Array.from({ length: 1100 }, (_, n) => n));
+    expect(JSON.parse((await page(id, { max_results: 2 })).records)).toHaveLength(2);
+  });
+
+  it('give pages that end before they are too large', async () => {
+    const id = await create('wide');
+    for (let n = 0; n < 50; n += 2) {
+      const wide = [n, n + 1].map((number) => ({ inputs: { number, text: 'x'.repeat(190_000) } }));
+      expect((await merge(id, JSON.stringify(wide))).status).toBe(200);
+    }
+    const first = await page(id);
+    const shown = JSON.parse(first.records).length as number;
+    expect(shown).toBeLessThan(50);
+    const { records: rest, next_page_token } = await page(id, { page_token: first.next_page_token });
+    expect(next_page_token).toBeUndefined();
+    expect(JSON.parse(rest).map(({ inputs }: { inputs: { number: number } }) => inputs.number)).toEqual(
+      Array.from({ length: 50 - shown }, (_, n) => shown + n),
+    );
+  });
+
+  it('are found by name, tag, time and experiment, in an order, by pages', async () => {
+    await create('s-one', { experiment_ids: [experiment], tags: '{"stage": "a"}' });
+    await create('s-two', { tags: '{"stage": "b"}' });
+    await create('s-three', { experiment_ids: [experiment], tags: '{"stage": "a"}' });
+    const named = "name LIKE 's-%'";
+    expect(await found({ filter_string: named })).toEqual(['s-three', 's-two', 's-one']);
+    expect(await found({ filter_string: named, order_by: ['name'] })).toEqual(['s-one', 's-three', 's-two']);
+    expect(await found({ filter_string: named, experiment_ids: [experiment] })).toEqual(['s-three', 's-one']);
+    expect(await found({ filter_string: `${named} AND tags.stage = 'b'` })).toEqual(['s-two']);
+    expect(await found({ filter_string: "name IN ('s-one', 's-two')" })).toEqual(['s-two', 's-one']);
+    expect(await found({ filter_string: `${named} AND created_time > 0 AND created_by != 'x'` })).toHaveLength(3);
+    expect(await found({ experiment_ids: ['77'] })).toEqual([]);
+    const first = (await call('GET', `${DATASETS}/search`, { filter_string: named, max_results: 2 })).body;
+    expect(first.datasets).toHaveLength(2);
+    const rest = { filter_string: named, max_results: 2, page_token: first.next_page_token };
+    expect(await found(rest)).toEqual(['s-one']);
+    expect((await call('POST', `${DATASETS}/search`, rest)).body.next_page_token).toBeUndefined();
+  });
+
+  it('are in the graph, with their records', async () => {
+    const id = await create('graph');
+    await merge(id, '[{"inputs": {"q": 1}, "expectations": {"a": 1.0}}]');
+    const { data, errors } = await gateway.graphql(
+      `{ evaluationDataset(datasetId: "${id}") { name recordCount records { nodes { inputs outputs expectations { key value } } } } }`,
+    );
+    expect(errors).toEqual([]);
+    expect(data.evaluationDataset).toEqual({
+      ...{ name: 'graph', recordCount: 1 },
+      records: { nodes: [{ inputs: '{"q": 1}', outputs: '{}', expectations: [{ key: 'a', value: '1.0' }] }] },
     });
   });
 });

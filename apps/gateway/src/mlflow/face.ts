@@ -13,6 +13,7 @@ import { assessmentEndpoints } from './assessments.js';
 import { type Asked, type FaceParts, MlflowCall } from './call.js';
 import type { Endpoint } from './endpoint.js';
 import { invalid, missing, MlflowError } from './errors.js';
+import { evaluationDatasetEndpoints } from './evaluation-datasets.js';
 import { experimentEndpoints } from './experiments.js';
 import { datasetSummaryEndpoint } from './dataset-summaries.js';
 import { enterWorkspace } from './enter-workspace.js';
@@ -58,6 +59,7 @@ export const endpoints: readonly Endpoint[] = [
   ...assessmentEndpoints,
   ...webhookEndpoints,
   ...scorerEndpoints,
+  ...evaluationDatasetEndpoints,
   ...serverInfoEndpoints,
   ...workspaceEndpoints,
   aliasHistoryEndpoint,

@@ -38,7 +38,7 @@ export interface Grammar {
   /** Other names of an attribute. */
   readonly aliases: Readonly<Record<string, string>>;
   /** What is searched: each search has words of its own for a refusal, and IS NULL is not known to all of them. */
-  readonly search: 'runs' | 'experiments' | 'registry' | 'logged models' | 'traces';
+  readonly search: 'runs' | 'experiments' | 'registry' | 'logged models' | 'traces' | 'evaluation datasets';
   /** Judges a term in the words of this search, where they are not those of {@link checked}. @throws MlflowError */
   readonly check?: (term: Comparison) => Comparison;
 }
@@ -102,6 +102,15 @@ export const VERSION_FILTER: Grammar = {
   listAttributes: ['name', 'run_id'],
   aliases: {},
   search: 'registry',
+};
+
+export const DATASET_FILTER: Grammar = {
+  entities: { tags: 'tag' },
+  stringAttributes: ['name', 'created_by', 'last_updated_by'],
+  numericAttributes: ['created_time', 'last_update_time'],
+  listAttributes: ['name'],
+  aliases: {},
+  search: 'evaluation datasets',
 };
 
 type Token =
@@ -274,12 +283,21 @@ export const unknownEntity = ({ entities, search }: Grammar, name: string): Erro
       );
     case 'traces':
       return invalid(`Invalid entity type '${name}'. Valid values are {${quoted(Object.keys(entities))}}`);
+    case 'evaluation datasets':
+      return invalid(`Invalid identifier token '${name}' specified`);
     case 'logged models':
       return invalid(`Invalid entity type: '${name}'. Expected one of ['attributes', 'metrics', 'params', 'tags'].`);
     default:
       return invalid(`Invalid entity type '${name}'. Valid entity types are (${quoted(Object.keys(entities).sort())})`);
   }
 };
+
+export const unknownAttribute = ({ search }: Grammar, key: string, valid: readonly string[]): Error =>
+  invalid(
+    search === 'evaluation datasets'
+      ? `Invalid attribute key '${key}' specified. Valid keys are: ${list(valid)}`
+      : `Invalid attribute key '${key}' specified. Valid keys are '${list(valid)}'`,
+  );
 
 export const list = (names: readonly string[]): string => `{${names.map((name) => `'${name}'`).join(', ')}}`;
 
@@ -288,7 +306,7 @@ const checked = (grammar: Grammar, term: Comparison): Comparison => {
   const { entity, comparator, value } = term;
   const key = entity === 'attribute' ? (grammar.aliases[term.key] ?? term.key) : term.key;
   if (comparator === 'IS NULL' || comparator === 'IS NOT NULL') {
-    refuseNullCheck(grammar, entity, key);
+    refuseNullCheck(grammar, { entity, key, comparator });
     return { entity, key, comparator };
   }
   if (entity === 'metric') {
@@ -297,18 +315,20 @@ const checked = (grammar: Grammar, term: Comparison): Comparison => {
   }
   if (entity === 'attribute' && grammar.numericAttributes.includes(key)) {
     const number = key === 'version_number' ? wholeNumber(key, value) : numeric(value, `numeric attribute: ${key}`);
-    if (grammar.search === 'experiments') wholeNumber(key, String(number));
+    if (grammar.search === 'experiments' || grammar.search === 'evaluation datasets') wholeNumber(key, String(number));
     return { entity, key, comparator: oneOf(grammar, term, NUMERIC), value: number };
   }
   if (entity === 'attribute' && !grammar.stringAttributes.includes(key)) {
-    const valid = list([...grammar.stringAttributes, ...grammar.numericAttributes, ...Object.keys(grammar.aliases)]);
-    throw invalid(`Invalid attribute key '${term.key}' specified. Valid keys are '${valid}'`);
+    const { stringAttributes, numericAttributes, aliases } = grammar;
+    throw unknownAttribute(grammar, term.key, [...stringAttributes, ...numericAttributes, ...Object.keys(aliases)]);
   }
   if (Array.isArray(value)) {
     const takesLists =
       entity === 'dataset' ||
       grammar.search === 'logged models' ||
       (entity === 'attribute' && grammar.listAttributes.includes(key));
+    if (takesLists && grammar.search === 'evaluation datasets' && comparator !== 'IN')
+      throw invalid("List values for 'name' are only supported with the IN comparator.");
     if (takesLists) return { ...term, key };
     if (entity !== 'attribute') {
       throw invalid(
@@ -318,15 +338,20 @@ const checked = (grammar: Grammar, term: Comparison): Comparison => {
     const names = grammar.listAttributes.map((name) => `'${name}'`).join(', ');
     throw invalid(`Only [${names}] attributes support comparison with a list of quoted string values.`);
   }
-  oneOf(grammar, term, TEXT);
+  const isDatasetName = grammar.search === 'evaluation datasets' && entity === 'attribute';
+  // Texts that come before or after another one are asked for there alone.
+  oneOf(grammar, term, isDatasetName ? [...TEXT, ...NUMERIC] : TEXT);
   if (typeof value === 'string') return { ...term, key };
-  throw invalid(`Expected a quoted string value for ${LABEL[entity]} (e.g. 'my-value'). Got value ${String(value)}`);
+  const example = isDatasetName ? '' : " (e.g. 'my-value')";
+  throw invalid(`Expected a quoted string value for ${LABEL[entity]}${example}. Got value ${String(value)}`);
 };
 
 /** @throws MlflowError unless this search may ask whether there is such a key. */
-const refuseNullCheck = ({ search }: Grammar, entity: Entity, key: string): void => {
+const refuseNullCheck = ({ search }: Grammar, { entity, key, comparator }: Comparison): void => {
   switch (search) {
     case 'runs':
+    case 'evaluation datasets':
+      if (entity === 'tag' && search !== 'runs') throw invalid(`Invalid comparator for tag: ${comparator}`);
       if (entity === 'tag' || entity === 'param') return;
       throw invalid(`IS NULL / IS NOT NULL is only supported for tags and params, not for '${entity}' '${key}'`);
     case 'experiments':
@@ -356,7 +381,8 @@ const oneOf = ({ search }: Grammar, term: Comparison, allowed: readonly Comparat
       `Invalid comparison operator for ${entity}s.${key}: '${comparator}'. Expected one of (${operators.map((operator) => `'${operator}'`).join(', ')}).`,
     );
   }
-  if (search === 'registry') throw invalid(`Invalid comparator for ${entity}: ${comparator}`);
+  if (search === 'registry' || search === 'evaluation datasets')
+    throw invalid(`Invalid comparator for ${entity}: ${comparator}`);
   throw invalid(`Invalid comparator '${comparator}' not one of '${list(allowed)}'`);
 };
 

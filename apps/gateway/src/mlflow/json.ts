@@ -8,25 +8,30 @@ interface ReviverContext {
   readonly source?: string;
 }
 
+/** What becomes of a number, by its value and as it was written. */
+type NumberReader = (value: number, source: string) => Json;
+
+const parseWith = (text: string, read: NumberReader): Json =>
+  // The third argument of the reviver holds the number as it was written (ECMAScript 2025); TypeScript does not know it.
+  JSON.parse(text, ((_key: string, value: unknown, { source }: ReviverContext) =>
+    typeof value === 'number' && source !== undefined ? read(source === NAN ? NaN : value, source) : value) as (
+    key: string,
+    value: unknown,
+  ) => unknown) as Json;
+
+const exactInteger: NumberReader = (value, source) =>
+  !Number.isSafeInteger(value) && /^-?\d+$/.test(source) ? BigInt(source) : value;
+
 /**
  * Parses JSON without losing integers: a step of 2^62 stays exact.
  *
  * @throws SyntaxError if `text` is no JSON.
  */
 export const parseJson = (text: string): Json =>
-  (LONG_INTEGER.test(text) ? parseExactly(text) : JSON.parse(text)) as Json;
+  LONG_INTEGER.test(text) ? parseWith(text, exactInteger) : (JSON.parse(text) as Json);
 
 /** An integer of 16 digits and more may be none that a double holds. Without one there is nothing to keep: five times faster. */
 const LONG_INTEGER = /(?:^|[^\d.])\d{16}/;
-
-const parseExactly = (text: string): unknown =>
-  // The third argument of the reviver holds the number as it was written (ECMAScript 2025); TypeScript does not know it.
-  JSON.parse(text, ((_key: string, value: unknown, { source }: ReviverContext) =>
-    typeof value === 'number' && !Number.isSafeInteger(value) && source !== undefined && /^-?\d+$/.test(source)
-      ? BigInt(source)
-      : source === NAN
-        ? NaN
-        : value) as (key: string, value: unknown) => unknown);
 
 /** A number that stands for NaN on the way through the parser: nobody writes zero like this. */
 const NAN = '0e999';
@@ -42,23 +47,43 @@ const PYTHON_NUMBERS = /"(?:[^"\\]|\\.)*"|-?\bInfinity\b|\bNaN\b/g;
  *
  * @throws SyntaxError if `text` is no JSON even so.
  */
-export const parsePythonJson = (text: string): Json => {
+export const parsePythonJson = (text: string): Json => parsePythonWith(text, parseJson, exactInteger);
+
+/** @param parse tries the text as it is, which nearly all are. */
+const parsePythonWith = (text: string, parse: (text: string) => Json, read: NumberReader): Json => {
   try {
-    return parseJson(text);
+    return parse(text);
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    return parseExactly(text.replace(PYTHON_NUMBERS, (word) => NUMBERS[word] ?? word)) as Json;
+    const asJson = text.replace(PYTHON_NUMBERS, (word) => NUMBERS[word] ?? word);
+    return parseWith(asJson, read);
   }
 };
+
+/**
+ * As {@link parsePythonJson}, but numbers stay as they were written: 1.0 is a float there, and 1 is none. {@link spacedJson} writes
+ * them so, and {@link writtenNumber} tells them.
+ */
+export const parseWrittenJson = (text: string): Json =>
+  parsePythonWith(text, (plain) => parseWith(plain, asWritten), asWritten);
+
+const asWritten: NumberReader = (value, source) => (Number.isFinite(value) ? rawJSON(source) : value);
+
+/** The digits of a number that {@link parseWrittenJson} read; undefined for anything else. */
+export const writtenNumber = (value: Json): string | undefined =>
+  isRawJSON(value) ? (value as unknown as { readonly rawJSON: string }).rawJSON : undefined;
 
 /** Writes JSON with each bigint as a number, as protobuf's JSON of MLflow's own server does. */
 export const writeJson = (value: unknown): string =>
   JSON.stringify(value, (_key, item: unknown) => (typeof item === 'bigint' ? rawJSON(String(item)) : item));
 
-const { rawJSON } = JSON as unknown as { readonly rawJSON: (text: string) => unknown };
+const { rawJSON, isRawJSON } = JSON as unknown as {
+  readonly rawJSON: (text: string) => Json;
+  readonly isRawJSON: (value: unknown) => boolean;
+};
 
 export const isJsonObject = (value: Json | undefined): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
+  typeof value === 'object' && value !== null && !Array.isArray(value) && !isRawJSON(value);
 
 /** A text as Python's `json.dumps` writes it: only ASCII. */
 export const asciiJson = (text: string): string =>

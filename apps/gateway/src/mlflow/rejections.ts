@@ -49,6 +49,8 @@ const refusalText = (details: Details, message: string): string => {
  */
 export const toMlflowError = (code: string, message: string, details: Details): MlflowError => {
   switch (code) {
+    case 'EVALUATION_DATASET_UNKNOWN':
+      return missing(`Dataset '${text(details, 'datasetId')}' not found.`);
     case 'EXPERIMENT_UNKNOWN':
       return missing(`No Experiment with id=${text(details, 'experimentId')} exists`);
     case 'EXPERIMENT_DELETED':

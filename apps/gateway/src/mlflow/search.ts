@@ -1,6 +1,6 @@
 import { PERSONAL_TAGS } from '@kontor/domain/registry';
 import { invalid, MlflowError } from './errors.js';
-import { type Comparison, type Entity, type Grammar, MODEL_FILTER, unknownEntity } from './filter.js';
+import { type Comparison, type Entity, type Grammar, MODEL_FILTER, unknownAttribute, unknownEntity } from './filter.js';
 import type { Conditions } from './row-query.js';
 
 /** How the attributes of one search are written in SQL over a row's columns and body. */
@@ -171,8 +171,8 @@ const orderTerm = (
       if (column !== undefined) return `${column} ${direction} NULLS LAST`;
       if (grammar === MODEL_FILTER) throw unknownModelKey(key);
       const aliases = Object.keys(grammar.aliases).filter((name) => /^created$/i.test(name));
-      const valid = [...Object.keys(columns.attributes), ...aliases].map((name) => `'${name}'`);
-      throw invalid(`Invalid attribute key '${key}' specified. Valid keys are '{${valid.join(', ')}}'`);
+      const valid = [...Object.keys(columns.attributes), ...aliases];
+      throw unknownAttribute(grammar, key, valid);
     }
     default:
       throw invalid(

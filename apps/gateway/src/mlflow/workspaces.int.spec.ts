@@ -150,6 +150,10 @@ describe('workspaces', () => {
     await fetch(`${gateway.server.url}${file}`, { method: 'PUT', body: 'a' });
     await holds('artifacts');
     await call('DELETE', file);
+    const datasets = '/workspaces/held/api/3.0/mlflow/datasets';
+    const { dataset } = (await call('POST', `${datasets}/create`, { name: 'd' })).body;
+    await holds('evaluation_datasets');
+    await call('DELETE', `${datasets}/${dataset.dataset_id}`);
     expect(await call('DELETE', `${WORKSPACES}/held`)).toEqual({ status: 204, body: '' });
   });
 
@@ -371,7 +375,7 @@ describe('a request', () => {
 });
 
 describe('of another workspace', () => {
-  type Known = Readonly<Record<'experiment' | 'run' | 'loggedModel' | 'webhook' | 'trace' | 'scorer', string>>;
+  type Known = Readonly<Record<'experiment' | 'run' | 'loggedModel' | 'webhook' | 'trace' | 'scorer' | 'dataset', string>>;
   let known: Known;
   const model = 'theirs';
   const created = { entity: 'REGISTERED_MODEL', action: 'CREATED' };
@@ -413,9 +417,14 @@ describe('of another workspace', () => {
     const judge = { experiment_id: experiment, name: 'theirs' };
     const { scorer_id } = (await call('POST', `${scorers}/register`, { ...judge, serialized_scorer: '{}' })).body;
     expect((await call('PUT', `${scorers}/online-config`, { ...judge, sample_rate: 0 })).status).toBe(200);
+    const datasets = '/workspaces/team-b/api/3.0/mlflow/datasets';
+    const asked = { name: 'theirs', tags: '{"team": "b"}', experiment_ids: [experiment] };
+    const { dataset_id } = (await call('POST', `${datasets}/create`, asked)).body.dataset;
+    await call('POST', `${datasets}/${dataset_id}/records`, { records: '[{"inputs": {"q": "theirs"}}]' });
     known = {
       trace,
       scorer: scorer_id as string,
+      dataset: dataset_id as string,
       ...{ experiment, run: run_id, loggedModel: logged.model.info.model_id as string },
       webhook: webhook.webhook_id as string,
     };
@@ -573,6 +582,19 @@ describe('of another workspace', () => {
       'DELETE /mlflow/scorers/delete': ['missing', judge],
       'PUT /mlflow/scorers/online-config': ['missing', { ...judge, sample_rate: 0 }],
       'GET /mlflow/scorers/online-configs': ['nothing', { scorer_ids: [scorer] }],
+      'POST /mlflow/datasets/create': ['missing', { name: 'mine', experiment_ids: [experiment] }],
+      'POST /mlflow/datasets/search': ['nothing'],
+      'GET /mlflow/datasets/search': ['nothing', { experiment_ids: [experiment] }],
+      'GET /mlflow/datasets/{dataset_id}': ['missing'],
+      'DELETE /mlflow/datasets/{dataset_id}': ['nothing'],
+      'PATCH /mlflow/datasets/{dataset_id}/tags': ['missing', { tags: '{"team": "x"}' }],
+      'DELETE /mlflow/datasets/{dataset_id}/tags/{key}': ['nothing'],
+      'POST /mlflow/datasets/{dataset_id}/records': ['missing', { records: '[{"inputs": {}}]' }],
+      'GET /mlflow/datasets/{dataset_id}/records': ['missing'],
+      'DELETE /mlflow/datasets/{dataset_id}/records': ['missing', { dataset_record_ids: [] }],
+      'GET /mlflow/datasets/{dataset_id}/experiment-ids': ['nothing'],
+      'POST /mlflow/datasets/{dataset_id}/add-experiments': ['missing', { experiment_ids: ['0'] }],
+      'POST /mlflow/datasets/{dataset_id}/remove-experiments': ['missing', { experiment_ids: [experiment] }],
       'GET /kontor/aliases/history': ['missing', { name: model, alias: 'champion' }],
       // The import of a source into team a is another one than that into team b.
       'POST /kontor/imports': ['no id'],
@@ -609,7 +631,8 @@ describe('of another workspace', () => {
         .replace('{webhook_id}', known.webhook)
         .replace(/\{(?:trace|request)_id\}/, known.trace)
         .replace('{assessment_id}', 'a-theirs')
-        .replace('{tag_key}', 'team');
+        .replace('{dataset_id}', known.dataset)
+        .replace(/\{(?:tag_)?key\}/, 'team');
       for (const [url, headers] of [
         [`/workspaces/team-a/${isAjaxOnly ? 'ajax-api' : 'api'}/${version}.0${filled}`, {}],
         [`/ajax-api/${version}.0${filled}`, header('team-a')],

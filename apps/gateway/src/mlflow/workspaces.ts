@@ -5,6 +5,7 @@ import { useCaseEntity } from '../governance/governance.entities.js';
 import type { Entity } from '../graphql/entity.js';
 import {
   artifactEntity,
+  evaluationDatasetEntity,
   experimentEntity,
   loggedModelEntity,
   registeredModelEntity,
@@ -104,6 +105,7 @@ const held = async (rows: RowQuery): Promise<readonly { readonly what: string; r
     ),
     logged_models: await count(rows, loggedModelEntity, `${inFirst} AND NOT deleted`),
     trace_info: await count(rows, traceEntity, `${inFirst} AND NOT deleted`),
+    evaluation_datasets: await count(rows, evaluationDatasetEntity),
     webhooks: await count(rows, webhookEntity, 'NOT deleted'),
     artifacts: await count(rows, artifactEntity, `starts_with(owner, 'artifact-folder:')`),
     endpoints: await count(rows, endpointEntity),

@@ -1,6 +1,7 @@
 import { entity } from '../graphql/entity.js';
 import { aliasMoves } from './alias-moves.projection.js';
 import { artifacts } from './artifacts.projection.js';
+import { evaluationDatasetRecords, evaluationDatasets } from './evaluation-datasets.projection.js';
 import { experiments } from './experiments.projection.js';
 import { latestMetrics } from './latest-metrics.projection.js';
 import { loggedModels } from './logged-models.projection.js';
@@ -135,6 +136,23 @@ export const scorerVersionEntity = entity('ScorerVersion', scorerVersions, {
   columns: { scorerId: 'text', version: 'bigint' },
   indexes: [['workspace', 'scorerId', 'version', 'key']],
   order: { column: 'version', descending: true },
+});
+
+export const evaluationDatasetEntity = entity('EvaluationDataset', evaluationDatasets, {
+  columns: { createdAt: 'text', datasetId: 'text', name: 'text' },
+  indexes: [['workspace', 'createdAt', 'key']],
+  order: { column: 'createdAt', descending: true },
+  personal: ['tags'],
+});
+
+export const datasetRecordEntity = entity('DatasetRecord', evaluationDatasetRecords, {
+  columns: { datasetId: 'text', recordId: 'text', inserted: 'text' },
+  indexes: [
+    ['workspace', 'datasetId', 'inserted', 'key'],
+    ['workspace', 'datasetId', 'recordId'],
+  ],
+  order: { column: 'inserted', descending: false },
+  personal: ['tags'],
 });
 
 /** All of them are rows of the workspace `default`. */

@@ -12,6 +12,8 @@ import { evaluationEntity } from '../monitoring/monitoring.entities.js';
 import {
   aliasMoveEntity,
   artifactEntity,
+  datasetRecordEntity,
+  evaluationDatasetEntity,
   experimentEntity,
   latestMetricEntity,
   loggedModelEntity,
@@ -57,6 +59,8 @@ type Types =
   | 'AliasMove'
   | 'Artifact'
   | 'Assessment'
+  | 'DatasetRecord'
+  | 'EvaluationDataset'
   | 'Experiment'
   | 'LoggedModel'
   | 'Metric'
@@ -103,6 +107,9 @@ export const registryQueries: Pick<Resolvers, Types> = {
     scorer: (parent, { scorerId }, context) => readOne(scorerEntity, [scorerId], parent, context),
     scorers: (parent, { experimentId, ...page }, context) =>
       readPage(scorerEntity, page, { experimentId }, parent, context),
+    evaluationDataset: (parent, { datasetId }, context) =>
+      readOne(evaluationDatasetEntity, [datasetId], parent, context),
+    evaluationDatasets: (parent, page, context) => readPage(evaluationDatasetEntity, page, {}, parent, context),
     webhook: (parent, { webhookId }, context) => readOne(webhookEntity, [webhookId], parent, context),
     webhooks: (parent, { deleted, ...page }, context) => readPage(webhookEntity, page, { deleted }, parent, context),
     undoPreview: (parent, { position }, context) => {
@@ -117,6 +124,11 @@ export const registryQueries: Pick<Resolvers, Types> = {
   },
   Artifact: { id: nodeId(artifactEntity) },
   Assessment: { errorMessage: ({ error }) => error && (error.errorMessage ?? error.errorCode) },
+  DatasetRecord: { id: nodeId(datasetRecordEntity) },
+  EvaluationDataset: {
+    id: nodeId(evaluationDatasetEntity),
+    records: (row, page, context) => readPage(datasetRecordEntity, page, { datasetId: row.datasetId }, row, context),
+  },
   Experiment: {
     id: nodeId(experimentEntity),
     runs: (row, page, context) => readPage(runEntity, page, { experimentId: row.experimentId }, row, context),

@@ -2,6 +2,8 @@ import { type CommandOf, personal } from '@kontor/event-sourcing';
 import { z } from 'zod';
 import { actorId, digest, modelName, reason, slug, versionNumber } from '../values.js';
 import {
+  datasetField,
+  datasetRecord,
   experimentId,
   importCount,
   imported,
@@ -45,6 +47,12 @@ const path = z
   });
 const file = { path, digest, sizeBytes: z.int().min(0) };
 const scorer = { experimentId, name: upTo(256).min(1) };
+const datasetId = z.string().regex(/^d-[0-9a-f]{32}$/, 'must be d- and 32 hex digits');
+const recordId = z.string().regex(/^dr-[0-9a-f]{32}$/, 'must be dr- and 32 hex digits');
+const experimentIds = z.array(experimentId).max(1000);
+const datasetTag = z.strictObject({ key: upTo(255).min(1), value: tagValue(upTo(5000)) });
+/** A command has at most 1 MiB; a record of nothing but an id and one input takes some 200 bytes. */
+const COMMAND_RECORDS = 5000;
 /** A batch of metrics, params and tags holds at most this many together. */
 const BATCH_ITEMS = 1000;
 /** A request that creates may bring this many tags or params: bounds the event, MLflow has no limit. */
@@ -203,6 +211,34 @@ export const registryCommands = {
     sampleRate: z.number().min(0).max(1),
     filterString: upTo(65_535).nullable(),
   }),
+
+  CreateEvaluationDataset: z.strictObject({
+    datasetId,
+    name: upTo(255).min(1),
+    experimentIds,
+    tags: z.array(datasetTag).max(INITIAL_ITEMS),
+  }),
+  DeleteEvaluationDataset: z.strictObject({ datasetId }),
+  /** Of a repeated key the last one counts. */
+  SetEvaluationDatasetTags: z.strictObject({ datasetId, tags: z.array(datasetTag).max(INITIAL_ITEMS) }),
+  RemoveEvaluationDatasetTag: z.strictObject({ datasetId, key: upTo(255) }),
+  AddExperimentsToEvaluationDataset: z.strictObject({ datasetId, experimentIds }),
+  RemoveExperimentsFromEvaluationDataset: z.strictObject({ datasetId, experimentIds }),
+  /** All or nothing. A record with the inputs of a known one changes that one. */
+  MergeEvaluationDatasetRecords: z.strictObject({
+    datasetId,
+    fields: z.array(datasetField).max(COMMAND_RECORDS),
+    records: z
+      .array(
+        datasetRecord.extend({
+          recordId,
+          /** Absent: those of a known record stay. */
+          outputs: z.string().nullable().optional(),
+        }),
+      )
+      .max(COMMAND_RECORDS),
+  }),
+  DeleteEvaluationDatasetRecords: z.strictObject({ datasetId, recordIds: z.array(recordId).max(COMMAND_RECORDS) }),
 
   CreateRegisteredModel: z.strictObject({
     modelId,

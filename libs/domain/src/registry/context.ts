@@ -3,6 +3,7 @@ import { artifactFolder, type FolderCommand } from './artifact-folder.js';
 import type { Artifacts } from './artifacts.js';
 import { registryCommands } from './commands.js';
 import { type RegistryEvent, registryEvents } from './events.js';
+import { evaluationDataset, type EvaluationDatasetCommand, type EvaluationDatasetState } from './evaluation-dataset.js';
 import { experiment, type ExperimentCommand, type ExperimentState } from './experiment.js';
 import { type ImportCommand, importing, type ImportState } from './importing.js';
 import { loggedModel, type LoggedModelCommand, type LoggedModelState } from './logged-model.js';
@@ -34,6 +35,7 @@ const workspaceStream = (c: With<'name'>) => inRegistry(c, 'workspace', c.data.n
 const webhookStream = (c: With<'webhookId'>) => inRegistry(c, 'webhook', c.data.webhookId);
 const scorerStream = (c: With<'experimentId' | 'name'>) =>
   inRegistry(c, 'scorer', scorerIdOf(c.metadata.workspace, c.data.experimentId, c.data.name));
+const datasetStream = (c: With<'datasetId'>) => inRegistry(c, 'evaluation-dataset', c.data.datasetId);
 const versionStream = (c: Command<string, { readonly modelId: string; readonly version: number }>) =>
   inRegistry(c, 'model-version', `${c.data.modelId}-${c.data.version}`);
 
@@ -46,6 +48,7 @@ const ofVersion = { stream: versionStream };
 const ofFolder = { stream: folderStream };
 const ofImport = { stream: importStream };
 const ofScorer = { stream: scorerStream };
+const ofDataset = { stream: datasetStream };
 const ofWorkspace = { stream: workspaceStream };
 const ofWebhook = { stream: webhookStream };
 
@@ -206,6 +209,19 @@ export const registry: Context = {
       DeleteScorerVersions: ofScorer,
       ConfigureOnlineScoring: ofScorer,
     }),
+    ...route<EvaluationDatasetState, RegistryEvent, RegistryRejection, EvaluationDatasetCommand['type']>(
+      evaluationDataset,
+      {
+        CreateEvaluationDataset: ofDataset,
+        DeleteEvaluationDataset: ofDataset,
+        SetEvaluationDatasetTags: ofDataset,
+        RemoveEvaluationDatasetTag: ofDataset,
+        AddExperimentsToEvaluationDataset: ofDataset,
+        RemoveExperimentsFromEvaluationDataset: ofDataset,
+        MergeEvaluationDatasetRecords: ofDataset,
+        DeleteEvaluationDatasetRecords: ofDataset,
+      },
+    ),
     ...route<ImportState, RegistryEvent, RegistryRejection, ImportCommand['type']>(importing, {
       StartImport: ofImport,
       CompleteImport: ofImport,

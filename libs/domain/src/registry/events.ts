@@ -125,6 +125,37 @@ const why = { reason: text.optional() };
 /** A scorer is one per experiment and name, also after it was deleted. */
 const scorer = { scorerId: z.uuid(), experimentId, name: z.string() };
 
+/** Where a record of an evaluation dataset comes from. `sourceData` is JSON. */
+const recordSource = z.strictObject({
+  sourceType: z.enum(['UNSPECIFIED', 'TRACE', 'HUMAN', 'DOCUMENT', 'CODE']),
+  sourceData: z.string(),
+});
+
+/**
+ * A record of an evaluation dataset. Inputs, outputs and the values of expectations are JSON as Python writes it, so that a client
+ * reads back what it wrote: 1.0 stays 1.0. The id follows from dataset and inputs.
+ */
+export const datasetRecord = z.strictObject({
+  recordId: z.string(),
+  inputs: z.string(),
+  /** Null where there are none. */
+  outputs: z.string().nullable(),
+  expectations: z.array(keyValue).nullable(),
+  tags: z.array(tag),
+  source: recordSource.nullable(),
+});
+export type DatasetRecord = z.output<typeof datasetRecord>;
+
+/** What the schema of an evaluation dataset says of a key. Null: outputs that are no object. */
+export const datasetField = z.strictObject({
+  group: z.enum(['inputs', 'outputs', 'expectations']),
+  key: z.string().nullable(),
+  type: z.string(),
+});
+export type DatasetField = z.output<typeof datasetField>;
+
+const dataset = { datasetId: z.string() };
+
 /** A version that must stay, and what holds it: endpoints that serve it, protected aliases that point to it. */
 export const keptVersion = z.strictObject({
   modelName: z.string(),
@@ -222,6 +253,34 @@ export const registryEvents = {
     sampleRate: z.number().min(0).max(1),
     filterString: z.string().nullable(),
   }),
+
+  EvaluationDatasetCreated: z.strictObject({
+    ...dataset,
+    name: z.string(),
+    experimentIds: z.array(experimentId),
+    tags: z.array(tag),
+  }),
+  EvaluationDatasetDeleted: z.strictObject(dataset),
+  EvaluationDatasetTagsSet: z.strictObject({ ...dataset, tags: z.array(tag.extend({ previousValue })) }),
+  EvaluationDatasetTagRemoved: z.strictObject({ ...dataset, key: z.string(), previousValue: z.string() }),
+  EvaluationDatasetExperimentsAdded: z.strictObject({ ...dataset, experimentIds: z.array(experimentId) }),
+  EvaluationDatasetExperimentsRemoved: z.strictObject({ ...dataset, experimentIds: z.array(experimentId) }),
+  /** Only what was new: keys of the schema, records, and what changes of known records. */
+  EvaluationDatasetRecordsMerged: z.strictObject({
+    ...dataset,
+    fields: z.array(datasetField),
+    inserted: z.array(datasetRecord),
+    updated: z.array(
+      z.strictObject({
+        recordId: z.string(),
+        /** Absent: as they were. */
+        outputs: z.string().nullable().optional(),
+        expectations: z.array(keyValue),
+        tags: z.array(tag),
+      }),
+    ),
+  }),
+  EvaluationDatasetRecordsDeleted: z.strictObject({ ...dataset, recordIds: z.array(z.string()) }),
 
   RegisteredModelCreated: z.strictObject({
     ...model,

@@ -4,6 +4,8 @@ export { keptVersions, type ServedVersion, servedVersions, servingEndpoint } fro
 export { registeredModel } from './registered-model.js';
 export {
   type ArtifactOwner,
+  type DatasetField,
+  type DatasetRecord,
   type KeptVersion,
   type KeyValue,
   PERSONAL_TAGS,

@@ -8,6 +8,8 @@ export const registryRejections = {
   ASSESSMENT_OF_OTHER_KIND: 'A feedback stays a feedback, and an expectation an expectation.',
   ASSESSMENT_UNKNOWN: 'The trace has no assessment with this id.',
   DIGEST_MISMATCH: 'The files, the served file and the digest of the version do not belong together.',
+  EVALUATION_DATASET_EXISTS: 'An evaluation dataset with this id exists.',
+  EVALUATION_DATASET_UNKNOWN: 'There is no evaluation dataset with this id, or it is deleted.',
   EXPERIMENT_DELETED: 'The experiment is deleted; restore it first.',
   EXPERIMENT_EXISTS: 'An experiment with this id exists.',
   EXPERIMENT_NOT_DELETED: 'The experiment is not deleted.',

@@ -17,10 +17,13 @@ export const NO_TAGS: Tags = table([]);
 export const tagsOf = (pairs: readonly KeyValue[], before: Tags = NO_TAGS): Tags =>
   table([...Object.entries(before), ...pairs.map(({ key, value }) => [key, value] as const)]);
 
+export const withoutTag = (tags: Tags, key: string): Tags =>
+  table(Object.entries(tags).filter(([known]) => known !== key));
+
 /** The tags after an event of the aggregate that they belong to. */
 export const evolveTags = (tags: Tags, event: RegistryEvent): Tags => {
   if (event.type === 'TagSet') return tagsOf([event.data], tags);
-  if (event.type === 'TagRemoved') return table(Object.entries(tags).filter(([key]) => key !== event.data.key));
+  if (event.type === 'TagRemoved') return withoutTag(tags, event.data.key);
   return tags;
 };
 

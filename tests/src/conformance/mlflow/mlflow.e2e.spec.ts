@@ -102,6 +102,12 @@ describe.skipIf('missing' in environment && !inCi)('the unmodified MLflow client
     expect(output).toContain('"step": "done"');
   });
 
+  it('keeps scorers, and datasets of records that are read as they were written', async () => {
+    const { exitCode, output } = await runClient({}, 'evaluation.py');
+    expect(exitCode, output).toBe(0);
+    expect(output).toContain('"step": "done"');
+  });
+
   it('leaves read models that equal the log', async () => {
     const { exitCode, output } = await kontor(['replay', '--verify'], { KONTOR_DATA_DIR: platform.dataDir });
     expect(exitCode, output).toBe(0);

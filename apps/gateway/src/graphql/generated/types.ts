@@ -440,6 +440,42 @@ export type DataSourceEdge = {
   readonly node: DataSource;
 };
 
+/** A record of an evaluation dataset. Values are JSON as the client wrote it. */
+export type DatasetRecord = Node & {
+  readonly __typename?: 'DatasetRecord';
+  readonly createdAt: Scalars['DateTime']['output'];
+  readonly createdBy: Scalars['String']['output'];
+  readonly datasetId: Scalars['ID']['output'];
+  readonly expectations?: Maybe<ReadonlyArray<Expectation>>;
+  readonly id: Scalars['ID']['output'];
+  readonly inputs: Scalars['String']['output'];
+  readonly outputs?: Maybe<Scalars['String']['output']>;
+  readonly recordId: Scalars['ID']['output'];
+  readonly tags: ReadonlyArray<Tag>;
+  readonly updatedAt: Scalars['DateTime']['output'];
+  readonly updatedBy: Scalars['String']['output'];
+};
+
+/** A page of records, in the order in which they came. */
+export type DatasetRecordConnection = {
+  readonly __typename?: 'DatasetRecordConnection';
+  readonly edges: ReadonlyArray<DatasetRecordEdge>;
+  readonly nodes: ReadonlyArray<DatasetRecord>;
+  readonly pageInfo: PageInfo;
+  /** The position at which this page was read; the next page reads it too. */
+  readonly position: Scalars['LogPosition']['output'];
+  /** Costs a count of its own; ends at 10,000. */
+  readonly totalCount: Scalars['Int']['output'];
+  /** False if there are more than were counted. */
+  readonly totalCountExact: Scalars['Boolean']['output'];
+};
+
+export type DatasetRecordEdge = {
+  readonly __typename?: 'DatasetRecordEdge';
+  readonly cursor: Scalars['String']['output'];
+  readonly node: DatasetRecord;
+};
+
 export type DatasetRef = {
   readonly __typename?: 'DatasetRef';
   readonly digest: Scalars['Digest']['output'];
@@ -687,6 +723,49 @@ export type EvaluationConnection = {
   readonly totalCountExact: Scalars['Boolean']['output'];
 };
 
+/** Questions with the answers that are expected, on which answers of models are judged. */
+export type EvaluationDataset = Node & {
+  readonly __typename?: 'EvaluationDataset';
+  readonly createdAt: Scalars['DateTime']['output'];
+  readonly createdBy: Scalars['String']['output'];
+  readonly datasetId: Scalars['ID']['output'];
+  readonly experimentIds: ReadonlyArray<Scalars['ID']['output']>;
+  readonly id: Scalars['ID']['output'];
+  readonly name: Scalars['String']['output'];
+  readonly recordCount: Scalars['Int']['output'];
+  /** In the order in which they came. */
+  readonly records: DatasetRecordConnection;
+  readonly tags: ReadonlyArray<Tag>;
+  readonly updatedAt: Scalars['DateTime']['output'];
+  readonly updatedBy: Scalars['String']['output'];
+};
+
+/** Questions with the answers that are expected, on which answers of models are judged. */
+export type EvaluationDatasetRecordsArgs = {
+  after?: InputMaybe<Scalars['String']['input']>;
+  first?: InputMaybe<Scalars['Int']['input']>;
+};
+
+/** A page of evaluation datasets, newest first. */
+export type EvaluationDatasetConnection = {
+  readonly __typename?: 'EvaluationDatasetConnection';
+  readonly edges: ReadonlyArray<EvaluationDatasetEdge>;
+  readonly nodes: ReadonlyArray<EvaluationDataset>;
+  readonly pageInfo: PageInfo;
+  /** The position at which this page was read; the next page reads it too. */
+  readonly position: Scalars['LogPosition']['output'];
+  /** Costs a count of its own; ends at 10,000. */
+  readonly totalCount: Scalars['Int']['output'];
+  /** False if there are more than were counted. */
+  readonly totalCountExact: Scalars['Boolean']['output'];
+};
+
+export type EvaluationDatasetEdge = {
+  readonly __typename?: 'EvaluationDatasetEdge';
+  readonly cursor: Scalars['String']['output'];
+  readonly node: EvaluationDataset;
+};
+
 export type EvaluationEdge = {
   readonly __typename?: 'EvaluationEdge';
   readonly cursor: Scalars['String']['output'];
@@ -741,6 +820,13 @@ export type Evidence = {
   readonly sourceEventId?: Maybe<Scalars['ID']['output']>;
   /** `evaluation`, `fairness`, `baseline-comparison`, `golden-outputs` or `review`; values may be added. */
   readonly type: Scalars['String']['output'];
+};
+
+/** What a good answer has, by its name. */
+export type Expectation = {
+  readonly __typename?: 'Expectation';
+  readonly key: Scalars['String']['output'];
+  readonly value: Scalars['String']['output'];
 };
 
 /** A group of runs. */
@@ -1597,6 +1683,8 @@ export type Query = {
   readonly erasure?: Maybe<Erasure>;
   readonly erasures?: Maybe<ErasureConnection>;
   readonly evaluation?: Maybe<Evaluation>;
+  readonly evaluationDataset?: Maybe<EvaluationDataset>;
+  readonly evaluationDatasets?: Maybe<EvaluationDatasetConnection>;
   readonly evaluations?: Maybe<EvaluationConnection>;
   /** Events after a position, oldest first. Default 20, at most 100. `types` keeps the named ones; an unknown one is refused. */
   readonly events?: Maybe<EventPage>;
@@ -1737,6 +1825,17 @@ export type QueryErasuresArgs = {
 /** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryEvaluationArgs = {
   evaluationId: Scalars['ID']['input'];
+};
+
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
+export type QueryEvaluationDatasetArgs = {
+  datasetId: Scalars['ID']['input'];
+};
+
+/** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
+export type QueryEvaluationDatasetsArgs = {
+  after?: InputMaybe<Scalars['String']['input']>;
+  first?: InputMaybe<Scalars['Int']['input']>;
 };
 
 /** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
@@ -3454,10 +3553,12 @@ export type ResolversInterfaceTypes<_RefType extends Record<string, unknown>> = 
     | Seen<import('../../registry/artifacts.projection.js').ArtifactRow>
     | Seen<import('../../monitoring/baselines.projection.js').BaselineRow>
     | Seen<import('../../monitoring/data-sources.projection.js').DataSourceRow>
+    | Seen<import('../../registry/evaluation-datasets.projection.js').EvaluationDatasetRecordRow>
     | Seen<import('../../monitoring/drift.projection.js').DriftRow>
     | Seen<import('../../deployment/endpoints.projection.js').EndpointRow>
     | Seen<import('../../governance/erasures.projection.js').ErasureRow>
     | Seen<import('../../monitoring/evaluations.projection.js').EvaluationRow>
+    | Seen<import('../../registry/evaluation-datasets.projection.js').EvaluationDatasetRow>
     | Event
     | Seen<import('../../registry/experiments.projection.js').ExperimentRow>
     | Seen<import('../../governance/gate-decisions.projection.js').GateDecisionRow>
@@ -3549,6 +3650,13 @@ export type ResolversTypes = {
     Connection<import('../../monitoring/data-sources.projection.js').DataSourceRow>
   >;
   DataSourceEdge: ResolverTypeWrapper<Omit<DataSourceEdge, 'node'> & { node: ResolversTypes['DataSource'] }>;
+  DatasetRecord: ResolverTypeWrapper<
+    Seen<import('../../registry/evaluation-datasets.projection.js').EvaluationDatasetRecordRow>
+  >;
+  DatasetRecordConnection: ResolverTypeWrapper<
+    Connection<import('../../registry/evaluation-datasets.projection.js').EvaluationDatasetRecordRow>
+  >;
+  DatasetRecordEdge: ResolverTypeWrapper<Omit<DatasetRecordEdge, 'node'> & { node: ResolversTypes['DatasetRecord'] }>;
   DatasetRef: ResolverTypeWrapper<DatasetRef>;
   DatasetRefInput: DatasetRefInput;
   DateTime: ResolverTypeWrapper<Scalars['DateTime']['output']>;
@@ -3580,6 +3688,15 @@ export type ResolversTypes = {
   EvaluationConnection: ResolverTypeWrapper<
     Connection<import('../../monitoring/evaluations.projection.js').EvaluationRow>
   >;
+  EvaluationDataset: ResolverTypeWrapper<
+    Seen<import('../../registry/evaluation-datasets.projection.js').EvaluationDatasetRow>
+  >;
+  EvaluationDatasetConnection: ResolverTypeWrapper<
+    Connection<import('../../registry/evaluation-datasets.projection.js').EvaluationDatasetRow>
+  >;
+  EvaluationDatasetEdge: ResolverTypeWrapper<
+    Omit<EvaluationDatasetEdge, 'node'> & { node: ResolversTypes['EvaluationDataset'] }
+  >;
   EvaluationEdge: ResolverTypeWrapper<Omit<EvaluationEdge, 'node'> & { node: ResolversTypes['Evaluation'] }>;
   EvaluationSlice: ResolverTypeWrapper<EvaluationSlice>;
   Event: ResolverTypeWrapper<Event>;
@@ -3588,6 +3705,7 @@ export type ResolversTypes = {
     Omit<EventPage, 'messages'> & { messages: ReadonlyArray<ResolversTypes['EventMessage']> }
   >;
   Evidence: ResolverTypeWrapper<Evidence>;
+  Expectation: ResolverTypeWrapper<Expectation>;
   Experiment: ResolverTypeWrapper<Seen<import('../../registry/experiments.projection.js').ExperimentRow>>;
   ExperimentConnection: ResolverTypeWrapper<
     Connection<import('../../registry/experiments.projection.js').ExperimentRow>
@@ -3909,6 +4027,11 @@ export type ResolversParentTypes = {
   DataSourceChange: import('../mapped.js').DataSourceChangeParent;
   DataSourceConnection: Connection<import('../../monitoring/data-sources.projection.js').DataSourceRow>;
   DataSourceEdge: Omit<DataSourceEdge, 'node'> & { node: ResolversParentTypes['DataSource'] };
+  DatasetRecord: Seen<import('../../registry/evaluation-datasets.projection.js').EvaluationDatasetRecordRow>;
+  DatasetRecordConnection: Connection<
+    import('../../registry/evaluation-datasets.projection.js').EvaluationDatasetRecordRow
+  >;
+  DatasetRecordEdge: Omit<DatasetRecordEdge, 'node'> & { node: ResolversParentTypes['DatasetRecord'] };
   DatasetRef: DatasetRef;
   DatasetRefInput: DatasetRefInput;
   DateTime: Scalars['DateTime']['output'];
@@ -3931,12 +4054,18 @@ export type ResolversParentTypes = {
   Evaluation: Seen<import('../../monitoring/evaluations.projection.js').EvaluationRow>;
   EvaluationComparison: import('../mapped.js').ComparisonParent;
   EvaluationConnection: Connection<import('../../monitoring/evaluations.projection.js').EvaluationRow>;
+  EvaluationDataset: Seen<import('../../registry/evaluation-datasets.projection.js').EvaluationDatasetRow>;
+  EvaluationDatasetConnection: Connection<
+    import('../../registry/evaluation-datasets.projection.js').EvaluationDatasetRow
+  >;
+  EvaluationDatasetEdge: Omit<EvaluationDatasetEdge, 'node'> & { node: ResolversParentTypes['EvaluationDataset'] };
   EvaluationEdge: Omit<EvaluationEdge, 'node'> & { node: ResolversParentTypes['Evaluation'] };
   EvaluationSlice: EvaluationSlice;
   Event: Event;
   EventMessage: ResolversUnionTypes<ResolversParentTypes>['EventMessage'];
   EventPage: Omit<EventPage, 'messages'> & { messages: ReadonlyArray<ResolversParentTypes['EventMessage']> };
   Evidence: Evidence;
+  Expectation: Expectation;
   Experiment: Seen<import('../../registry/experiments.projection.js').ExperimentRow>;
   ExperimentConnection: Connection<import('../../registry/experiments.projection.js').ExperimentRow>;
   ExperimentEdge: Omit<ExperimentEdge, 'node'> & { node: ResolversParentTypes['Experiment'] };
@@ -4559,6 +4688,44 @@ export type DataSourceEdgeResolvers<
   node?: Resolver<ResolversTypes['DataSource'], ParentType, ContextType>;
 };
 
+export type DatasetRecordResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['DatasetRecord'] = ResolversParentTypes['DatasetRecord'],
+> = {
+  createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  createdBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  datasetId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  expectations?: Resolver<Maybe<ReadonlyArray<ResolversTypes['Expectation']>>, ParentType, ContextType>;
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  inputs?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  outputs?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  recordId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  tags?: Resolver<ReadonlyArray<ResolversTypes['Tag']>, ParentType, ContextType>;
+  updatedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  updatedBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type DatasetRecordConnectionResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['DatasetRecordConnection'] = ResolversParentTypes['DatasetRecordConnection'],
+> = {
+  edges?: Resolver<ReadonlyArray<ResolversTypes['DatasetRecordEdge']>, ParentType, ContextType>;
+  nodes?: Resolver<ReadonlyArray<ResolversTypes['DatasetRecord']>, ParentType, ContextType>;
+  pageInfo?: Resolver<ResolversTypes['PageInfo'], ParentType, ContextType>;
+  position?: Resolver<ResolversTypes['LogPosition'], ParentType, ContextType>;
+  totalCount?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  totalCountExact?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+};
+
+export type DatasetRecordEdgeResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['DatasetRecordEdge'] = ResolversParentTypes['DatasetRecordEdge'],
+> = {
+  cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  node?: Resolver<ResolversTypes['DatasetRecord'], ParentType, ContextType>;
+};
+
 export type DatasetRefResolvers<
   ContextType = GraphContext,
   ParentType extends ResolversParentTypes['DatasetRef'] = ResolversParentTypes['DatasetRef'],
@@ -4776,6 +4943,50 @@ export type EvaluationConnectionResolvers<
   totalCountExact?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
 };
 
+export type EvaluationDatasetResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['EvaluationDataset'] = ResolversParentTypes['EvaluationDataset'],
+> = {
+  createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  createdBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  datasetId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  experimentIds?: Resolver<ReadonlyArray<ResolversTypes['ID']>, ParentType, ContextType>;
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  recordCount?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  records?: Resolver<
+    ResolversTypes['DatasetRecordConnection'],
+    ParentType,
+    ContextType,
+    Partial<EvaluationDatasetRecordsArgs>
+  >;
+  tags?: Resolver<ReadonlyArray<ResolversTypes['Tag']>, ParentType, ContextType>;
+  updatedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  updatedBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type EvaluationDatasetConnectionResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['EvaluationDatasetConnection'] =
+    ResolversParentTypes['EvaluationDatasetConnection'],
+> = {
+  edges?: Resolver<ReadonlyArray<ResolversTypes['EvaluationDatasetEdge']>, ParentType, ContextType>;
+  nodes?: Resolver<ReadonlyArray<ResolversTypes['EvaluationDataset']>, ParentType, ContextType>;
+  pageInfo?: Resolver<ResolversTypes['PageInfo'], ParentType, ContextType>;
+  position?: Resolver<ResolversTypes['LogPosition'], ParentType, ContextType>;
+  totalCount?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  totalCountExact?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+};
+
+export type EvaluationDatasetEdgeResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['EvaluationDatasetEdge'] = ResolversParentTypes['EvaluationDatasetEdge'],
+> = {
+  cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  node?: Resolver<ResolversTypes['EvaluationDataset'], ParentType, ContextType>;
+};
+
 export type EvaluationEdgeResolvers<
   ContextType = GraphContext,
   ParentType extends ResolversParentTypes['EvaluationEdge'] = ResolversParentTypes['EvaluationEdge'],
@@ -4841,6 +5052,14 @@ export type EvidenceResolvers<
   reviewer?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   sourceEventId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   type?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+};
+
+export type ExpectationResolvers<
+  ContextType = GraphContext,
+  ParentType extends ResolversParentTypes['Expectation'] = ResolversParentTypes['Expectation'],
+> = {
+  key?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  value?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
 };
 
 export type ExperimentResolvers<
@@ -5540,10 +5759,12 @@ export type NodeResolvers<
     | 'Artifact'
     | 'Baseline'
     | 'DataSource'
+    | 'DatasetRecord'
     | 'Drift'
     | 'Endpoint'
     | 'Erasure'
     | 'Evaluation'
+    | 'EvaluationDataset'
     | 'Event'
     | 'Experiment'
     | 'GateDecision'
@@ -5791,6 +6012,18 @@ export type QueryResolvers<
     ParentType,
     ContextType,
     RequireFields<QueryEvaluationArgs, 'evaluationId'>
+  >;
+  evaluationDataset?: Resolver<
+    Maybe<ResolversTypes['EvaluationDataset']>,
+    ParentType,
+    ContextType,
+    RequireFields<QueryEvaluationDatasetArgs, 'datasetId'>
+  >;
+  evaluationDatasets?: Resolver<
+    Maybe<ResolversTypes['EvaluationDatasetConnection']>,
+    ParentType,
+    ContextType,
+    Partial<QueryEvaluationDatasetsArgs>
   >;
   evaluations?: Resolver<
     Maybe<ResolversTypes['EvaluationConnection']>,
@@ -7097,6 +7330,9 @@ export type Resolvers<ContextType = GraphContext> = {
   DataSourceChangeKind?: DataSourceChangeKindResolvers;
   DataSourceConnection?: DataSourceConnectionResolvers<ContextType>;
   DataSourceEdge?: DataSourceEdgeResolvers<ContextType>;
+  DatasetRecord?: DatasetRecordResolvers<ContextType>;
+  DatasetRecordConnection?: DatasetRecordConnectionResolvers<ContextType>;
+  DatasetRecordEdge?: DatasetRecordEdgeResolvers<ContextType>;
   DatasetRef?: DatasetRefResolvers<ContextType>;
   DateTime?: GraphQLScalarType;
   DefineMonitorPayload?: DefineMonitorPayloadResolvers<ContextType>;
@@ -7118,12 +7354,16 @@ export type Resolvers<ContextType = GraphContext> = {
   Evaluation?: EvaluationResolvers<ContextType>;
   EvaluationComparison?: EvaluationComparisonResolvers<ContextType>;
   EvaluationConnection?: EvaluationConnectionResolvers<ContextType>;
+  EvaluationDataset?: EvaluationDatasetResolvers<ContextType>;
+  EvaluationDatasetConnection?: EvaluationDatasetConnectionResolvers<ContextType>;
+  EvaluationDatasetEdge?: EvaluationDatasetEdgeResolvers<ContextType>;
   EvaluationEdge?: EvaluationEdgeResolvers<ContextType>;
   EvaluationSlice?: EvaluationSliceResolvers<ContextType>;
   Event?: EventResolvers<ContextType>;
   EventMessage?: EventMessageResolvers<ContextType>;
   EventPage?: EventPageResolvers<ContextType>;
   Evidence?: EvidenceResolvers<ContextType>;
+  Expectation?: ExpectationResolvers<ContextType>;
   Experiment?: ExperimentResolvers<ContextType>;
   ExperimentConnection?: ExperimentConnectionResolvers<ContextType>;
   ExperimentEdge?: ExperimentEdgeResolvers<ContextType>;
