@@ -356,4 +356,44 @@ export const rules: Readonly<Record<string, Check>> = {
       else tags.delete(tag);
     }
   },
+
+  *'a scorer gives no number twice, and loses what it has'({ events }) {
+    const present = new Map<string, number[]>();
+    const last = new Map<string, number>();
+    for (const event of events) {
+      if (!is(event, 'ScorerRegistered', 'ScorerVersionsDeleted')) continue;
+      const { streamId, position } = event;
+      const versions = present.get(streamId) ?? [];
+      if (is(event, 'ScorerRegistered')) {
+        const { version } = event.data;
+        if (version !== (last.get(streamId) ?? 0) + 1) yield `position ${position}: ${version}`;
+        last.set(streamId, version);
+        present.set(streamId, [...versions, version]);
+      } else {
+        const { versions: deleted, versionsLeft } = event.data;
+        const left = versions.filter((version) => !deleted.includes(version));
+        if (left.length !== versionsLeft || left.length + deleted.length !== versions.length)
+          yield `position ${position}: ${versions.join()} without ${deleted.join()}`;
+        present.set(streamId, left);
+      }
+    }
+  },
+
+  *'a record of a dataset is there once, and only what is there changes or goes'({ events }) {
+    const present = new Set<string>();
+    for (const event of events) {
+      const { streamId, position } = event;
+      const of = (recordId: string): string => `${streamId} ${recordId}`;
+      if (is(event, 'EvaluationDatasetRecordsMerged')) {
+        const { inserted, updated } = event.data;
+        for (const { recordId } of inserted)
+          if (present.size === present.add(of(recordId)).size) yield `position ${position}: ${recordId} again`;
+        for (const { recordId } of updated)
+          if (!present.has(of(recordId))) yield `position ${position}: ${recordId} is not there`;
+      }
+      if (is(event, 'EvaluationDatasetRecordsDeleted'))
+        for (const recordId of event.data.recordIds)
+          if (!present.delete(of(recordId))) yield `position ${position}: ${recordId} was not there`;
+    }
+  },
 };
