@@ -18,6 +18,8 @@ export interface TestGateway {
   readonly natsUrl: string;
   /** As the gateway's own role. */
   readonly pgUrl: string;
+  /** As the role that owns the database: to hold a lock, which no role of the platform could. */
+  readonly adminUrl: string;
   /** Appends one event, as the context's service would. @returns its position. */
   append(stream: string, type: string, data: unknown): Promise<bigint>;
   graphql(query: string, options?: GraphqlOptions): Promise<GraphqlAnswer>;
@@ -104,6 +106,7 @@ export const startTestGateway = async ({
       return server;
     },
     pgUrl,
+    adminUrl: database.url,
     keysDir,
     natsUrl: nats.url,
     append: async (stream, type, data) => {

@@ -6,6 +6,7 @@ export { eventFeed, type EventFeedOptions } from './event-feed.js';
 export { type NatsPermissions, natsPermissions } from './permissions.js';
 export {
   ASSERTION_HEADER,
+  COMMAND_TIMEOUT_MS,
   type CommandReply,
   type CommandRequest,
   type ReceivedCommand,

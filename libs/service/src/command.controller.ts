@@ -29,6 +29,7 @@ const AUDITOR = 'auditor';
 const envelope = z.object({
   type: z.string().max(200),
   data: z.unknown(),
+  asked: z.string().max(200).optional(),
   wantsEvents: z.boolean().optional(),
   dryRun: z.boolean().optional(),
   metadata: z.object({
@@ -114,7 +115,7 @@ export class CommandController {
       const path = issue?.path.join('.') ?? '';
       return failed('INVALID', `${path || 'command'}: ${issue?.message ?? ''}`, '', path);
     }
-    const { type, data, wantsEvents, dryRun, metadata } = parsed.data;
+    const { type, data, asked, wantsEvents, dryRun, metadata } = parsed.data;
     const { correlationId, commandId } = metadata;
     try {
       const { issuer, actor, workspace } = await this.#assertions.verify(token, { commandId, payload });
@@ -127,7 +128,7 @@ export class CommandController {
       const { requests, bus } = this.options;
       const answer = Object.hasOwn(requests, type) ? requests[type] : undefined;
       if (answer) return await answer(data, verified);
-      return await bus.execute(new Dispatch({ type, data, wantsEvents, dryRun, metadata: verified }));
+      return await bus.execute(new Dispatch({ type, data, asked, wantsEvents, dryRun, metadata: verified }));
     } catch (error) {
       if (!(error instanceof Unauthenticated)) throw error;
       // Not an event: nobody is proven to have done it, and whoever can write to NATS could fill the log for ever.

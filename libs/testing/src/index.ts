@@ -1,4 +1,5 @@
 export { eventually } from './eventually.js';
+export { holdAppends, type HeldAppends } from './held-appends.js';
 export { uuidv7 } from './ids.js';
 export { natsServer, testNats, type TestNats } from './nats.js';
 export { testDatabase, type TestDatabase } from './postgres.js';

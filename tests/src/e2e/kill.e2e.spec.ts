@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { prng } from '@kontor/testing';
+import { eventually, holdAppends, prng, uuidv7 } from '@kontor/testing';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { mlflow, prepare } from '../bad-input/fixture.js';
 import { kontor, type Platform, startPlatform } from '../platform.js';
@@ -123,4 +123,64 @@ it('every component comes back from kill -9, and every acknowledged write is in 
   expect(served.status, model).toBe(200);
   const verified = await kontor(['replay', '--verify'], { KONTOR_DATA_DIR: platform.dataDir });
   expect(verified.exitCode, verified.output).toBe(0);
+});
+
+interface Made {
+  readonly run: { readonly info: { readonly run_id: string } };
+}
+
+/** An experiment of its own, so that the run is the first thing that is appended. */
+const experiment = async (name: string): Promise<string> => {
+  const { experiment_id } = await mlflow<{ experiment_id: string }>(platform, 'experiments/create', { name });
+  return experiment_id;
+};
+
+/** The runs of a name that the log says were started. */
+const started = async (name: string): Promise<readonly string[]> => {
+  const { exitCode, output } = await kontor(['events', '--type', 'RunStarted', '--json'], {
+    KONTOR_DATA_DIR: platform.dataDir,
+  });
+  expect(exitCode, output).toBe(0);
+  const runs = output
+    .trim()
+    .split('\n')
+    .map((line) => (JSON.parse(line) as { data: { runId: string; name: string } }).data);
+  return runs.filter((run) => run.name === name).map(({ runId }) => runId);
+};
+
+const kill = (name: string): void => {
+  const pid = platform.processes()[name];
+  if (pid === undefined) throw new Error(`${name} does not run`);
+  process.kill(pid, 'SIGKILL');
+};
+
+it('a registry that dies after an append and before its answer is asked again, and its client gets the one answer', async () => {
+  const run = { experiment_id: await experiment('registry-killed'), run_name: 'registry-killed' };
+  const held = await holdAppends(platform.superuserUrl, 'registry');
+  const answer = mlflow<Made>(platform, 'runs/create', run);
+  await held.waited();
+  kill('registry');
+  // PostgreSQL goes on for a client that is gone.
+  await held.release();
+  const { run_id } = (await answer).run.info;
+  expect(await started('registry-killed')).toEqual([run_id]);
+});
+
+it('a gateway that dies before its answer gives it for the same key when it is back', async () => {
+  const request = {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'Idempotency-Key': uuidv7() },
+    body: JSON.stringify({ experiment_id: await experiment('gateway-killed'), run_name: 'gateway-killed' }),
+  };
+  const ask = () => fetch(`${platform.gatewayUrl}/api/2.0/mlflow/runs/create`, request);
+  const held = await holdAppends(platform.superuserUrl, 'registry');
+  const lost = ask();
+  const failed = expect(lost).rejects.toThrow();
+  await held.waited();
+  kill('gateway');
+  await failed;
+  await held.release();
+  const answer = await eventually(ask);
+  const { run } = (await answer.json()) as Made;
+  expect(await started('gateway-killed')).toEqual([run.info.run_id]);
 });

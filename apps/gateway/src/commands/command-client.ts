@@ -1,6 +1,6 @@
 import { type KeyObject, randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type CommandReply, sendCommand } from '@kontor/messaging';
+import { COMMAND_TIMEOUT_MS, type CommandReply, sendCommand } from '@kontor/messaging';
 import { AssertionSigner, mayCommand, type Principal } from '@kontor/service/process';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { v7 as uuidv7 } from 'uuid';
@@ -21,6 +21,8 @@ export interface SendOptions {
   readonly context: ContextName;
   readonly type: string;
   readonly data: unknown;
+  /** What the client asked for, where `data` has more than that: the same id with the same of it is the same command. Default: `data`. */
+  readonly asked?: string | undefined;
   /** Whether the reply repeats the events. */
   readonly wantsEvents?: boolean | undefined;
   /** Whether nothing is to happen: the reply then has the events that would be appended. */
@@ -32,6 +34,8 @@ export interface SendOptions {
   /** RFC 3339, of what an administrator imports. */
   readonly occurredAt?: string | undefined;
   readonly traceparent?: string | undefined;
+  /** For clients that cannot repeat by themselves: a service that is away is asked until {@link PATIENCE_MS} have passed. */
+  readonly isPatient?: boolean | undefined;
 }
 
 /** Issuer of the gateway's assertions; its key pair has the same name. */
@@ -40,6 +44,10 @@ export const ISSUER = 'gateway';
 const SIGN_OF_LIFE_TIMEOUT_MS = 500;
 /** Pauses before the further tries: a restarting service is back within about a second. */
 const RETRY_AFTER_MS: readonly number[] = [100, 400, 1_000];
+/** The same for whoever is patient, again and again. */
+const PATIENT_RETRY_MS = 1_000;
+/** All tries together; nobody waits longer at a door that may stay shut. A killed service is back in a quarter of it. */
+const PATIENCE_MS = 20_000;
 
 /** What the headers of a command take of the broker's largest message: an assertion of at most some 3,000 bytes, with room. */
 const ASSERTION_BYTES = 4_096;
@@ -91,7 +99,7 @@ export class CommandClient {
    *   command that the broker would not take.
    */
   async send(options: SendOptions): Promise<SendResult> {
-    const { context, type, data, wantsEvents, dryRun, principal } = options;
+    const { context, type, data, asked, wantsEvents, dryRun, principal } = options;
     const commandId = options.commandId ?? newCommandId();
     const correlationId = options.correlationId ?? randomUUID();
     if (!mayCommand(principal)) {
@@ -106,20 +114,23 @@ export class CommandClient {
       ...(options.occurredAt !== undefined && { occurredAt: options.occurredAt }),
       ...(options.traceparent !== undefined && { traceparent: options.traceparent }),
     };
-    const payload = Buffer.from(JSON.stringify({ type, data, wantsEvents, dryRun, metadata }));
+    const payload = Buffer.from(JSON.stringify({ type, data, asked, wantsEvents, dryRun, metadata }));
     const { max_payload: mostBytes } = this.nats.info ?? {};
     if (mostBytes !== undefined && payload.length > mostBytes - ASSERTION_BYTES) {
       const message = `the command ${type} has ${payload.length} bytes; allowed are ${mostBytes - ASSERTION_BYTES}`;
       return { outcome: 'failed', code: 'INVALID', message, correlationId };
     }
-    for (const pauseMs of [...RETRY_AFTER_MS, undefined]) {
+    const untilMs = performance.now() + PATIENCE_MS;
+    for (let tries = 0; ; tries += 1) {
       // A fresh assertion per try: the one of the first try may have expired.
       const { actor, workspace } = principal;
       const assertion = await this.#signer.sign({ actor, workspace, commandId, payload });
-      const result = await sendCommand(this.nats, { context, type, payload, assertion, correlationId });
-      if (result.outcome !== 'failed' || result.code !== 'UNAVAILABLE' || pauseMs === undefined) return result;
+      const timeoutMs = Math.max(1, Math.min(COMMAND_TIMEOUT_MS, untilMs - performance.now()));
+      const result = await sendCommand(this.nats, { context, type, payload, assertion, correlationId, timeoutMs });
+      const pauseMs = RETRY_AFTER_MS[tries] ?? (options.isPatient ? PATIENT_RETRY_MS : Infinity);
+      const isAway = result.outcome === 'failed' && result.code === 'UNAVAILABLE';
+      if (!isAway || performance.now() + pauseMs >= untilMs) return result;
       await delay(pauseMs);
     }
-    throw new Error('the last try returns');
   }
 }

@@ -1,4 +1,4 @@
-import type { Position, RecordedEvent } from '@kontor/event-sourcing';
+import type { Accepted, Position, RecordedEvent } from '@kontor/event-sourcing';
 import {
   type AppliedPosition,
   type ConsumerId,
@@ -140,6 +140,11 @@ export class LogReader {
       if (events.length === limit) break;
     }
     return events;
+  }
+
+  /** What an accepted command was answered; undefined if none of this id was accepted. */
+  findCommand(commandId: string): Promise<Accepted | undefined> {
+    return this.options.store.findCommand(commandId);
   }
 
   /** The events of the command that the event at a position belongs to, oldest first; none in another workspace. */

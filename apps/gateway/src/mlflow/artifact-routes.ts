@@ -17,7 +17,7 @@ const pathOf = (request: FastifyRequest): string => (request.params as { readonl
 
 /** Reads a query and the path's parts as a GET endpoint's. */
 const queryOf = async <const F extends Fields>(fields: F, request: FastifyRequest): Promise<Message<F>> =>
-  readMessage(fields, await inputOf({ method: 'GET', fields }, request));
+  readMessage(fields, (await inputOf({ method: 'GET', fields }, request)).input);
 
 /** Base names, as the proxy lists them. */
 const list = async (request: FastifyRequest, call: MlflowCall): Promise<object> => {
@@ -67,7 +67,7 @@ const WRITES = { config: { access: 'write' } } as const;
 export const artifactRoutes = (
   scope: FastifyInstance,
   prefixes: readonly string[],
-  callOf: (request: FastifyRequest) => MlflowCall,
+  callOf: (request: FastifyRequest, reply: FastifyReply) => MlflowCall,
 ): void => {
   // With a HEAD of its own: Fastify's would read the whole file to throw it away.
   const file = (url: string, find: Find) =>
@@ -76,7 +76,7 @@ export const artifactRoutes = (
       url,
       ...READS,
       handler: async (request, reply): Promise<FastifyReply> => {
-        const call = callOf(request);
+        const call = callOf(request, reply);
         return sendFile(request, reply, call, await find(request, call));
       },
     });
@@ -84,24 +84,24 @@ export const artifactRoutes = (
   file('/model-versions/get-artifact', ofVersion);
   file('/ajax-api/2.0/mlflow/logged-models/:model_id/artifacts/files', ofLoggedModel);
   scope.post('/ajax-api/2.0/mlflow/upload-artifact', WRITES, async (request, reply) => {
-    await uploadForm(request, callOf(request));
+    await uploadForm(request, callOf(request, reply));
     return reply.type('application/json').send('');
   });
   for (const prefix of prefixes) {
     const root = `${prefix}/2.0/mlflow-artifacts/artifacts`;
     scope.get(root, READS, async (request, reply) =>
-      reply.type('application/json').send(writeJson(await list(request, callOf(request)))),
+      reply.type('application/json').send(writeJson(await list(request, callOf(request, reply)))),
     );
     file(`${root}/*`, ofProxy);
     scope.put(`${root}/*`, WRITES, async (request, reply) => {
-      const call = callOf(request);
+      const call = callOf(request, reply);
       const path = pathOf(request);
       if (path.endsWith('/')) throw invalid('Invalid path');
       await upload(request, call, checkedProxyPath(call.workspace, path));
       return reply.code(200).send();
     });
     scope.delete(`${root}/*`, WRITES, async (request, reply) => {
-      const call = callOf(request);
+      const call = callOf(request, reply);
       await remove(call, checkedProxyPath(call.workspace, pathOf(request)));
       return reply.type('application/json').send('{}');
     });

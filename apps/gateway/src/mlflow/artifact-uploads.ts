@@ -81,7 +81,8 @@ const formFields = { run_uuid: string, path: string } as const;
 
 /** Stores the body as a file of a run. */
 export const uploadForm = async (request: FastifyRequest, call: MlflowCall): Promise<void> => {
-  const form = readMessage(formFields, await inputOf({ method: 'POST', query: true, fields: formFields }, request));
+  const { input } = await inputOf({ method: 'POST', query: true, fields: formFields }, request);
+  const form = readMessage(formFields, input);
   if (!form.run_uuid) throw invalid('Request must specify run_uuid.');
   if (!form.path) throw invalid('Request must specify path.');
   const path = checkedPath(form.path);

@@ -4,7 +4,7 @@ import { ConsistencyTimeout, type PersonalData, type SecretStore } from '@kontor
 import type { CommandReply } from '@kontor/messaging';
 import type pg from 'pg';
 import type { OutgoingRules, Principal } from '@kontor/service/process';
-import { type CommandClient, newCommandId, type SendOptions, type SendResult } from '../commands/command-client.js';
+import type { CommandClient, SendOptions, SendResult } from '../commands/command-client.js';
 import type { Entity } from '../graphql/entity.js';
 import type { LogReader } from '../log/log-reader.js';
 import type { WebhookDeliveries } from '../registry/webhook-deliveries.js';
@@ -12,9 +12,11 @@ import { invalid, MlflowError } from './errors.js';
 import type { Lookups } from './lookups.js';
 import { type PageToken, readPageToken } from './page-token.js';
 import { toMlflowError } from './rejections.js';
+import type { Attempt } from './retries.js';
 import type { RowLoader } from './row-loader.js';
 import { RowQuery } from './row-query.js';
 
+type Sent = Pick<SendOptions, 'type' | 'data' | 'wantsEvents' | 'commandId' | 'asked'>;
 type Accepted = Extract<CommandReply, { readonly outcome: 'accepted' }>;
 
 /** What every call of the MLflow face shares. */
@@ -92,7 +94,24 @@ export class MlflowCall {
     private readonly asked: Asked = {},
     /** Shared with the same request in another workspace. */
     private readonly said: { position?: Position } = {},
+    /** Of a request that writes. */
+    private readonly attempt?: Attempt,
   ) {}
+
+  /** Of its first command: what it makes gets its id from it. @throws Error of a request that reads: a bug */
+  get commandId(): string {
+    return this.#writing.commandId;
+  }
+
+  /** See {@link Attempt.nextCommandId}; {@link command} and its like draw one by themselves. */
+  nextCommandId(): string {
+    return this.#writing.nextCommandId();
+  }
+
+  get #writing(): Attempt {
+    if (this.attempt === undefined) throw new Error('a request that reads sends no command of its own');
+    return this.attempt;
+  }
 
   /** Whether it asks about a moment of its choice: then it writes nothing, not even what a first read makes. */
   get isPast(): boolean {
@@ -115,16 +134,51 @@ export class MlflowCall {
 
   /** The same request in another workspace. Whether it may be there is asked before. */
   inWorkspace(workspace: string): MlflowCall {
-    return new MlflowCall(this.parts, { ...this.principal, workspace }, this.correlationId, this.asked, this.said);
+    return new MlflowCall(
+      this.parts,
+      { ...this.principal, workspace },
+      this.correlationId,
+      this.asked,
+      this.said,
+      this.attempt,
+    );
   }
 
   /**
    * The rows at the moment that is asked about; else at the newest position, and not before the last write of this actor.
-   * All reads of a call share it.
+   * All reads of a call share it. A write that has happened before reads what it read then, and so comes to its answer again.
    */
   rows(): Promise<RowQuery> {
-    this.#rows ??= this.#moment().then((position) => this.rowsAt(position));
+    this.#rows ??= this.#moment().then(async (position) => this.rowsAt(await this.#beforeItself(position)));
     return this.#rows;
+  }
+
+  /** The log is asked after the position is known: what it does not know yet, no row of that position shows. */
+  async #beforeItself(position: Position): Promise<Position> {
+    const { attempt } = this;
+    if (!attempt?.isRepeat || attempt.hasBegun) return position;
+    const done = await this.parts.log.findCommand(attempt.commandId);
+    if (done === undefined) return position;
+    attempt.isDone = true;
+    return done.firstPosition <= position ? done.firstPosition - 1n : position;
+  }
+
+  /**
+   * The answer of the endpoint.
+   *
+   * @throws MlflowError 409 for another request with the id of one that was carried out: that one came to its command, this
+   *   one does not.
+   */
+  async answer<Answer>(handled: Promise<Answer>): Promise<Answer> {
+    const refuseAnother = (): void => {
+      if (this.attempt?.isDone && !this.attempt.hasBegun) throw toMlflowError('IDEMPOTENCY_MISMATCH', '', {});
+    };
+    const answer = await handled.catch((error: unknown) => {
+      if (error instanceof MlflowError && error.status < 500) refuseAnother();
+      throw error;
+    });
+    refuseAnother();
+    return answer;
   }
 
   async #moment(): Promise<Position> {
@@ -166,17 +220,36 @@ export class MlflowCall {
    * @throws CommandRejected if it is refused, MlflowError for what a client can do nothing about.
    */
   async command(type: string, data: object): Promise<Position> {
-    return BigInt((await this.#accepted(type, data)).position);
+    return BigInt((await this.#accepted({ type, data, ...this.#identity() })).position);
+  }
+
+  /**
+   * As {@link command}, of what comes before the request's own and of which a second one changes nothing: its id is a new one.
+   */
+  async prepare(type: string, data: object): Promise<Position> {
+    return BigInt((await this.#accepted({ type, data })).position);
+  }
+
+  /** By what the log knows a command of this request when it comes again. */
+  #identity(commandId = this.nextCommandId()): Pick<SendOptions, 'commandId' | 'asked'> {
+    return { commandId, asked: this.#writing.digest };
   }
 
   /**
    * Sends a command that begins a row, and waits until it can be read.
    *
+   * @param commandId of {@link nextCommandId}, where it is tried again under the same one.
    * @returns the row as the projection makes it of the command's one event: what a read at its position gives.
    * @throws CommandRejected if it is refused, MlflowError for what a client can do nothing about.
    */
-  async begin<Row extends object>({ projection }: Entity<Row>, type: string, data: object): Promise<Row> {
-    const { position, events = [] } = await this.#accepted(type, data, true);
+  async begin<Row extends object>(
+    { projection }: Entity<Row>,
+    type: string,
+    data: object,
+    commandId?: string,
+  ): Promise<Row> {
+    const sent = { type, data, wantsEvents: true, ...this.#identity(commandId) };
+    const { position, events = [] } = await this.#accepted(sent);
     const [event, ...more] = events;
     if (event === undefined || more.length > 0) throw new Error(`${type} gave ${events.length} events instead of one`);
     const { workspace, principal } = this;
@@ -221,21 +294,21 @@ export class MlflowCall {
    * @throws as {@link command}.
    */
   async ask(type: string, data: object): Promise<string> {
-    const commandId = newCommandId();
+    const commandId = this.nextCommandId();
     await this.#sent({ type, data, commandId });
     return commandId;
   }
 
-  async #accepted(type: string, data: object, wantsEvents?: boolean): Promise<Accepted> {
-    const result = await this.#sent({ type, data, wantsEvents });
+  async #accepted(sent: Sent): Promise<Accepted> {
+    const result = await this.#sent(sent);
     await this.settle(BigInt(result.position));
     return result;
   }
 
-  async #sent(options: Pick<SendOptions, 'type' | 'data' | 'wantsEvents' | 'commandId'>): Promise<Accepted> {
+  async #sent(sent: Sent): Promise<Accepted> {
     const { commands } = this.parts;
     const { principal, correlationId } = this;
-    const result = await commands.send({ context: 'registry', ...options, principal, correlationId });
+    const result = await commands.send({ context: 'registry', ...sent, principal, correlationId, isPatient: true });
     switch (result.outcome) {
       case 'accepted':
         return result;
@@ -252,7 +325,8 @@ export class MlflowCall {
     data: object,
     options: Pick<SendOptions, 'commandId' | 'correlationId' | 'occurredAt'>,
   ): Promise<SendResult> {
-    return this.parts.commands.send({ context: 'registry', type, data, principal: this.principal, ...options });
+    const { principal } = this;
+    return this.parts.commands.send({ context: 'registry', type, data, principal, isPatient: true, ...options });
   }
 
   /** Waits until everything up to a position that was written can be read; the reads that follow see it. */
@@ -271,7 +345,8 @@ export class MlflowCall {
     const { log, late } = this.parts;
     try {
       const reached = await log.applied.waitUntilProcessed(position, WRITE_WAIT_MS);
-      this.#rows = Promise.resolve(this.rowsAt(reached));
+      // What a write of long ago has made may be gone by now; its answer shows it as it was.
+      this.#rows = Promise.resolve(this.rowsAt(this.attempt?.isDone ? position : reached));
     } catch (error) {
       if (!(error instanceof ConsistencyTimeout)) throw error;
       // An actor who never reads must not stay here for ever.

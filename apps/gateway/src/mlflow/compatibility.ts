@@ -82,6 +82,10 @@ const sectionOf = (area: Area, served: ReadonlySet<string>): string => {
   ].join('\n\n');
 };
 
+/** The paths of {@link Endpoint.creates}. */
+const creating = (): string =>
+  endpoints.flatMap(({ creates, path }) => (creates ? [`\`${path.replace('/mlflow/', '')}\``] : [])).join(', ');
+
 /** The page that says what of MLflow's REST API is served, and how it differs. */
 export const compatibilityPage = (): Promise<string> => {
   const pairs = servedPairs();
@@ -101,11 +105,25 @@ Of the ${all.size} method and path pairs that MLflow registers, ${count} are ser
 What is not served answers 404 with \`ENDPOINT_NOT_FOUND\` and \`<METHOD> <path> is not served by Kontor.\` A path that is served, called
 by another method, answers 405 with the same code, on which MLflow's client tries its second method.
 
-Proven by \`npm test\` with unmodified clients (\`tests/src/conformance/mlflow\`), and with every input of \`tests/src/bad-input\`.
+Proven by \`npm test\` with unmodified clients (\`tests/src/conformance/mlflow\`: Python 3 and 2, their command lines, Java), and with every
+input of \`tests/src/bad-input\`. MLflow's client for R is not tested: Debian has no package of it.
 
 ## Differences
 
 ${differences.map(([mlflow, kontor]) => `- ${mlflow} **Kontor:** ${kontor}`).join('\n')}
+
+## Requests that come again
+
+MLflow's clients repeat a request that had no answer, those before 3.18 whatever it was. What makes that harmless:
+
+- A service that is away is asked for 20 s, always with the same command, before the answer is 503 with \`Retry-After\`.
+- What sets a value, logs a metric or a param, changes nothing when it is asked again.
+- What creates (${creating()}) makes one thing if the answer was a 5xx, or the connection was closed before the answer was written, and an
+  equal request of the same principal comes within 30 minutes. Two equal requests that were both answered are two. Each gateway process
+  remembers its own, and forgets them when it ends.
+- With the header \`Idempotency-Key: <UUIDv7>\`, on any write, the same key and request give the same answer whenever they come in 13
+  months, also after a restart, and whatever has changed since; another request with the key is 409 \`RESOURCE_CONFLICT\`. What
+  was refused, or changed nothing, is not remembered: it is decided again.
 
 ## Endpoints
 

@@ -40,6 +40,7 @@ export const differences: readonly (readonly [mlflow: string, kontor: string])[]
     'An evaluation dataset may be created in an experiment that does not exist.',
     '404, as for one that is added later.',
   ],
+  ['A create that a client repeats makes two.', 'One, where the repeat can be told: see below.'],
   ['Setting and deleting tags and aliases always writes.', 'Nothing is appended when nothing changes.'],
   ['`user_id` and the tags `mlflow.user` and `mlflow.source.name` can be searched.', '400: they are stored encrypted.'],
   [

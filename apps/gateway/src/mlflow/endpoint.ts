@@ -19,6 +19,8 @@ export interface Endpoint<F extends Fields = Fields> {
   readonly query?: true;
   /** Set where a method other than GET changes nothing: it can be asked as of a moment, as every GET can. */
   readonly reads?: true;
+  /** Set where asking twice makes two: a request that had no answer is taken for the same one when it comes again. */
+  readonly creates?: true;
   readonly fields: F;
   /** Answers with the JSON body; `{}` is an empty success. @throws MlflowError */
   readonly handle: (request: Message<F>, call: MlflowCall) => Promise<object>;

@@ -77,12 +77,14 @@ export const defaultLocation = async (call: MlflowCall, experimentId: string): P
   return `${root.replace(/\/$/, '')}/${experimentId}`;
 };
 
-const create = async (call: MlflowCall, number: bigint, name: string, location: string, tags: readonly object[]) => {
-  for (let experimentId = number, tries = 1; ; experimentId++, tries++) {
-    const artifactLocation = location || (await defaultLocation(call, String(experimentId)));
+const create = async (call: MlflowCall, first: bigint, name: string, location: string, tags: readonly object[]) => {
+  // A refused command leaves nothing behind, so that all tries are the same one to the log.
+  const commandId = call.nextCommandId();
+  for (let number = first, tries = 1; ; number++, tries++) {
+    const artifactLocation = location || (await defaultLocation(call, String(number)));
+    const data = { experimentId: String(number), name, artifactLocation, tags };
     try {
-      await call.command('CreateExperiment', { experimentId: String(experimentId), name, artifactLocation, tags });
-      return String(experimentId);
+      return (await call.begin(experimentEntity, 'CreateExperiment', data, commandId)).experimentId;
     } catch (error) {
       if (!(error instanceof CommandRejected)) throw error;
       if (error.code === 'EXPERIMENT_EXISTS' && tries < MAX_NUMBER_TRIES) continue;
@@ -99,10 +101,11 @@ export const ensureDefaultExperiment = async (call: MlflowCall): Promise<void> =
   if (await (await call.rows()).byId(experimentEntity, '0')) return;
   try {
     const artifactLocation = await defaultLocation(call, '0');
-    await call.command('CreateExperiment', { experimentId: '0', name: 'Default', artifactLocation, tags: [] });
+    await call.prepare('CreateExperiment', { experimentId: '0', name: 'Default', artifactLocation, tags: [] });
   } catch (error) {
-    // Another call was faster.
     if (!(error instanceof CommandRejected && ['EXPERIMENT_EXISTS', 'NAME_TAKEN'].includes(error.code))) throw error;
+    // Another call was faster, and what it made must be seen here.
+    await call.settle(await call.parts.log.head());
   }
 };
 
@@ -170,6 +173,7 @@ export const experimentEndpoints: readonly Endpoint[] = [
   endpoint({
     method: 'POST',
     path: '/mlflow/experiments/create',
+    creates: true,
     fields: { name: required(string), artifact_location: string, tags: repeated(tag) },
     handle: async ({ name, artifact_location = '', tags }, call) => {
       if (name.trim() === '') throw invalid(`Invalid experiment name: '${name}'`);

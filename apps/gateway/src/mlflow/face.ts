@@ -27,6 +27,7 @@ import { versionEndpoints } from './model-versions.js';
 import { registeredModelEndpoints } from './registered-models.js';
 import { oldTraceEndpoints } from './old-traces.js';
 import { inputOf, wrongContentType } from './request.js';
+import { type Attempt, Retries } from './retries.js';
 import { RowLoader } from './row-loader.js';
 import { runEndpoints } from './runs.js';
 import { scorerEndpoints } from './scorers.js';
@@ -90,8 +91,10 @@ export const mountMlflow = (
     artifacts,
     late: new Map(),
   };
-  const callOf = (request: FastifyRequest) => {
-    request.call = new MlflowCall(parts, principalOf(request), randomUUID(), request.asked);
+  const retries = new Retries();
+  /** `attempt` of a request that writes. */
+  const callOf = (request: FastifyRequest, attempt?: Attempt) => {
+    request.call = new MlflowCall(parts, principalOf(request), randomUUID(), request.asked, {}, attempt);
     return request.call;
   };
   const answerError = (error: unknown, reply: FastifyReply) => sendError(error, reply, log);
@@ -119,23 +122,35 @@ export const mountMlflow = (
       served.set(shape, [...(served.get(shape) ?? []), ...[method].flat()]);
     });
     for (const declared of endpoints) {
+      const isRead = declared.method === 'GET' || declared.reads === true;
       for (const prefix of declared.isAjaxOnly ? [AJAX_PREFIX] : PREFIXES) {
         const url = `${prefix}/${declared.version ?? 2}.0${declared.path.replace(/\{(\w+)\}/g, ':$1')}`;
         scope.route({
           method: declared.method,
           url,
-          config: { access: declared.method === 'GET' || declared.reads ? 'read' : 'write' },
+          config: { access: isRead ? 'read' : 'write' },
           handler: async (request, reply) => {
-            const message = readMessage(declared.fields, await inputOf(declared, request));
-            const body = await declared.handle(message, callOf(request));
+            const { input, sha256 } = await inputOf(declared, request);
+            const message = readMessage(declared.fields, input);
+            const call = callOf(
+              request,
+              isRead ? undefined : retries.attempt(request, reply, sha256, declared.creates),
+            );
+            const body = await call.answer(declared.handle(message, call));
             reply.code(declared.status ?? 200);
             return declared.status === 204 ? reply.send() : reply.type('application/json').send(writeJson(body));
           },
         });
       }
     }
-    artifactRoutes(scope, PREFIXES, callOf);
-    traceRoutes(scope, callOf);
+    artifactRoutes(scope, PREFIXES, (request, reply) => {
+      const isWrite = request.routeOptions.config.access === 'write';
+      return callOf(request, isWrite ? retries.attempt(request, reply) : undefined);
+    });
+    traceRoutes(scope, (request, reply) => {
+      const isWrite = request.routeOptions.config.access === 'write';
+      return callOf(request, isWrite ? retries.attempt(request, reply) : undefined);
+    });
     refuseOthers(scope, served);
   });
 };

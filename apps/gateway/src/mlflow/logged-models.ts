@@ -8,7 +8,7 @@ import { ensureDefaultExperiment, experimentById } from './experiments.js';
 import { LOGGED_MODEL_STATUS, loggedModelJson } from './logged-model-json.js';
 import { searchLoggedModels, searchLoggedModelsFields } from './logged-model-search.js';
 import { bool, message, repeated, required, string } from './message.js';
-import { atMost, cut, lastOfEachKey, newHexId, randomName } from './names.js';
+import { atMost, cut, hexIdOf, lastOfEachKey, nameOf } from './names.js';
 import { toMlflowError } from './rejections.js';
 import { madeInto } from './version-rows.js';
 
@@ -59,6 +59,7 @@ export const loggedModelEndpoints: readonly Endpoint[] = [
   endpoint({
     method: 'POST',
     path: '/mlflow/logged-models',
+    creates: true,
     fields: {
       experiment_id: required(string),
       name: string,
@@ -76,11 +77,11 @@ export const loggedModelEndpoints: readonly Endpoint[] = [
           `Invalid model name ('${name}') provided. Model name must be a non-empty string and cannot contain the following characters: ('/', ':', '.', '%', '"', "'")`,
         );
       }
-      const loggedModelId = `m-${newHexId()}`;
+      const loggedModelId = `m-${hexIdOf(call.commandId)}`;
       await sendParams(call, 'CreateLoggedModel', {
         loggedModelId,
         experimentId,
-        name: atMost(256, 'name', name || randomName()),
+        name: atMost(256, 'name', name || nameOf(call.commandId)),
         modelType: model_type,
         sourceRunId: source_run_id || null,
         artifactUri: `${artifactLocation.replace(/\/$/, '')}/models/${loggedModelId}/artifacts`,

@@ -67,6 +67,7 @@ export const versionEndpoints: readonly Endpoint[] = [
   endpoint({
     method: 'POST',
     path: '/mlflow/model-versions/create',
+    creates: true,
     fields: {
       name: required(string),
       source: required(string),

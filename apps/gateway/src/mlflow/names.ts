@@ -1,19 +1,26 @@
-import { randomBytes, randomInt } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { RESERVED_WORKSPACES } from '@kontor/domain/registry';
 import { invalid } from './errors.js';
 import { asciiJson } from './json.js';
 
-/** 32 hex digits: MLflow's form of a run id, and behind `m-` of a logged model's. */
-export const newHexId = (): string => randomBytes(16).toString('hex');
+/**
+ * The id of what a command makes, so that the same command makes the same thing again. 32 hex digits: MLflow's form of a run
+ * id, and behind `m-` of a logged model's. A hash, because people know ids by their first digits, which in a command id
+ * are a time.
+ */
+export const hexIdOf = (commandId: string): string => hash('sha256', commandId).slice(0, 32);
 
 const ADJECTIVES =
   'amber brisk calm clever eager gentle keen lucid mellow nimble plain quiet rapid solid steady vivid'.split(' ');
 const NOUNS =
   'anchor badger beacon cedar falcon harbor heron ledger lynx maple meadow otter quartz river summit willow'.split(' ');
 
-/** A name for what was given none: `steady-otter-417`. */
-export const randomName = (): string =>
-  `${ADJECTIVES[randomInt(ADJECTIVES.length)]}-${NOUNS[randomInt(NOUNS.length)]}-${randomInt(1000)}`;
+/** A name for what a command makes and was given none: `steady-otter-417`. */
+export const nameOf = (commandId: string): string => {
+  const drawn = hash('sha256', `name of ${commandId}`, 'buffer');
+  const [adjective, noun] = [drawn.readUInt16BE(0) % ADJECTIVES.length, drawn.readUInt16BE(2) % NOUNS.length];
+  return `${ADJECTIVES[adjective]}-${NOUNS[noun]}-${drawn.readUInt32BE(4) % 1000}`;
+};
 
 // Letters and digits of all scripts, as Python's \w.
 const KEY = /^[/\p{L}\p{N}_.\- :]*$/u;

@@ -12,7 +12,7 @@ import {
   checkedKey,
   checkedModelName,
   DESCRIPTION_LIMIT,
-  newHexId,
+  hexIdOf,
   registryTags,
   toMs,
 } from './names.js';
@@ -75,6 +75,7 @@ export const registeredModelEndpoints: readonly Endpoint[] = [
   endpoint({
     method: 'POST',
     path: '/mlflow/registered-models/create',
+    creates: true,
     fields: { name: required(string), description: string, tags: repeated(tag) },
     handle: async ({ name, description, tags }, call) => {
       checkedModelName(name);
@@ -92,7 +93,7 @@ export const registeredModelEndpoints: readonly Endpoint[] = [
       const firstVersion = Math.max(0, ...old.map(({ version }) => version)) + 1;
       try {
         await call.command('CreateRegisteredModel', {
-          modelId: newHexId(),
+          modelId: hexIdOf(call.commandId),
           name,
           description: description === undefined ? null : atMost(DESCRIPTION_LIMIT, 'description', description),
           tags: pairs,

@@ -113,6 +113,10 @@ export const toMlflowError = (code: string, message: string, details: Details): 
           'Remove or reassign them before deleting the workspace.',
       );
     }
+    case 'IDEMPOTENCY_MISMATCH':
+      return new MlflowError('RESOURCE_CONFLICT', 'The Idempotency-Key was used for another request.', {
+        rejection: code,
+      });
     case 'ROLE_REQUIRED':
       return new MlflowError('PERMISSION_DENIED', message);
     case 'ARCHIVE_NEEDS_ACTIVE_STAGE':

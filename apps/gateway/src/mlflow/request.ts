@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { hash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { FastifyRequest } from 'fastify';
 import type { Endpoint } from './endpoint.js';
@@ -9,30 +10,48 @@ import { readBody, readQuery } from './message.js';
 /** A batch of metrics is documented with 1 MB; 16 times that is a client gone wild. */
 export const MAX_BODY_BYTES = 16 * 1024 * 1024;
 
+/** The text of a body, and its SHA-256 in hex. */
+interface Body {
+  readonly text: string;
+  readonly sha256: string;
+}
+
+const NO_BODY: Body = { text: '', sha256: hash('sha256', '') };
+
+/** What a request says, and the SHA-256 of the body in which it says it. */
+interface Input {
+  readonly input: Readonly<Record<string, Json>>;
+  readonly sha256: string;
+}
+
 /** The request's fields: path parts, and the query of a GET or of an endpoint that asks for it, or else the body. */
 export const inputOf = async (
   { method, query: isInQuery, fields }: Pick<Endpoint, 'method' | 'query' | 'fields'>,
   request: FastifyRequest,
-): Promise<Readonly<Record<string, Json>>> => {
+): Promise<Input> => {
   const params = request.params as Readonly<Record<string, string>>;
   const isInPath = (name: string) =>
     Object.hasOwn(
       params,
       name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
     );
-  const withParams = (input: Readonly<Record<string, Json>>) => ({
-    ...Object.fromEntries(Object.entries(input).filter(([name]) => !isInPath(name))),
-    ...params,
+  const withParams = (input: Readonly<Record<string, Json>>, { sha256 } = NO_BODY): Input => ({
+    input: { ...Object.fromEntries(Object.entries(input).filter(([name]) => !isInPath(name))), ...params },
+    sha256,
   });
+  const ofBody = async (stream: Readable | undefined): Promise<Input> => {
+    const body = await readText(stream);
+    return withParams(readBody(body.text), body);
+  };
   if (method === 'GET' || isInQuery) {
     const query = new URLSearchParams(request.url.split('?', 2)[1] ?? '');
     query.delete('as_of');
     // A GET without a query may bring its fields in a body, which Fastify leaves on the socket.
-    if (query.size === 0 && !isInQuery) return withParams(readBody(await readText(request.raw)));
+    if (query.size === 0 && !isInQuery) return ofBody(request.raw);
     return withParams(readQuery(fields, query));
   }
   if (method === 'POST' || method === 'PUT') checkContentType(request.headers['content-type']);
-  return withParams(readBody(await readText(request.body as Readable | undefined)));
+  return ofBody(request.body as Readable | undefined);
 };
 
 const checkContentType = (header: string | undefined): void => {
@@ -63,10 +82,10 @@ export const readBytes = async (body: AsyncIterable<Buffer>, maxBytes: number): 
 };
 
 /** @throws MlflowError 413 if the body is larger than any request may be. */
-const readText = async (body: Readable | undefined): Promise<string> => {
-  if (body === undefined) return '';
+const readText = async (body: Readable | undefined): Promise<Body> => {
+  if (body === undefined) return NO_BODY;
   const bytes = await readBytes(body as AsyncIterable<Buffer>, MAX_BODY_BYTES);
   // What is no UTF-8 is no JSON.
-  if (bytes !== undefined) return isUtf8(bytes) ? bytes.toString('utf8') : '';
+  if (bytes !== undefined) return { text: isUtf8(bytes) ? bytes.toString('utf8') : '', sha256: hash('sha256', bytes) };
   throw new MlflowError('BAD_REQUEST', `The request body has more than ${MAX_BODY_BYTES} bytes.`, { status: 413 });
 };

@@ -8,7 +8,7 @@ import { storedText, withDatasetTexts } from './dataset-texts.js';
 import { ensureDefaultExperiment, experimentById } from './experiments.js';
 import { asciiJson, isJsonObject, type Json, parseJson, spacedJson } from './json.js';
 import { int64, message, missingValue, oneOf, repeated, required, string } from './message.js';
-import { atMost, checkedLoggedModelId, cut, lastOfEachKey, newHexId, randomName, safeInteger } from './names.js';
+import { atMost, checkedLoggedModelId, cut, hexIdOf, lastOfEachKey, nameOf, safeInteger } from './names.js';
 import { toMlflowError } from './rejections.js';
 import {
   metricFields,
@@ -50,7 +50,7 @@ export const runById = async (call: MlflowCall, runId: string): Promise<{ run: R
 const writableRun = async (call: MlflowCall, runId: string): Promise<RunRow> => {
   const { run, deleted } = await runById(call, runId);
   if (deleted) throw toMlflowError('RUN_DELETED', '', { runId });
-  if (run.deleted) await call.send('RestoreRun', { runId });
+  if (run.deleted) await inMlflowsWords(call.prepare('RestoreRun', { runId }));
   return run;
 };
 
@@ -119,6 +119,7 @@ export const runEndpoints: readonly Endpoint[] = [
   endpoint({
     method: 'POST',
     path: '/mlflow/runs/create',
+    creates: true,
     fields: {
       experiment_id: string,
       user_id: string,
@@ -141,8 +142,8 @@ export const runEndpoints: readonly Endpoint[] = [
           `Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values (run_name='${run_name}', mlflow.runName='${named}').`,
         );
       }
-      const name = atMost(250, 'run_name', run_name || named || randomName());
-      const runId = newHexId();
+      const name = atMost(250, 'run_name', run_name || named || nameOf(call.commandId));
+      const runId = hexIdOf(call.commandId);
       const started = call.begin(runEntity, 'StartRun', {
         runId,
         experimentId,
@@ -193,7 +194,7 @@ export const runEndpoints: readonly Endpoint[] = [
       handle: async ({ run_id: runId }, call) => {
         const { run, deleted } = await runById(call, runId);
         // Deleted in its stream, alive by its experiment's restore: the second deletion must be a fact of its own.
-        if (verb === 'delete' && run.deleted && !deleted) await call.send('RestoreRun', { runId });
+        if (verb === 'delete' && run.deleted && !deleted) await inMlflowsWords(call.prepare('RestoreRun', { runId }));
         if (verb === 'restore') await call.send('RestoreRun', { runId });
         else await call.send('DeleteRun', { runId, madeInto: await madeInto(await call.rows(), { runId }) });
         return {};
@@ -324,6 +325,7 @@ export const runEndpoints: readonly Endpoint[] = [
   endpoint({
     method: 'POST',
     path: '/mlflow/runs/log-model',
+    creates: true,
     fields: { run_id: required(string), model_json: required(string) },
     handle: async ({ run_id, model_json }, call) => {
       const { run } = await runById(call, run_id);

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { WEBHOOK_EVENTS, type WebhookEvent } from '@kontor/domain/registry';
 import { checkOutgoing, OutgoingRefused, type OutgoingRules } from '@kontor/service/process';
@@ -183,6 +182,7 @@ export const webhookEndpoints: readonly Endpoint[] = [
   endpoint({
     method: 'POST',
     path: '/mlflow/webhooks',
+    creates: true,
     fields: { name: required(string), url: required(string), events: required(repeated(event)), ...settings },
     handle: async ({ name, url, events, description = '', secret, status = 'ACTIVE' }, call) => {
       const subscribed = toWebhookEvents(events);
@@ -190,7 +190,7 @@ export const webhookEndpoints: readonly Endpoint[] = [
       await checkedUrl(url, call.parts.webhooks);
       if (subscribed.length === 0)
         throw invalid('Webhook events must be a non-empty list of WebhookEvent objects: [].');
-      const id = randomUUID();
+      const id = call.commandId;
       const created = call.begin(webhookEntity, 'CreateWebhook', {
         ...{ webhookId: id, name, url, events: subscribed, status },
         description: atMost(DESCRIPTION_LIMIT, 'description', description),

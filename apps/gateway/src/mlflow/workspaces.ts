@@ -15,7 +15,7 @@ import {
   workspaceEntity,
 } from '../registry/registry.entities.js';
 import type { WorkspaceRow } from '../registry/workspaces.projection.js';
-import type { MlflowCall } from './call.js';
+import { inMlflowsWords, type MlflowCall } from './call.js';
 import { endpoint, type Endpoint } from './endpoint.js';
 import { noWorkspace } from './enter-workspace.js';
 import { invalid, MlflowError } from './errors.js';
@@ -136,6 +136,7 @@ export const workspaceEndpoints: readonly Endpoint[] = [
     version: 3,
     path: '/mlflow/workspaces',
     status: 201,
+    creates: true,
     fields: { name: required(string), ...settings },
     handle: async ({ name, description = '', default_artifact_root, trace_archival_config }, call) => {
       if (name === DEFAULT_WORKSPACE) throw invalid(`The '${name}' workspace is reserved and cannot be created`);
@@ -151,7 +152,7 @@ export const workspaceEndpoints: readonly Endpoint[] = [
       await ensureDefaultExperiment(own);
       // Of a workspace that was there before, it may be a deleted one.
       const first = await experimentById(own, '0');
-      if (first.deleted) await own.send('RestoreExperiment', { experimentId: first.experimentId });
+      if (first.deleted) await inMlflowsWords(own.prepare('RestoreExperiment', { experimentId: first.experimentId }));
       return { workspace: workspaceJson(workspace) };
     },
   }),

@@ -4,6 +4,7 @@ import { eventually, pythonWith } from '@kontor/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { kontor, type Platform, run, startPlatform } from '../../platform.js';
 import { ANY_WEBHOOK, startReceiver } from '../../receiver.js';
+import { startCuttingDoor } from './cutting-door.js';
 
 const environment = pythonWith(readFileSync(join(import.meta.dirname, 'requirements.txt'), 'utf8'));
 const inCi = Boolean(process.env['CI']);
@@ -106,6 +107,25 @@ describe.skipIf('missing' in environment && !inCi)('the unmodified MLflow client
     const { exitCode, output } = await runClient({}, 'evaluation.py');
     expect(exitCode, output).toBe(0);
     expect(output).toContain('"step": "done"');
+  });
+
+  it('makes one of each when it repeats what had no answer', async () => {
+    const door = await startCuttingDoor(platform);
+    try {
+      const { exitCode, output } = await runClient({ MLFLOW_TRACKING_URI: door.url }, 'retries.py');
+      expect(exitCode, output).toBe(0);
+      const made = ['ExperimentCreated', 'RunStarted', 'LoggedModelCreated', 'RegisteredModelCreated'];
+      for (const type of [...made, 'ModelVersionRegistered', 'RunDataLogged']) {
+        const { output: events } = await kontor(['events', '--type', type, '--json'], {
+          KONTOR_DATA_DIR: platform.dataDir,
+        });
+        const ofCut = events.split('\n').filter((line) => line.includes('cut-off'));
+        expect(ofCut, type).toHaveLength(1);
+      }
+      expect(door.cuts()).toBe(made.length + 2);
+    } finally {
+      await door.stop();
+    }
   });
 
   it('leaves read models that equal the log', async () => {
