@@ -48,9 +48,12 @@ export default defineConfig({
           name: 'e2e',
           include: ['{apps,tests}/**/*.e2e.spec.ts'],
           exclude,
-          testTimeout: 300_000,
-          hookTimeout: 300_000,
-          fileParallelism: false,
+          // A script of the MLflow client took 250 s while eight times the cores' work was waiting.
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
+          // Each file has a platform of its own, on free ports, and waits for it half of the time. A platform takes about a gigabyte,
+          // so that more cores start no more of them.
+          maxWorkers: 2,
         },
       },
     ],

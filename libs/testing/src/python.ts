@@ -15,6 +15,22 @@ export type PythonEnvironment = { readonly python: string } | { readonly missing
 /** A server that speaks S3, under Apache-2.0. */
 export const S3_REQUIREMENTS = 'moto[server]==5.2.5\n';
 
+/** Spec files run beside each other: whoever comes second waits, and finds it made. The lock goes with its process. */
+const MAKE = `
+import fcntl, os, subprocess, sys
+venv, requirements = sys.argv[1:]
+stamp, python = os.path.join(venv, "installed"), os.path.join(venv, "bin", "python")
+with open(venv + ".lock", "w") as lock:
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    if not os.path.exists(stamp):
+        pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile", "-r", requirements]
+        for command in ([sys.executable, "-m", "venv", "--clear", venv], [python, *pip]):
+            made = subprocess.run(command, capture_output=True, text=True)
+            if made.returncode != 0:
+                sys.exit(" ".join(command) + " failed: " + (made.stderr.strip().splitlines() or [""])[-1])
+        open(stamp, "w").close()
+`;
+
 /**
  * A virtual environment with the packages that a requirements file names, made once per text of it. CI must have one.
  */
@@ -24,21 +40,12 @@ export const pythonWith = (requirements: string): PythonEnvironment => {
   }
   const digest = createHash('sha256').update(requirements).digest('hex').slice(0, 12);
   const venv = join(repositoryRoot(), 'tests', '.venv', digest);
-  const stamp = join(venv, 'installed');
-  const python = join(venv, 'bin', 'python');
-  if (!existsSync(stamp)) {
-    mkdirSync(venv, { recursive: true });
+  if (!existsSync(join(venv, 'installed'))) {
+    mkdirSync(dirname(venv), { recursive: true });
     const file = `${venv}.txt`;
     writeFileSync(file, requirements);
-    for (const [command, args] of [
-      ['python3', ['-m', 'venv', '--clear', venv]],
-      [python, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-compile', '-r', file]],
-    ] as const) {
-      const { status, stderr } = spawnSync(command, args, { encoding: 'utf8' });
-      if (status !== 0)
-        return { missing: `${command} ${args.join(' ')} failed: ${stderr.trim().split('\n').at(-1) ?? ''}` };
-    }
-    writeFileSync(stamp, '');
+    const { status, stderr } = spawnSync('python3', ['-c', MAKE, venv, file], { encoding: 'utf8' });
+    if (status !== 0) return { missing: stderr.trim() };
   }
-  return { python };
+  return { python: join(venv, 'bin', 'python') };
 };

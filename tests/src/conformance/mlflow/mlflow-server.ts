@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { freePort } from '@kontor/embedded';
 
 /** How long MLflow may take to import its own packages: 8 s on two busy cores, more than 120 s on overloaded ones. */
-const DEADLINE_MS = 240_000;
+const DEADLINE_MS = 300_000;
 
 export interface MlflowServer {
   readonly uri: string;
