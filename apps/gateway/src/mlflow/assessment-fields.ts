@@ -1,7 +1,7 @@
 import { invalid } from './errors.js';
 import { doublesJson, type Json, parsePythonJson, spacedJson } from './json.js';
 import { json, map, type Message, message, oneOf, string, wrongValue } from './message.js';
-import { atMost, newHexId } from './names.js';
+import { atMost } from './names.js';
 
 /** An assessment on the wire. @source MLflow 3.17, `assessments.proto` */
 export const assessmentFields = {
@@ -87,8 +87,8 @@ export const checkedRationale = (rationale: string | undefined): string | null =
 export const checkedMetadata = (metadata: AssessmentMessage['metadata']) =>
   pairsOf(metadata).map(({ key, value }) => ({ key: atMost(250, 'key', key), value: atMost(8000, 'value', value) }));
 
-/** A new assessment as the registry takes it; `path` of it in the request. */
-export const toAssessment = (path: string, given: AssessmentMessage, nowMs: number, id = `a-${newHexId()}`) => {
+/** A new assessment as the registry takes it; `path` of it in the request, `id` for one that comes without. */
+export const toAssessment = (path: string, given: AssessmentMessage, nowMs: number, id: string) => {
   const at = (name: 'create_time' | 'last_update_time') =>
     given[name] ? timestampMs(`${path}.${name}`, given[name]) : nowMs;
   const judgement = judgementOf(given);

@@ -5,7 +5,7 @@ import type { MlflowCall } from './call.js';
 import { endpoint, type Endpoint } from './endpoint.js';
 import { invalid, missing } from './errors.js';
 import { type Message, message, missingValue, required, string } from './message.js';
-import { atMost } from './names.js';
+import { atMost, hexIdOf } from './names.js';
 import { assessmentJson } from './trace-json.js';
 import { traceById } from './trace-rows.js';
 
@@ -65,9 +65,10 @@ export const assessmentEndpoints: readonly Endpoint[] = [
     method: 'POST',
     version: 3,
     path: PATH,
+    creates: true,
     fields: { trace_id: ids.trace_id, assessment: required(message(assessmentFields)) },
     handle: async ({ trace_id, assessment: given }, call) => {
-      const assessment = toAssessment('assessment', given, Date.now());
+      const assessment = toAssessment('assessment', given, Date.now(), `a-${hexIdOf(call.commandId)}`);
       if (assessment.name === '') throw missingValue('assessment.assessment_name');
       await traceById(call, trace_id);
       await call.send('CreateAssessment', { traceId: trace_id, assessment });

@@ -275,7 +275,7 @@ export class MlflowCall {
     const work = async (): Promise<void> => {
       for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
         try {
-          const position = BigInt((await inMlflowsWords(this.#sent(next))).position);
+          const position = BigInt((await inMlflowsWords(this.#sent({ ...next, ...this.#identity() }))).position);
           last = latest(last ?? 0n, position);
         } catch (error) {
           failures.push(error);

@@ -8,7 +8,7 @@ import { datasetRecordJson, evaluationDatasetJson } from './evaluation-dataset-j
 import { searchDatasetFields, searchDatasets } from './evaluation-dataset-search.js';
 import { checkedExperimentId, ensureDefaultExperiment } from './experiments.js';
 import { int64, repeated, required, string } from './message.js';
-import { atMost, newHexId } from './names.js';
+import { atMost, hexIdOf } from './names.js';
 import { writePageToken } from './page-token.js';
 import type { RowQuery } from './row-query.js';
 
@@ -94,11 +94,12 @@ export const evaluationDatasetEndpoints: readonly Endpoint[] = [
   endpoint({
     method: 'POST',
     path: '/mlflow/datasets/create',
+    creates: true,
     version: 3,
     fields: { name: required(string), experiment_ids: repeated(string), tags: string },
     handle: async ({ name, experiment_ids, tags }, call) => {
       const created = call.begin(evaluationDatasetEntity, 'CreateEvaluationDataset', {
-        datasetId: `d-${newHexId()}`,
+        datasetId: `d-${hexIdOf(call.commandId)}`,
         name: atMost(255, 'name', name),
         tags: tags ? readTags(tags) : [],
         experimentIds: await knownExperiments(call, experiment_ids),

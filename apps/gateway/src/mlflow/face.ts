@@ -143,14 +143,12 @@ export const mountMlflow = (
         });
       }
     }
-    artifactRoutes(scope, PREFIXES, (request, reply) => {
+    const ofRoute = (request: FastifyRequest, reply: FastifyReply) => {
       const isWrite = request.routeOptions.config.access === 'write';
       return callOf(request, isWrite ? retries.attempt(request, reply) : undefined);
-    });
-    traceRoutes(scope, (request, reply) => {
-      const isWrite = request.routeOptions.config.access === 'write';
-      return callOf(request, isWrite ? retries.attempt(request, reply) : undefined);
-    });
+    };
+    artifactRoutes(scope, PREFIXES, ofRoute);
+    traceRoutes(scope, ofRoute);
     refuseOthers(scope, served);
   });
 };

@@ -1,7 +1,7 @@
 import { endpoint, type Endpoint } from './endpoint.js';
 import { invalid } from './errors.js';
 import { int64, message, oneOf, repeated, required, string } from './message.js';
-import { atMost, newHexId, safeInteger } from './names.js';
+import { atMost, hexIdOf, safeInteger } from './names.js';
 import { runById } from './runs.js';
 import { toBegunTrace, toTraceMetadata, toTraceTags } from './trace-fields.js';
 import { oldTraceInfoJson } from './trace-json.js';
@@ -19,6 +19,7 @@ export const oldTraceEndpoints: readonly Endpoint[] = [
   endpoint({
     method: 'POST',
     path: '/mlflow/traces',
+    creates: true,
     fields: {
       experiment_id: required(string),
       timestamp_ms: int64,
@@ -26,7 +27,7 @@ export const oldTraceEndpoints: readonly Endpoint[] = [
       tags: repeated(pair),
     },
     handle: async ({ timestamp_ms = 0n, ...given }, call) => {
-      const traceId = newHexId();
+      const traceId = hexIdOf(call.commandId);
       await call.send('LogTrace', await toBegunTrace(call, traceId, { ...given, timestamp_ms }));
       return { trace_info: oldTraceInfoJson(await traceById(call, traceId)) };
     },

@@ -6,7 +6,7 @@ import { endpoint, type Endpoint } from './endpoint.js';
 import { invalid } from './errors.js';
 import { checkedExperimentId, ensureDefaultExperiment, experimentById } from './experiments.js';
 import { double, int64, repeated, required, string } from './message.js';
-import { atMost, newHexId, safeInteger, toMs } from './names.js';
+import { atMost, hexIdOf, safeInteger, toMs } from './names.js';
 import { toMlflowError } from './rejections.js';
 import { rowsOf } from './rows-of.js';
 import { checkScorerModel, checkSerializedScorer } from './serialized-scorer.js';
@@ -121,6 +121,7 @@ export const scorerEndpoints: readonly Endpoint[] = [
     method: 'POST',
     path: '/mlflow/scorers/register',
     version: 3,
+    creates: true,
     fields: { ...named, serialized_scorer: required(string) },
     handle: async ({ experiment_id, name, serialized_scorer: serializedScorer }, call) => {
       const scorer = checkSerializedScorer(serializedScorer);
@@ -211,7 +212,7 @@ export const scorerEndpoints: readonly Endpoint[] = [
         );
       }
       await call.send('ConfigureOnlineScoring', {
-        ...{ experimentId, name, sampleRate, onlineScoringConfigId: newHexId() },
+        ...{ experimentId, name, sampleRate, onlineScoringConfigId: hexIdOf(call.commandId) },
         filterString: filterString === null ? null : atMost(65_535, 'filter_string', filterString),
       });
       const [config] = configJson(await scorerByName(call, request));

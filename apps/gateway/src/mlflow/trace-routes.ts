@@ -20,7 +20,7 @@ const sendTraceArtifact = async (
   reply: FastifyReply,
   call: MlflowCall,
 ): Promise<FastifyReply> => {
-  const { request_id: id, path } = readMessage(fields, await inputOf({ method: 'GET', fields }, request));
+  const { request_id: id, path } = readMessage(fields, (await inputOf({ method: 'GET', fields }, request)).input);
   if (!id) throw new MlflowError('BAD_REQUEST', 'Request must include the "request_id" query parameter.');
   const row = await traceById(call, id);
   if (!path && row.hasSpans) {
@@ -38,13 +38,16 @@ const sendTraceArtifact = async (
 };
 
 /** Routes of traces that carry no JSON messages. */
-export const traceRoutes = (scope: FastifyInstance, callOf: (request: FastifyRequest) => MlflowCall): void => {
+export const traceRoutes = (
+  scope: FastifyInstance,
+  callOf: (request: FastifyRequest, reply: FastifyReply) => MlflowCall,
+): void => {
   scope.post('/v1/traces', { config: { access: 'write' } }, (request, reply) =>
-    exportTraces(request, callOf(request), reply),
+    exportTraces(request, callOf(request, reply), reply),
   );
   for (const version of [2, 3]) {
     scope.get(`/ajax-api/${version}.0/mlflow/get-trace-artifact`, { config: { access: 'read' } }, (request, reply) =>
-      sendTraceArtifact(request, reply, callOf(request)),
+      sendTraceArtifact(request, reply, callOf(request, reply)),
     );
   }
 };

@@ -375,7 +375,9 @@ describe('a request', () => {
 });
 
 describe('of another workspace', () => {
-  type Known = Readonly<Record<'experiment' | 'run' | 'loggedModel' | 'webhook' | 'trace' | 'scorer' | 'dataset', string>>;
+  type Known = Readonly<
+    Record<'experiment' | 'run' | 'loggedModel' | 'webhook' | 'trace' | 'scorer' | 'dataset', string>
+  >;
   let known: Known;
   const model = 'theirs';
   const created = { entity: 'REGISTERED_MODEL', action: 'CREATED' };
