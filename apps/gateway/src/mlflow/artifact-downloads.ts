@@ -11,16 +11,25 @@ export interface NamedFile {
   readonly sizeBytes: number;
 }
 
-/** What a browser may show; everything else is bytes. Never markup or script: a stored page would run here. */
+/** Extensions, and whole names, of what is sent as plain text. @source MLflow 3.18.0, mlflow/utils/mime_type_utils.py */
+const TEXTS: ReadonlySet<string> = new Set(
+  `txt log err cfg conf cnf cf ini properties prop hocon toml yaml yml xml json js py py3 csv tsv md rst ipynb
+   mlmodel mlproject`.split(/\s+/),
+);
+
+/** What else a browser may show; all other files are bytes. Never markup: a stored page would run here. */
 const TYPES: Readonly<Record<string, string>> = {
-  json: 'application/json',
-  txt: 'text/plain; charset=utf-8',
-  md: 'text/plain; charset=utf-8',
-  yaml: 'text/plain; charset=utf-8',
-  yml: 'text/plain; charset=utf-8',
-  csv: 'text/csv; charset=utf-8',
-  png: 'image/png',
-  jpg: 'image/jpeg',
+  ...{ png: 'image/png', jpg: 'image/jpeg', jpeg: 'image/jpeg', gif: 'image/gif', bmp: 'image/bmp' },
+  ...{ webp: 'image/webp', tif: 'image/tiff', tiff: 'image/tiff', pdf: 'application/pdf' },
+  ...{ mp3: 'audio/mpeg', wav: 'audio/x-wav', mp4: 'video/mp4', webm: 'video/webm' },
+};
+
+const nameOf = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
+
+const typeOf = (path: string): string => {
+  const name = nameOf(path).toLowerCase();
+  const extension = name.slice(name.lastIndexOf('.') + 1);
+  return TEXTS.has(extension) ? 'text/plain' : (TYPES[extension] ?? 'application/octet-stream');
 };
 
 /** Why there is no file. @param shown the path as the client gave it. @source MLflow 3.18.0, mlflow/server/handlers.py, `_send_artifact` */
@@ -57,12 +66,20 @@ export const fileOfVersion = (files: readonly NamedFile[], path: string): NamedF
   );
 };
 
-/** How a client keeps the file. @source RFC 6266; names outside of ASCII in the form of RFC 8187 as well. */
+/**
+ * How a client keeps the file. A name that is no token is quoted, one outside of ASCII also comes in the form of RFC 8187.
+ *
+ * @source RFC 6266; MLflow 3.18.0, mlflow/server/handlers.py, `_content_disposition_attachment`.
+ */
 export const dispositionOf = ({ path }: NamedFile): string => {
-  const name = path.slice(path.lastIndexOf('/') + 1);
-  const ascii = name.replace(/[^\x20-\x7e]|["\\]/g, '_');
-  const extended = ascii === name ? '' : `; filename*=UTF-8''${encodeURIComponent(name)}`;
-  return `attachment; filename="${ascii}"${extended}`;
+  const name = nameOf(path);
+  const ascii = name.normalize('NFKD').replace(/[^\x20-\x7e]/g, '') || 'download';
+  const isToken = /^[\w!#$%&'*+.^`|~-]+$/.test(ascii);
+  const quoted = isToken ? ascii : `"${ascii.replace(/["\\]/g, '\\$&')}"`;
+  // encodeURIComponent leaves these four as they are; RFC 8187 does not know them.
+  const percent = (text: string) => `%${text.charCodeAt(0).toString(16).toUpperCase()}`;
+  const encoded = encodeURIComponent(name).replace(/['()*]/g, percent);
+  return `attachment; filename=${quoted}${ascii === name ? '' : `; filename*=UTF-8''${encoded}`}`;
 };
 
 type Range = { readonly start: number; readonly end: number };
@@ -102,8 +119,7 @@ export const sendFile = async (
   const ifRange = headers['if-range'];
   const range = ifRange === undefined || ifRange === etag ? rangeOf(headers.range, sizeBytes) : undefined;
   if (range === 'unsatisfiable') return reply.code(416).header('content-range', `bytes */${sizeBytes}`).send();
-  const type = TYPES[path.slice(path.lastIndexOf('.') + 1).toLowerCase()] ?? 'application/octet-stream';
-  reply.header('content-disposition', dispositionOf(file)).type(type);
+  reply.header('content-disposition', dispositionOf(file)).type(typeOf(path));
   reply.header('content-length', range ? range.end - range.start + 1 : sizeBytes);
   if (range) reply.code(206).header('content-range', `bytes ${range.start}-${range.end}/${sizeBytes}`);
   if (method === 'HEAD') return reply.send();

@@ -61,9 +61,14 @@ export const inWorkspace = (workspace: string, path: string): string => {
 export const proxyPathOf = (workspace: string, location: string): string =>
   PROXY.test(location) ? inWorkspace(workspace, location.replace(PROXY, '')) : location;
 
+/** The folder of files that lie at the root itself. No path has such a part, because paths are normalised. */
+const ROOT_FOLDER = '.';
+
+const folderOwner = (id: string): string => `artifact-folder:${id}`;
+
 const inFolder = (path: string): OwnedPath => {
-  const [id = '', ...rest] = path.split('/');
-  return { command: 'Folder', owner: `artifact-folder:${id}`, id, path: rest.join('/') };
+  const [, id = ROOT_FOLDER, rest = path] = /^([^/]*)\/(.*)$/s.exec(path) ?? [];
+  return { command: 'Folder', owner: folderOwner(id), id, path: rest };
 };
 
 /**
@@ -147,11 +152,14 @@ export const listProxy = async (rows: RowQuery, path: string): Promise<readonly 
   const owned = path === '' ? undefined : await ownerOf(rows, path);
   if (owned && owned.command !== 'Folder') return listArtifacts(rows, owned.owner, owned.path);
   const conditions = rows.conditions();
-  conditions.add(owned ? `owner = ${conditions.bind(owned.owner)}` : `starts_with(owner, 'artifact-folder:')`);
+  const [folder = ''] = path.split('/');
+  conditions.add(
+    folder === '' ? `starts_with(owner, '${folderOwner('')}')` : `owner = ${conditions.bind(folderOwner(folder))}`,
+  );
   const files = await rows.list(artifactEntity, conditions, { orderBy: 'key', limit: MAX_ROOTS });
-  const inFolders = files.map((file) => ({
-    path: `${file.owner.slice('artifact-folder:'.length)}/${file.path}`,
-    sizeBytes: file.sizeBytes,
+  const inFolders = files.map(({ owner, path: below, sizeBytes }) => ({
+    path: owner === folderOwner(ROOT_FOLDER) ? below : `${owner.slice(folderOwner('').length)}/${below}`,
+    sizeBytes,
   }));
   const roots = (await rootsBelow(rows, path)).map((root) => ({ path: `${root}/`, sizeBytes: 0 }));
   return childrenOf(path, [...inFolders, ...roots]);

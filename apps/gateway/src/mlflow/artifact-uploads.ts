@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import type { StoredArtifact } from '@kontor/artifact-store';
 import type { FastifyRequest } from 'fastify';
 import { modelVersionEntity, registeredModelEntity } from '../registry/registry.entities.js';
-import { checkedPath, type OwnedPath, ownedPath, ownerOf } from './artifact-paths.js';
+import { checkedPath, listProxy, type OwnedPath, ownedPath, ownerOf } from './artifact-paths.js';
 import type { MlflowCall } from './call.js';
 import { invalid, MlflowError } from './errors.js';
 import { readMessage, string } from './message.js';
@@ -68,28 +68,33 @@ export const upload = async (request: FastifyRequest, call: MlflowCall, path: st
   await record(call, owned, await call.parts.artifacts.put(bytesOf(request), announcedBytes(request)));
 };
 
-/** Removes a file, or a folder with all that is in it, from the names; the bytes stay. */
+/**
+ * Removes a file, or a folder with all that is in it, from the names; the bytes stay.
+ *
+ * @throws MlflowError as {@link writable}, and for a folder directly below the root: runs of an experiment may lie in it.
+ */
 export const remove = async (call: MlflowCall, path: string): Promise<void> => {
   const owned = await writable(call, path);
+  if (!path.includes('/') && (await listProxy(await call.rows(), path)).length > 0) throw invalid('Invalid path');
   await call.send(`Remove${owned.command}Artifacts`, { [idField[owned.command]]: owned.id, path: owned.path });
 };
 
 /** The form of MLflow's page, for notes and pictures. @source MLflow 3.18.0, mlflow/server/handlers.py, `upload_artifact_handler` */
 const MAX_FORM_BYTES = 10 * 1024 * 1024;
 
-const formFields = { run_uuid: string, path: string } as const;
+const formFields = { run_id: string, run_uuid: string, path: string } as const;
 
 /** Stores the body as a file of a run. */
 export const uploadForm = async (request: FastifyRequest, call: MlflowCall): Promise<void> => {
   const { input } = await inputOf({ method: 'POST', query: true, fields: formFields }, request);
   const form = readMessage(formFields, input);
-  if (!form.run_uuid) throw invalid('Request must specify run_uuid.');
+  if (!form.run_id) throw invalid('Request must specify run_id or run_uuid.');
   if (!form.path) throw invalid('Request must specify path.');
   const path = checkedPath(form.path);
   const bytes = await readBytes(bytesOf(request), MAX_FORM_BYTES);
   if (bytes === undefined) throw invalid('Artifact size is too large. Max size is 10MB.');
   if (bytes.length === 0) throw invalid('Request must specify data.');
-  const { run } = await runById(call, form.run_uuid);
+  const { run } = await runById(call, form.run_id);
   const owned: OwnedPath = { command: 'Run', owner: `run:${run.runId}`, id: run.runId, path };
   if (path === '') throw invalid('Invalid path');
   await refuseRegistered(call, owned);

@@ -33,6 +33,7 @@ const refusal = async (answer: Response) => ({
   ...((await answer.json()) as { error_code: string; message: string } satisfies object),
 });
 const digestOf = (bytes: string | Buffer) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+const byPath = (a: object, b: object) => (String(Object.values(a)[0]) < String(Object.values(b)[0]) ? -1 : 1);
 const head = () => gateway.server.gateway.log.head();
 
 const prepare = async (): Promise<void> => {
@@ -57,8 +58,8 @@ const anyStore = (): void => {
       etag,
       'accept-ranges': 'bytes',
       'content-length': '5',
-      'content-type': 'text/plain; charset=utf-8',
-      'content-disposition': `attachment; filename="_.txt"; filename*=UTF-8''%C3%A9.txt`,
+      'content-type': 'text/plain',
+      'content-disposition': `attachment; filename=e.txt; filename*=UTF-8''%C3%A9.txt`,
       'x-content-type-options': 'nosniff',
     });
     const ask = async (headers: Readonly<Record<string, string>>, method = 'GET') => {
@@ -108,15 +109,54 @@ const anyStore = (): void => {
     });
   });
 
+  // As MLflow 3.18.0 answers each of them, but for markup.
+  it.each([
+    ['notes.MD', 'text/plain', 'notes.MD'],
+    ['MLmodel', 'text/plain', 'MLmodel'],
+    ['script.js', 'text/plain', 'script.js'],
+    ['page.html', 'application/octet-stream', 'page.html'],
+    ['page.svg', 'application/octet-stream', 'page.svg'],
+    ['model.pkl', 'application/octet-stream', 'model.pkl'],
+    ['dog+step+20.png', 'image/png', 'dog+step+20.png'],
+    ['report 1.pdf', 'application/pdf', '"report 1.pdf"'],
+    ['q".txt', 'text/plain', '"q\\".txt"'],
+    ['é (1).txt', 'text/plain', `"e (1).txt"; filename*=UTF-8''%C3%A9%20%281%29.txt`],
+    ['日本', 'application/octet-stream', `download; filename*=UTF-8''%E6%97%A5%E6%9C%AC`],
+  ])('says of %s what it is and how it is called', async (name, type, filename) => {
+    await put(encodeURIComponent(name), 'x');
+    const { headers } = await file(encodeURIComponent(name), { method: 'HEAD' });
+    expect([headers.get('content-type'), headers.get('content-disposition')]).toEqual([
+      type,
+      `attachment; filename=${filename}`,
+    ]);
+  });
+
+  it('keeps files that lie at the root itself', async () => {
+    const at = (path: string, init: RequestInit = {}) => call(`${PROXY}/artifacts${path}`, init);
+    const files = async (query = '') => ((await (await at(query)).json()) as { files?: readonly object[] }).files;
+    const before = (await files()) ?? [];
+    expect((await at('/a.txt', { method: 'PUT', body: 'one' })).status).toBe(200);
+    expect((await at('/shelf/b.txt', { method: 'PUT', body: 'two' })).status).toBe(200);
+    expect(await (await at('/a.txt')).text()).toBe('one');
+    const a = { path: 'a.txt', is_dir: false, file_size: 3 };
+    expect(await files()).toEqual([...before, a, { path: 'shelf', is_dir: true }].sort(byPath));
+    expect(await files('?path=shelf')).toEqual([{ ...a, path: 'b.txt' }]);
+    expect(await refusal(await at('/shelf'))).toMatchObject({ status: 400 });
+    expect(await refusal(await at('/shelf', { method: 'DELETE' }))).toMatchObject({ status: 400 });
+    for (const path of ['/a.txt', '/shelf/b.txt']) expect((await at(path, { method: 'DELETE' })).status).toBe(200);
+    expect((await files()) ?? []).toEqual(before);
+  });
+
   it('takes notes and pictures of the page, up to 10 MB', async () => {
     const form = (query: string, body: string | Buffer) =>
       call(`/ajax-api/2.0/mlflow/upload-artifact?${query}`, { method: 'POST', body });
     const { status, headers } = await form(`run_uuid=${run}&path=notes/n.md`, 'a note');
     expect([status, headers.get('content-type')]).toEqual([200, 'application/json; charset=utf-8']);
+    expect((await form(`run_id=${run}&path=notes/o.md`, 'another one')).status).toBe(200);
     expect(await (await file('notes/n.md')).text()).toBe('a note');
     const before = await head();
     for (const [query, body, message] of [
-      [`path=n.md`, 'x', 'Request must specify run_uuid.'],
+      [`path=n.md`, 'x', 'Request must specify run_id or run_uuid.'],
       [`run_uuid=${run}`, 'x', 'Request must specify path.'],
       [`run_uuid=${run}&path=../n.md`, 'x', 'Invalid path'],
       [`run_uuid=${run}&path=n.md`, '', 'Request must specify data.'],

@@ -312,7 +312,7 @@ export const registryCommands = {
   RefuseLoggedModelArtifactWrite: z.strictObject({ loggedModelId, path, registeredAs }),
   RecordLoggedModelArtifact: z.strictObject({ loggedModelId, ...file }),
   RemoveLoggedModelArtifacts: z.strictObject({ loggedModelId, path }),
-  /** `folder` is the first part of a path that belongs to no run and no logged model; `path` is the rest. */
+  /** `folder` is the first part of a path that belongs to no run and no logged model, `.` if it has but one; `path` is the rest. */
   RecordFolderArtifact: z.strictObject({ folder: upTo(250).min(1), ...file }),
   RemoveFolderArtifacts: z.strictObject({ folder: upTo(250).min(1), path }),
 
