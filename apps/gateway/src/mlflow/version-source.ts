@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import type { ModelVersionRow } from '../registry/model-versions.projection.js';
 import type { RegisteredModelRow } from '../registry/registered-models.projection.js';
 import {
@@ -49,6 +50,8 @@ export const resolveSource = async (rows: RowQuery, asked: Asked): Promise<Origi
     }
     return { source, storageLocation: source, runId: null, loggedModelId: null, artifacts: null, trainedBy: null };
   }
+  const [, scheme = '', rest = ''] = /^([a-z][a-z0-9+.-]*):\/*(.*)$/i.exec(source) ?? [];
+  if (addressesHost(scheme, source)) throw foreignHost('source', scheme);
   const isUri = /^[a-z][a-z0-9+.-]+:\//i.test(source) || !/^[a-z][a-z0-9+.-]*:/i.test(source);
   if (
     !isUri ||
@@ -64,8 +67,6 @@ export const resolveSource = async (rows: RowQuery, asked: Asked): Promise<Origi
       'If supplying a source as an http, https, local file path, ftp, objectstore, or mlflow-artifacts uri, an absolute path must be provided without relative path references present. Please provide an absolute path.',
     );
   }
-  const [, scheme = '', rest = ''] = /^([a-z][a-z0-9+.-]*):\/*(.*)$/i.exec(source) ?? [];
-  if (addressesHost(scheme, source)) throw foreignHost('source', scheme);
   switch (scheme.toLowerCase()) {
     case 'models':
       return fromModel(rows, asked, rest);
@@ -75,24 +76,9 @@ export const resolveSource = async (rows: RowQuery, asked: Asked): Promise<Origi
       return fromProxy(rows, asked, rest);
     case '':
     case 'file':
-      throw refuse(
-        source,
-        'To use a local path as a model version source, the run_id request parameter has to be specified and the local path has to be contained within the artifact directory of the run specified by the run_id.',
-      );
-    default: {
-      // Outside the platform: the files are not read, so the version has no manifest and cannot be served.
-      const loggedModelId = asked.loggedModelId ?? null;
-      const model = loggedModelId === null ? undefined : await loggedModelOf(rows, loggedModelId);
-      const runId = asked.runId ?? model?.sourceRunId ?? null;
-      return {
-        source,
-        storageLocation: source,
-        runId,
-        loggedModelId,
-        artifacts: null,
-        trainedBy: await trainer(rows, runId),
-      };
-    }
+      return fromLocalPath(rows, asked);
+    default:
+      return fromElsewhere(rows, asked);
   }
 };
 
@@ -104,6 +90,38 @@ const loggedModelOf = async (rows: RowQuery, loggedModelId: string) => {
   const model = await rows.byId(loggedModelEntity, loggedModelId);
   if (model && !model.deleted) return model;
   throw missing(`Logged model with ID '${loggedModelId}' not found.`);
+};
+
+/** Outside of the platform: the files are not read, so the version has no manifest and cannot be served. */
+const fromElsewhere = async (rows: RowQuery, asked: Asked): Promise<Origin> => {
+  const { source, loggedModelId = null } = asked;
+  const model = loggedModelId === null ? undefined : await loggedModelOf(rows, loggedModelId);
+  const runId = asked.runId ?? model?.sourceRunId ?? null;
+  return {
+    ...{ source, storageLocation: source, runId, loggedModelId, artifacts: null },
+    trainedBy: await trainer(rows, runId),
+  };
+};
+
+/** The path that a location names on the client's own disk. */
+const localPath = (location: string): string | undefined => {
+  const [, path] = /^(?:file:(?:\/\/)?)?(\/(?!\/).*)$/i.exec(location) ?? [];
+  return path && posix.normalize(`${path}/`);
+};
+
+/** On a disk that clients share: only what lies below the files of the run or logged model that is named. */
+const fromLocalPath = async (rows: RowQuery, asked: Asked): Promise<Origin> => {
+  const { source, runId, loggedModelId } = asked;
+  const run = runId === undefined ? undefined : await rows.byId(runEntity, runId);
+  const owner = loggedModelId === undefined ? run : await loggedModelOf(rows, loggedModelId);
+  if (owner === undefined && runId !== undefined) throw refuse(source, RUN_SENTENCE);
+  const root = owner && localPath(owner.artifactUri);
+  if (root !== undefined && localPath(source)?.startsWith(root)) return fromElsewhere(rows, asked);
+  const field = loggedModelId === undefined ? 'run_id' : 'model_id';
+  throw refuse(
+    owner ? source.replace(/^file:(?:\/\/)?(?=\/(?!\/))/i, '') : source,
+    `To use a local path as a model version source, the ${field} request parameter has to be specified and the local path has to be contained within the artifact directory of the run specified by the ${field}.`,
+  );
 };
 
 const fromLoggedModel = async (rows: RowQuery, asked: Asked, modelId: string, inModel = ''): Promise<Origin> => {
