@@ -1,5 +1,7 @@
 import type { LoggedModelRow } from '../registry/logged-models.projection.js';
 import { metricBatchEntity, modelVersionEntity, registeredModelEntity } from '../registry/registry.entities.js';
+import { withValues } from '../registry/tags.js';
+import { spacedJson } from './json.js';
 import { toMs } from './names.js';
 import type { RowQuery } from './row-query.js';
 import { modelMetricJson } from './run-json.js';
@@ -14,6 +16,16 @@ export const LOGGED_MODEL_STATUS = {
 /** More registrations, or batches of metrics, of one page of models than a client reads. */
 const MAX_ROWS = 100_000;
 
+/** As long as versions are made of the model, it says so. @source MLflow 3.18.0, `set_model_versions_tags` */
+const withVersions = (
+  tags: LoggedModelRow['tags'],
+  registrations: readonly { readonly name: string; readonly version: string }[],
+): readonly LoggedModelRow['tags'][number][] => {
+  if (registrations.length === 0) return tags;
+  const value = spacedJson(registrations.map(({ name, version }) => ({ name, version: Number(version) })));
+  return withValues(tags, [{ key: 'mlflow.modelVersions', value }]);
+};
+
 const groupedBy = <Item>(
   items: readonly Item[],
   keyOf: (item: Item) => string | null,
@@ -25,7 +37,9 @@ export const loggedModelsJson = async (
   models: readonly LoggedModelRow[],
 ): Promise<readonly object[]> => {
   const loggedModelId = models.map((row) => row.loggedModelId);
-  const versions = await rows.all(modelVersionEntity, { loggedModelId, deleted: false }, 'key', MAX_ROWS);
+  const versions = [...(await rows.all(modelVersionEntity, { loggedModelId, deleted: false }, 'key', MAX_ROWS))].sort(
+    (a, b) => a.createdAt.localeCompare(b.createdAt) || a.version - b.version,
+  );
   const modelId = [...new Set(versions.map((version) => version.modelId))];
   const registered = await rows.all(registeredModelEntity, { modelId, deleted: false }, 'key', MAX_ROWS);
   const names = new Map(registered.map((row) => [row.modelId, row.name]));
@@ -37,6 +51,7 @@ export const loggedModelsJson = async (
       const name = names.get(version.modelId);
       return name === undefined ? [] : [{ name, version: String(version.version) }];
     });
+    const tags = withVersions(row.tags, registrations);
     const metrics = (batchesOf.get(row.loggedModelId) ?? []).flatMap(({ runId, points }) =>
       points.map((point) => modelMetricJson(point, runId)),
     );
@@ -51,7 +66,7 @@ export const loggedModelsJson = async (
         status: LOGGED_MODEL_STATUS[row.status],
         model_type: row.modelType,
         source_run_id: row.sourceRunId ?? '',
-        ...(row.tags.length > 0 && { tags: row.tags }),
+        ...(tags.length > 0 && { tags }),
         ...(registrations.length > 0 && { registrations }),
       },
       data: {

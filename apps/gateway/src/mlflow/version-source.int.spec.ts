@@ -65,4 +65,30 @@ describe('the source of a version', () => {
       message: expect.stringContaining("'source' cannot use the 'ftp' scheme") as unknown,
     });
   });
+
+  it('names the version in a tag of the logged model that it is made of, as long as it exists', async () => {
+    const { experiment_id } = await post('experiments/create', { name: 'tagged' });
+    const tags = [{ key: 'team', value: 'a' }];
+    const { model } = await post('logged-models', { experiment_id, tags });
+    const { model_id } = model.info;
+    const shown = async () => {
+      const { models } = await post('logged-models/search', { experiment_ids: [experiment_id] });
+      return (models as { info: { tags: object } }[])[0]?.info.tags;
+    };
+    expect(await shown()).toEqual(tags);
+    await register('scoring', `models:/${model_id}`, { model_id });
+    const { version } = (await register('scoring', `models:/${model_id}`, { model_id })).model_version;
+    await register('pricing', `models:/${model_id}`, { model_id });
+    const last = Number(version);
+    const named = (...versions: readonly (readonly [string, number])[]) => ({
+      key: 'mlflow.modelVersions',
+      value: `[${versions.map(([name, number]) => `{"name": "${name}", "version": ${number}}`).join(', ')}]`,
+    });
+    expect(await shown()).toEqual([...tags, named(['scoring', last - 1], ['scoring', last], ['pricing', 1])]);
+    await fetch(`${gateway.server.url}/api/2.0/mlflow/model-versions/delete`, {
+      method: 'DELETE',
+      body: JSON.stringify({ name: 'scoring', version }),
+    });
+    expect(await shown()).toEqual([...tags, named(['scoring', last - 1], ['pricing', 1])]);
+  });
 });
