@@ -12,6 +12,7 @@ export const differences: readonly (readonly [mlflow: string, kontor: string])[]
   ['Versions found by a search have no aliases, and `model_id` is never returned.', 'Both are there.'],
   ['`user_id` of models and versions is never set.', 'It is the authenticated principal.'],
   ['`max_results=0` of a model search answers a token for the same page.', '400.'],
+  ['A version is registered from `runs:/<run>/...` although there is no such run.', '404 `Run with id=... not found`.'],
   ['A run without an experiment is an error of the database.', '400 that names `experiment_id`.'],
   ['Everything can be deleted and overwritten.', '409 `RESOURCE_CONFLICT` for what serves traffic or is registered.'],
   ['Page tokens are offsets.', 'They belong to one filter, order and position: pages neither skip nor repeat.'],
@@ -58,6 +59,19 @@ export const differences: readonly (readonly [mlflow: string, kontor: string])[]
   ['A second value of a logged model at the same time and step is an error of the database.', 'It is one more point.'],
   ['Times and steps have 64 bits.', '400 beyond 2^53 - 1, which no client reaches.'],
   ['An unknown status finalizes a logged model as if nothing was said.', '400 with the names that are allowed.'],
+  [
+    'Ids of experiments are counted over all workspaces, and only `default` has experiment 0.',
+    'Each workspace has its own experiment 0, `Default`, and counts its own from 1.',
+  ],
+  [
+    'With workspaces on, `artifact_location` is refused; else a relative one begins at the working directory of the server.',
+    'It is kept as it is given.',
+  ],
+  ['The folder of an experiment can be deleted through the artifact proxy.', '400 `Invalid path`.'],
+  [
+    'A download has whatever media type its name suggests, also pages and SVG pictures.',
+    'Texts, pictures, sound, film and PDF have theirs; all else is `application/octet-stream`: a stored script never runs here.',
+  ],
   ['`1.0` in a message about a wrong type is `1.0` and a `float`.', '`1` and an `int`.'],
   ['A media type is compared by its letters.', 'By its meaning: `APPLICATION/JSON` is JSON too.'],
   [
