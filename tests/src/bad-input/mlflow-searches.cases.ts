@@ -11,9 +11,16 @@ const refused = (path: string, body: object, says: string, code = 'INVALID_PARAM
 });
 
 /** Of a search by GET: the fields in its query. */
-const asked = (path: string, fields: Readonly<Record<string, string | number>>, says: string): MlflowCase => {
-  const query = Object.entries(fields).map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
-  return { ...refused(`${path}?${query.join('&')}`, {}, says), method: 'GET', body: undefined };
+const asked = (
+  path: string,
+  fields: Readonly<Record<string, string | number | readonly string[]>>,
+  says: string,
+  code?: string,
+): MlflowCase => {
+  const query = Object.entries(fields).flatMap(([name, value]) =>
+    [value].flat().map((item) => `${name}=${encodeURIComponent(item)}`),
+  );
+  return { ...refused(`${path}?${query.join('&')}`, {}, says, code), method: 'GET', body: undefined };
 };
 
 const runs = (fields: object, says: string, code?: string) =>
@@ -143,11 +150,18 @@ export const searchCases: readonly MlflowCase[] = [
   asked('registered-models/search', { order_by: 'name UP' }, "Invalid ordering key in order_by clause 'name UP'."),
   asked(
     'registered-models/search',
+    { order_by: ['timestamp', 'last_updated_timestamp DESC'] },
+    "`order_by` contains duplicate fields: ['timestamp', 'last_updated_timestamp DESC']",
+    'INTERNAL_ERROR',
+  ),
+  asked(
+    'registered-models/search',
     { max_results: 0 },
     'Invalid value for max_results. It must be a positive integer, but got 0',
   ),
   asked('registered-models/search', { max_results: 1001 }, 'Invalid value "1001" for parameter \'max_results\''),
   ...Object.entries(VERSION_FILTERS).map(([filter, says]) => asked('model-versions/search', { filter }, says)),
+  asked('model-versions/search', { order_by: ['name', 'name DESC'] }, 'contains duplicate fields', 'INTERNAL_ERROR'),
   asked('model-versions/search', { order_by: 'tags.t' }, 'Invalid order_by entity: tag'),
   asked('model-versions/search', { order_by: 'nope' }, "Invalid attribute key 'nope' specified. Valid keys are"),
   asked('model-versions/search', { max_results: -5 }, 'It must be a positive integer, but got -5'),

@@ -1,6 +1,14 @@
 import { PERSONAL_TAGS } from '@kontor/domain/registry';
 import { invalid, MlflowError } from './errors.js';
-import { type Comparison, type Entity, type Grammar, MODEL_FILTER, unknownAttribute, unknownEntity } from './filter.js';
+import {
+  type Comparison,
+  type Entity,
+  EXPERIMENT_FILTER,
+  type Grammar,
+  MODEL_FILTER,
+  unknownAttribute,
+  unknownEntity,
+} from './filter.js';
 import type { Conditions } from './row-query.js';
 
 /** How the attributes of one search are written in SQL over a row's columns and body. */
@@ -135,12 +143,14 @@ export const orderBySql = (
     if (grammar === MODEL_FILTER && spelled !== undefined) throw unknownModelKey(`${spelled}.${key}`);
     if (entity === undefined) throw unknownEntity(grammar, spelled ?? '');
     if (!columns.ordersByKeys && entity !== 'attribute') throw invalid(`Invalid order_by entity: ${entity}`);
-    if (columns.ordersByKeys && seen.size === seen.add(`${entity}.${key}`).size) {
+    const name = entity === 'attribute' ? (grammar.aliases[key] ?? key) : key;
+    const field = (entity === 'attribute' && columns.attributes[name]) || `${entity}.${name}`;
+    // Experiments alone take a field twice, by either of its names.
+    if (grammar !== EXPERIMENT_FILTER && seen.size === seen.add(field).size) {
       throw new MlflowError('INTERNAL_ERROR', `\`order_by\` contains duplicate fields: ${pythonList(clauses)}`, {
         status: 400,
       });
     }
-    const name = entity === 'attribute' ? (grammar.aliases[key] ?? key) : key;
     refusePersonal(entity, name);
     return orderTerm(entity, name, direction.toUpperCase(), { columns, grammar, conditions });
   });
