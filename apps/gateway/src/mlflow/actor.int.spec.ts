@@ -125,6 +125,27 @@ it('every write of the MLflow API', async () => {
   await write('DELETE /mlflow/model-versions/delete', version);
   await write('POST /mlflow/registered-models/rename', { ...model, new_name: 'loss' });
   await write('DELETE /mlflow/registered-models/delete', { name: 'loss' });
+  const trace_id = `tr-${'1'.repeat(32)}`;
+  const trace_info = { trace_id, trace_location: { mlflow_experiment: experiment }, ...FORGED_FIELDS };
+  await write('POST /mlflow/traces', { trace: { trace_info } });
+  for (const id of ['{trace_id}', '{request_id}']) {
+    await write(`PATCH /mlflow/traces/${id}/tags`, tag, trace_id);
+    await write(`DELETE /mlflow/traces/${id}/tags`, tag, trace_id);
+  }
+  await write('PATCH /mlflow/traces/{request_id}', { timestamp_ms: 1, status: 'OK' }, trace_id);
+  await write('POST /mlflow/traces/link-to-run', { trace_ids: [trace_id], run_id });
+  await write('POST /mlflow/traces/link-prompts', { trace_id, prompt_versions: [{ name: 'p', version: '1' }] });
+  const assessments = '/mlflow/traces/{trace_id}/assessments';
+  const assessment = { assessment_name: 'good', feedback: { value: 1 } };
+  const { assessment_id } = (await write(`POST ${assessments}`, { assessment }, trace_id)).assessment;
+  const change = { assessment: { rationale: 'so' }, update_mask: 'rationale' };
+  await write(`PATCH ${assessments}/{assessment_id}`, change, trace_id, assessment_id);
+  await write(`DELETE ${assessments}/{assessment_id}`, {}, trace_id, assessment_id);
+  await write('POST /mlflow/traces/delete-traces', { ...experiment, request_ids: [trace_id] });
+  const span = { traceId: '2'.repeat(32), spanId: '3'.repeat(16), ...FORGED_FIELDS };
+  const spans = JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans: [span] }] }] });
+  const exported = await send('POST', '/v1/traces', spans, { 'x-mlflow-experiment-id': experiment_id });
+  expect(exported.recorded.map(({ actor, type }) => `${type} ${actor}`)).toEqual(['SpansLogged ada']);
   const { webhook } = await write('POST /mlflow/webhooks', {
     ...{ name: 'hook', url: 'https://93.184.216.34/' },
     events: [{ entity: 'REGISTERED_MODEL', action: 'CREATED' }],
