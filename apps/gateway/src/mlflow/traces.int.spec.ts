@@ -560,7 +560,7 @@ describe('spans', () => {
     expect(await found(`run_id = '${run}' AND request_id = '${id}'`)).toEqual([id]);
     for (const version of [2, 3]) {
       const file = await call('GET', `/ajax-api/${version}.0/mlflow/get-trace-artifact`, { request_id: id });
-      expect(file.headers.get('content-disposition')).toBe('attachment; filename="traces.json"');
+      expect(file.headers.get('content-disposition')).toBe('attachment; filename=traces.json');
       expect(file.body.spans).toMatchObject([{ name: 'root', attributes: { 'mlflow.traceRequestId': `"${id}"` } }]);
     }
     const root = `/api/2.0/mlflow-artifacts/artifacts/${experiment}/traces/${id}/artifacts/attachments/a.txt`;
