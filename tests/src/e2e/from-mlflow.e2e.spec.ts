@@ -18,8 +18,6 @@ const blocks = [...page.matchAll(/```(\w+)\n([\s\S]*?)```/g)].map(([, language =
   language,
   body,
 }));
-/** Eight programs import MLflow and scikit-learn: 90 s on two idle cores, more than 300 s on overloaded ones. */
-const TYPING_TIMEOUT_MS = 900_000;
 /** Between the blocks of the one script that they are. */
 const NEXT = '~~~ next block ~~~';
 
@@ -70,5 +68,5 @@ describe.skipIf('missing' in environment && !inCi)('the tutorial for whoever com
     for (const [index, { body, prints }] of commands.entries()) {
       for (const line of real(prints).split('\n')) expect(printed[index], `below ${body}`).toMatch(shown(line));
     }
-  }, TYPING_TIMEOUT_MS);
+  });
 });
