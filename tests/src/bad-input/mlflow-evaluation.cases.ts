@@ -99,6 +99,12 @@ const scorerCases: readonly MlflowCase[] = [
     { ...scorer, sample_rate: 0, filter_string: 5 },
     "Invalid value 5 for parameter 'filter_string'",
   ),
+  scorers(
+    'PUT',
+    'online-config',
+    { ...scorer, sample_rate: 0, filter_string: "nope = 'a'" },
+    "Invalid attribute key 'nope' specified. Valid keys are",
+  ),
   scorers('GET', 'online-configs', {}, "Missing value for required parameter 'scorer_ids'"),
   {
     method: 'PUT',

@@ -5,11 +5,13 @@ import { inMlflowsWords, type MlflowCall } from './call.js';
 import { endpoint, type Endpoint } from './endpoint.js';
 import { invalid } from './errors.js';
 import { checkedExperimentId, ensureDefaultExperiment, experimentById } from './experiments.js';
+import { parseFilter } from './filter.js';
 import { double, int64, repeated, required, string } from './message.js';
 import { atMost, hexIdOf, safeInteger, toMs } from './names.js';
 import { toMlflowError } from './rejections.js';
 import { rowsOf } from './rows-of.js';
 import { checkScorerModel, checkSerializedScorer } from './serialized-scorer.js';
+import { TRACE_FILTER } from './trace-filter.js';
 
 /** @throws MlflowError unless the experiment is there and not deleted. */
 const activeExperiment = async (call: MlflowCall, id: string): Promise<ExperimentRow> => {
@@ -203,6 +205,8 @@ export const scorerEndpoints: readonly Endpoint[] = [
     handle: async ({ sample_rate: sampleRate, filter_string: filterString = null, ...request }, call) => {
       if (!(sampleRate >= 0 && sampleRate <= 1))
         throw invalid(`sample_rate must be between 0.0 and 1.0, got ${pythonFloat(sampleRate)}`);
+      // Only whether it is one that a search of traces takes.
+      parseFilter(TRACE_FILTER, filterString ?? '');
       const { experimentId, name } = await scorerByName(call, request);
       // No scorer here asks MLflow's gateway: none such is registered.
       if (sampleRate > 0) {
