@@ -146,6 +146,24 @@ it('every write of the MLflow API', async () => {
   const spans = JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans: [span] }] }] });
   const exported = await send('POST', '/v1/traces', spans, { 'x-mlflow-experiment-id': experiment_id });
   expect(exported.recorded.map(({ actor, type }) => `${type} ${actor}`)).toEqual(['SpansLogged ada']);
+  const judge = { ...experiment, name: 'relevance' };
+  await write('POST /mlflow/scorers/register', { ...judge, serialized_scorer: '{}' });
+  await write('PUT /mlflow/scorers/online-config', { ...judge, sample_rate: 0 });
+  await write('DELETE /mlflow/scorers/delete', judge);
+  const { dataset_id } = (await write('POST /mlflow/datasets/create', { name: 'questions' })).dataset;
+  const questions = '/mlflow/datasets/{dataset_id}';
+  await write(`PATCH ${questions}/tags`, { tags: '{"team": "risk"}' }, dataset_id);
+  await write(`DELETE ${questions}/tags/{key}`, {}, dataset_id, 'team');
+  await write(`POST ${questions}/add-experiments`, { experiment_ids: [experiment_id] }, dataset_id);
+  await write(`POST ${questions}/remove-experiments`, { experiment_ids: [experiment_id] }, dataset_id);
+  await write(`POST ${questions}/records`, { records: '[{"inputs": {"q": 1}}]' }, dataset_id);
+  const held = await fetch(`${gateway.server.url}/api/3.0/mlflow/datasets/${dataset_id}/records`, {
+    headers: { authorization },
+  });
+  const { records } = (await held.json()) as { readonly records: string };
+  const ids = (JSON.parse(records) as { dataset_record_id: string }[]).map((record) => record.dataset_record_id);
+  await write(`DELETE ${questions}/records`, { dataset_record_ids: ids }, dataset_id);
+  await write(`DELETE ${questions}`, {}, dataset_id);
   const { webhook } = await write('POST /mlflow/webhooks', {
     ...{ name: 'hook', url: 'https://93.184.216.34/' },
     events: [{ entity: 'REGISTERED_MODEL', action: 'CREATED' }],
