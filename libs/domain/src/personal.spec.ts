@@ -32,6 +32,7 @@ describe('personal data in events', () => {
       'SpansLogged',
       'TraceTagSet',
       'AssessmentCreated',
+      'AssessmentUpdated',
       'TagSet',
       'AlertAcknowledged',
       'ApprovalGiven',

@@ -52,6 +52,10 @@ const scorerCases: readonly MlflowCase[] = [
   registering({ serialized_scorer: 'no json' }, 'serialized_scorer must be valid JSON'),
   registering({ serialized_scorer: '{"a":1' }, 'serialized_scorer must be valid JSON'),
   serialized([1], 'serialized_scorer must be a JSON object, got list.'),
+  registering(
+    { serialized_scorer: `{"a": ${'['.repeat(20_000)}${']'.repeat(20_000)}}` },
+    'JSON values may be nested at most 100 deep.',
+  ),
   serialized({ a: 'x'.repeat(65_535) }, "'serialized_scorer' exceeds the maximum length of 65535 characters"),
   serialized({ call_source: 'import os' }, 'Custom scorer registration (using @scorer decorator) is disabled'),
   serialized(
@@ -202,6 +206,10 @@ const datasetCases: readonly MlflowCase[] = [
   datasets('POST', 'd-nobody/records', { records: '[]' }, "Dataset 'd-nobody' not found.", UNKNOWN),
   merging('no json', "Invalid value for parameter 'records' supplied: it must be JSON in a text."),
   merging({}, "Invalid value for parameter 'records' supplied: it must be a JSON list, got dict."),
+  merging(
+    [{ inputs: Object.fromEntries(Array.from({ length: 5_001 }, (_, n) => [`k${n}`, n])) }],
+    "Invalid value for parameter 'records[0]' supplied: it has 5001 keys; allowed are 5000.",
+  ),
   merging(
     [{ inputs: {} }, 5],
     "Invalid value for parameter 'records[1]' supplied: it must be a JSON object, got a number.",

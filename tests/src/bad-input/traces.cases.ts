@@ -9,6 +9,8 @@ const location = (experiment_id = '$experiment') => ({
   mlflow_experiment: { experiment_id },
 });
 const info = (more: object = {}) => ({ trace_id: 'tr-never', trace_location: location(), ...more });
+/** A list in a list, and so on. */
+const nested = (depth: number): unknown => (depth === 0 ? [] : [nested(depth - 1)]);
 const missing = (path: string): string => `Missing value for required parameter '${path}'.`;
 
 const refused = (method: NonNullable<MlflowCase['method']>, path: string, body: object, says: string): MlflowCase => ({
@@ -132,6 +134,14 @@ export const traceCases: readonly MlflowCase[] = [
     { experiment_id: '$experiment', tags: [{ value: 'v' }] },
     missing('tags[0].key'),
   ),
+  ...[9_000_000_000_000_000, -62_135_596_800_001].map((timestamp_ms) =>
+    refused(
+      'POST',
+      '/api/2.0/mlflow/traces',
+      { experiment_id: '$experiment', timestamp_ms },
+      `Invalid value ${timestamp_ms} for parameter 'timestamp_ms' supplied: must be a time of the years 1 to 9999.`,
+    ),
+  ),
   unknown('PATCH', '/api/2.0/mlflow/traces/tr-none', { timestamp_ms: 1, status: 'OK' }, NO_TRACE),
   unknown('GET', '/api/2.0/mlflow/traces/tr-none/info', undefined, NO_TRACE),
   unknown('GET', 'tr-none', undefined, NO_TRACE),
@@ -235,6 +245,11 @@ export const traceCases: readonly MlflowCase[] = [
   judged(
     judge({ expectation: { serialized_value: { serialization_format: 'JSON_FORMAT', value: '{' } } }),
     'it is no JSON',
+  ),
+  judged(judge({ feedback: { value: nested(101) } }), 'JSON values may be nested at most 100 deep.'),
+  judged(
+    judge({ feedback: { value: 1 }, assessment_id: 'a/b' }),
+    "parameter 'assessment.assessment_id' supplied: must be",
   ),
   judged(judge({ feedback: { value: 'x'.repeat(24_001) } }), "'value' exceeds the maximum length of 24000 characters"),
   judged(judge({ feedback: { value: 1 }, rationale: 'x'.repeat(24_001) }), "'rationale' exceeds the maximum length"),

@@ -87,13 +87,21 @@ export const checkedRationale = (rationale: string | undefined): string | null =
 export const checkedMetadata = (metadata: AssessmentMessage['metadata']) =>
   pairsOf(metadata).map(({ key, value }) => ({ key: atMost(250, 'key', key), value: atMost(8000, 'value', value) }));
 
+const ID = /^[\p{L}\p{N}_.:-]{1,50}$/u;
+
+/** @throws MlflowError for what no trace or assessment can have as its id. */
+export const checkedId = (path: string, id: string): string => {
+  if (ID.test(id)) return id;
+  throw invalid(`Invalid value for parameter '${path}' supplied: must be 1 to 50 letters, digits, _, ., : and -.`);
+};
+
 /** A new assessment as the registry takes it; `path` of it in the request, `id` for one that comes without. */
 export const toAssessment = (path: string, given: AssessmentMessage, nowMs: number, id: string) => {
   const at = (name: 'create_time' | 'last_update_time') =>
     given[name] ? timestampMs(`${path}.${name}`, given[name]) : nowMs;
   const judgement = judgementOf(given);
   return {
-    assessmentId: given.assessment_id || id,
+    assessmentId: given.assessment_id ? checkedId(`${path}.assessment_id`, given.assessment_id) : id,
     name: atMost(250, 'assessment_name', given.assessment_name ?? ''),
     ...judgement,
     sourceType: given.source?.source_type ?? 'SOURCE_TYPE_UNSPECIFIED',

@@ -106,7 +106,7 @@ What is not served answers 404 with \`ENDPOINT_NOT_FOUND\` and \`<METHOD> <path>
 by another method, answers 405 with the same code, on which MLflow's client tries its second method.
 
 Proven by \`npm test\` with unmodified clients (\`tests/src/conformance/mlflow\`: Python 3 and 2, their command lines, Java), and with every
-input of \`tests/src/bad-input\`. MLflow's client for R is not tested: Debian has no package of it.
+input of \`tests/src/bad-input\`. MLflow's client for R is not tested.
 
 ## Differences
 

@@ -20,6 +20,8 @@ export interface RecordInput {
 
 /** What a command may bring at once: it has at most 1 MiB, and each record and field its own quotes and names. */
 const [BATCH_BYTES, BATCH_RECORDS] = [500_000, 5000];
+/** Of the schema that one command brings. */
+const MAX_KEYS = 5000;
 /** So that a record fits in an event of 256 KiB. */
 const MAX_RECORD_BYTES = 200_000;
 
@@ -134,6 +136,11 @@ const recordInput = (datasetId: string, path: string, value: Json): RecordInput 
     ...((outputs ?? null) === null ? [] : fieldsOf('outputs', outputs as Json)),
     ...fieldsOf('expectations', expected ?? {}),
   ];
+  if (fields.length > MAX_KEYS) {
+    throw invalid(
+      `Invalid value for parameter '${path}' supplied: it has ${fields.length} keys; allowed are ${MAX_KEYS}.`,
+    );
+  }
   return { record, fields };
 };
 
@@ -151,7 +158,12 @@ export const inCommands = (records: readonly RecordInput[]) => {
   for (const { record, fields } of records) {
     let last = commands.at(-1);
     const size = Buffer.byteLength(JSON.stringify(record));
-    if (last === undefined || bytes + size > BATCH_BYTES || last.records.length === BATCH_RECORDS) {
+    if (
+      last === undefined ||
+      bytes + size > BATCH_BYTES ||
+      last.records.length === BATCH_RECORDS ||
+      last.fields.size + fields.length > MAX_KEYS
+    ) {
       last = { records: [], fields: new Map() };
       commands.push(last);
       bytes = 0;

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type { DatasetField, KeyValue } from '@kontor/domain/registry';
 import type { EvaluationDatasetRecordRow, EvaluationDatasetRow } from '../registry/evaluation-datasets.projection.js';
-import { asciiJson, spacedJson } from './json.js';
+import { asciiJson, type JsonObject, parsePythonJson, spacedJson } from './json.js';
 import { toMs } from './names.js';
 
 /** An object of Python's JSON whose values are JSON already. */
@@ -53,7 +53,7 @@ export const evaluationDatasetJson = (row: EvaluationDatasetRow, withExperiments
 export const datasetRecordJson = (row: EvaluationDatasetRecordRow): string => {
   const { recordId, datasetId, inputs, outputs, expectations, tags, source } = row;
   const { sourceType, sourceData = '{}' } = source ?? {};
-  const { trace_id, source_id } = JSON.parse(sourceData) as Readonly<Record<string, unknown>>;
+  const { trace_id, source_id } = parsePythonJson(sourceData) as JsonObject;
   const sourceId = sourceType === 'TRACE' ? trace_id : source_id;
   const members: readonly (readonly [string, string | null])[] = [
     ['dataset_record_id', asciiJson(recordId)],

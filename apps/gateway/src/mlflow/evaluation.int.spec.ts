@@ -285,7 +285,7 @@ describe('evaluation datasets', () => {
     const id = await create('records');
     const first =
       '[{"inputs": {"b": 1.0, "a": "\\u00e9"}, "outputs": {"score": NaN}, "expectations": {"n": 12345678901234567890, "x": 1e-07}, ' +
-      '"tags": {"k": "v"}, "source": {"source_type": "trace", "source_data": {"trace_id": "tr-1"}}}, {"inputs": {"a": 2}}]';
+      '"tags": {"k": "v"}, "source": {"source_type": "trace", "source_data": {"trace_id": "tr-1", "score": NaN}}}, {"inputs": {"a": 2}}]';
     expect((await merge(id, first)).body).toEqual({ inserted_count: 2, updated_count: 0 });
     const { records: text } = await page(id);
     for (const part of [
@@ -293,7 +293,7 @@ describe('evaluation datasets', () => {
       '"outputs": {"score": NaN}',
       '"expectations": {"n": 12345678901234567890, "x": 1e-07}',
       '"tags": {"k": "v"}',
-      '"source": {"source_type": "TRACE", "source_data": {"trace_id": "tr-1"}}, "source_id": "tr-1", "source_type": "TRACE"',
+      '"source": {"source_type": "TRACE", "source_data": {"trace_id": "tr-1", "score": NaN}}, "source_id": "tr-1", "source_type": "TRACE"',
       '"inputs": {"a": 2}, "outputs": {}, "tags": {}, "created_time"',
     ])
       expect(text).toContain(part);

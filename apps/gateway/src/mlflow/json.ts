@@ -1,3 +1,5 @@
+import { invalid } from './errors.js';
+
 /** JSON as MLflow's clients send it: integers that a double cannot hold arrive as bigint. */
 export type Json = null | boolean | number | bigint | string | readonly Json[] | JsonObject;
 export interface JsonObject {
@@ -100,10 +102,19 @@ interface Style {
   readonly numberText: (value: number) => string;
 }
 
-/** A value as Python's `json.dumps` writes it. */
-const pythonJson = (value: Json, style: Style): string => {
+/** Deeper than any value of MLflow's clients; whoever walks through one by recursion survives it. */
+const MAX_DEPTH = 100;
+
+/** @throws MlflowError for a value that is nested deeper than anybody's. */
+export const refuseTooDeep = (depth: number): void => {
+  if (depth > MAX_DEPTH) throw invalid(`JSON values may be nested at most ${MAX_DEPTH} deep.`);
+};
+
+/** A value as Python's `json.dumps` writes it. @throws MlflowError if it is nested too deep */
+const pythonJson = (value: Json, style: Style, depth = 0): string => {
   const { between, keysOf, numberText } = style;
-  const inner = (item: Json) => pythonJson(item, style);
+  refuseTooDeep(depth);
+  const inner = (item: Json) => pythonJson(item, style, depth + 1);
   if (Array.isArray(value)) return `[${value.map(inner).join(`,${between}`)}]`;
   if (typeof value === 'string') return asciiJson(value);
   if (!isJsonObject(value)) return typeof value === 'number' ? numberText(value) : writeJson(value);
@@ -121,8 +132,13 @@ export const sortedJson = (value: Json): string =>
 /** As `json.dumps` by itself: the form of JSON that MLflow's server keeps in tags. */
 export const spacedJson = (value: Json): string => pythonJson(value, SPACED);
 
-/** As {@link spacedJson}, of a value whose numbers came as protobuf's doubles. */
-export const doublesJson = (value: Json): string => pythonJson(value, { ...SPACED, numberText: pythonFloat });
+/** As {@link spacedJson}, of a value whose numbers came as protobuf's doubles. @throws MlflowError for one that JSON does not know */
+export const doublesJson = (value: Json): string => pythonJson(value, { ...SPACED, numberText: finiteFloat });
+
+const finiteFloat = (value: number): string => {
+  if (Number.isFinite(value)) return pythonFloat(value);
+  throw invalid(`Invalid value ${value} for parameter 'value' supplied: numbers must be finite.`);
+};
 
 /** Python's name of a JSON value's type, as MLflow's error texts say it. */
 export const pythonType = (value: Json): string => {

@@ -41,7 +41,8 @@ export const atMost = (limit: number, field: string, text: string): string => {
 
 /** Cuts what MLflow cuts instead of refusing. */
 export const cut = (limit: number, text: string): string =>
-  text.length > limit ? [...text].slice(0, limit).join('') : text;
+  // A character has at most two units, so this much of a long text is enough.
+  text.length > limit ? [...text.slice(0, 2 * limit)].slice(0, limit).join('') : text;
 
 /** Tags of one request: of a repeated key the last one counts. */
 export const lastOfEachKey = <Pair extends { readonly key: string }>(pairs: readonly Pair[]): readonly Pair[] => [
@@ -150,4 +151,15 @@ export const safeInteger = (path: string, value: bigint): number => {
   const number = Number(value);
   if (Number.isSafeInteger(number)) return number;
   throw invalid(`Invalid value ${value} for parameter '${path}' supplied: must lie between -(2^53 - 1) and 2^53 - 1.`);
+};
+
+/**
+ * Milliseconds since 1970 of a time that protobuf knows.
+ *
+ * @source google/protobuf/timestamp.proto: the years 1 to 9999.
+ * @throws MlflowError for any other.
+ */
+export const timeMs = (path: string, value: bigint): number => {
+  if (value >= -62_135_596_800_000n && value <= 253_402_300_799_999n) return Number(value);
+  throw invalid(`Invalid value ${value} for parameter '${path}' supplied: must be a time of the years 1 to 9999.`);
 };

@@ -1,7 +1,7 @@
 import { endpoint, type Endpoint } from './endpoint.js';
 import { invalid } from './errors.js';
 import { int64, message, oneOf, repeated, required, string } from './message.js';
-import { atMost, hexIdOf, safeInteger } from './names.js';
+import { atMost, hexIdOf, timeMs } from './names.js';
 import { runById } from './runs.js';
 import { toBegunTrace, toTraceMetadata, toTraceTags } from './trace-fields.js';
 import { oldTraceInfoJson } from './trace-json.js';
@@ -57,7 +57,7 @@ export const oldTraceEndpoints: readonly Endpoint[] = [
     handle: async ({ request_id: traceId, timestamp_ms = 0n, status, request_metadata, tags }, call) => {
       await traceById(call, traceId);
       await call.send('EndTrace', {
-        ...{ traceId, endTimeMs: safeInteger('timestamp_ms', timestamp_ms), state: status ?? 'STATE_UNSPECIFIED' },
+        ...{ traceId, endTimeMs: timeMs('timestamp_ms', timestamp_ms), state: status ?? 'STATE_UNSPECIFIED' },
         ...{ metadata: toTraceMetadata(request_metadata), tags: toTraceTags(tags) },
       });
       return { trace_info: oldTraceInfoJson(await traceById(call, traceId)) };

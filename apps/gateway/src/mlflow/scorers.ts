@@ -7,6 +7,7 @@ import { invalid } from './errors.js';
 import { checkedExperimentId, ensureDefaultExperiment, experimentById } from './experiments.js';
 import { parseFilter } from './filter.js';
 import { double, int64, repeated, required, string } from './message.js';
+import { pythonFloat } from './json.js';
 import { atMost, hexIdOf, safeInteger, toMs } from './names.js';
 import { toMlflowError } from './rejections.js';
 import { rowsOf } from './rows-of.js';
@@ -106,10 +107,11 @@ const inOrder = (a: ScorerRow, b: ScorerRow): number =>
   Number(BigInt(a.experimentId) - BigInt(b.experimentId)) || (a.name < b.name ? -1 : 1);
 
 /** A number as Python shows a float. */
-const pythonFloat = (value: number): string => {
-  if (Number.isInteger(value)) return `${value}.0`;
-  return { NaN: 'nan', Infinity: 'inf', '-Infinity': '-inf' }[String(value)] ?? String(value);
-};
+const shownFloat = (value: number): string =>
+  ({ NaN: 'nan', Infinity: 'inf', '-Infinity': '-inf' })[String(value)] ?? pythonFloat(value);
+
+/** An event has at most 256 KiB; the rest is room for what stands beside. */
+const MAX_SCORER_BYTES = 200_000;
 
 const named = { experiment_id: required(string), name: required(string) } as const;
 
@@ -126,14 +128,17 @@ export const scorerEndpoints: readonly Endpoint[] = [
     creates: true,
     fields: { ...named, serialized_scorer: required(string) },
     handle: async ({ experiment_id, name, serialized_scorer: serializedScorer }, call) => {
-      const scorer = checkSerializedScorer(serializedScorer);
+      const scorer = checkSerializedScorer(atMost(65_535, 'serialized_scorer', serializedScorer));
+      const sizeBytes = Buffer.byteLength(JSON.stringify(serializedScorer));
+      if (sizeBytes > MAX_SCORER_BYTES)
+        throw invalid(`'serialized_scorer' has ${sizeBytes} bytes as JSON; allowed are ${MAX_SCORER_BYTES}.`);
       if (name.trim() === '') throw invalid('Scorer name cannot be empty or contain only whitespace.');
       const { experimentId } = await activeExperiment(call, experiment_id);
       checkScorerModel(scorer);
       const registered = call.begin(scorerVersionEntity, 'RegisterScorer', {
         experimentId,
         name: atMost(256, 'name', name),
-        serializedScorer: atMost(65_535, 'serialized_scorer', serializedScorer),
+        serializedScorer: serializedScorer,
       });
       const { version, scorerId, createdAt } = await inMlflowsWords(registered);
       return {
@@ -204,7 +209,7 @@ export const scorerEndpoints: readonly Endpoint[] = [
     fields: { ...named, sample_rate: required(double), filter_string: string },
     handle: async ({ sample_rate: sampleRate, filter_string: filterString = null, ...request }, call) => {
       if (!(sampleRate >= 0 && sampleRate <= 1))
-        throw invalid(`sample_rate must be between 0.0 and 1.0, got ${pythonFloat(sampleRate)}`);
+        throw invalid(`sample_rate must be between 0.0 and 1.0, got ${shownFloat(sampleRate)}`);
       // Only whether it is one that a search of traces takes.
       parseFilter(TRACE_FILTER, filterString ?? '');
       const { experimentId, name } = await scorerByName(call, request);

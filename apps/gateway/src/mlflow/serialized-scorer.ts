@@ -1,5 +1,5 @@
 import { invalid, missing } from './errors.js';
-import { isJsonObject, type Json, type JsonObject, parsePythonJson, pythonType } from './json.js';
+import { isJsonObject, type Json, type JsonObject, parsePythonJson, pythonType, refuseTooDeep } from './json.js';
 
 /** Options of third-party scorers that choose whom their client of a language model calls. */
 const DESTINATION_KEYS = ['api_base', 'base_url', 'custom_llm_provider', 'fallbacks', 'model_list'];
@@ -37,10 +37,11 @@ const parsed = (text: string): Json => {
 };
 
 /** All objects of a value, at any depth. */
-function* objectsIn(value: Json): Generator<JsonObject> {
+function* objectsIn(value: Json, depth = 0): Generator<JsonObject> {
+  refuseTooDeep(depth);
   if (isJsonObject(value)) yield value;
   if (typeof value === 'object' && value !== null)
-    for (const item of Object.values(value)) yield* objectsIn(item as Json);
+    for (const item of Object.values(value)) yield* objectsIn(item as Json, depth + 1);
 }
 
 const checkDestinations = (kwargs: Json): void => {

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { assessmentFields, pairsOf, timestampMs, toAssessment } from './assessment-fields.js';
+import { assessmentFields, checkedId, pairsOf, timestampMs, toAssessment } from './assessment-fields.js';
 import type { MlflowCall } from './call.js';
 import { invalid } from './errors.js';
 import { ensureDefaultExperiment, experimentById } from './experiments.js';
 import { map, type Message, message, oneOf, repeated, required, string, wrongValue } from './message.js';
-import { atMost, cut, safeInteger } from './names.js';
+import { atMost, cut, timeMs } from './names.js';
 import { toMlflowError } from './rejections.js';
 import { TRACE_NAME } from './trace-filter.js';
 import { LOCATION_TAGS } from './trace-json.js';
@@ -25,14 +25,6 @@ export const traceInfoFields = {
   tags: map,
   assessments: repeated(message(assessmentFields)),
 } as const;
-
-const TRACE_ID = /^[\p{L}\p{N}_.:-]{1,50}$/u;
-
-/** @throws MlflowError for what no trace can have as its id. */
-const checkedTraceId = (path: string, id: string): string => {
-  if (TRACE_ID.test(id)) return id;
-  throw invalid(`Invalid value for parameter '${path}' supplied: must be 1 to 50 letters, digits, _, ., : and -.`);
-};
 
 /** Milliseconds of protobuf's text of a duration. @throws MlflowError for what is none. */
 const durationMs = (path: string, text: string): number => {
@@ -93,7 +85,7 @@ const assessmentIdOf = (traceId: string, index: number, given: unknown): string 
 /** A whole trace as its client says it, as the registry takes it. */
 export const toTrace = async (call: MlflowCall, info: Message<typeof traceInfoFields>) => {
   const { request_time: time, execution_duration: duration, assessments } = info;
-  const traceId = checkedTraceId(`${PATH}.trace_id`, info.trace_id);
+  const traceId = checkedId(`${PATH}.trace_id`, info.trace_id);
   const place = await placeOf(call, traceId, info.trace_location.mlflow_experiment.experiment_id);
   const nowMs = Date.now();
   return {
@@ -126,7 +118,7 @@ export const toBegunTrace = async (
 ) => ({
   ...(await placeOf(call, traceId, given.experiment_id)),
   ...{ isComplete: false, executionDurationMs: null, state: 'IN_PROGRESS', clientRequestId: null },
-  requestTimeMs: safeInteger('timestamp_ms', given.timestamp_ms),
+  requestTimeMs: timeMs('timestamp_ms', given.timestamp_ms),
   ...{ requestPreview: null, responsePreview: null, assessments: [] },
   metadata: toTraceMetadata(given.request_metadata),
   tags: toTraceTags(given.tags),

@@ -20,8 +20,8 @@ const valueIn = (list: string, key: string): string =>
 
 const EXECUTION_TIME = `(body->>'executionDurationMs')::bigint`;
 
-/** JSON's numbers: what an assessment compares by size. */
-const IS_NUMBER = `a->>'value' ~ '^-?[0-9]+(\\.[0-9]+)?([eE][-+]?[0-9]+)?$'`;
+/** JSON's numbers that a double holds: what an assessment compares by size. 255 is the most that PostgreSQL repeats. */
+const IS_NUMBER = `a->>'value' ~ '^-?[0-9]{1,255}(\\.[0-9]+)?([eE][-+]?[0-9]{1,3})?$'`;
 
 const assessed = (holds: string): string =>
   `EXISTS (SELECT FROM json_array_elements(body->'assessments') a WHERE ${holds})`;

@@ -5,7 +5,7 @@ import { assessment, assessmentId, spanIndex, traceId, traceState } from './trac
 import { experimentId, key, runId, tagValue, upTo } from './values.js';
 
 // Limits of keys and tags are those of MLflow 3.17, mlflow/utils/validation.py, of previews, names and ids the widths of its
-// columns; all others our own: one assessment fits in one event.
+// columns; all others our own.
 const tag = z.strictObject({ key, value: tagValue(upTo(8000)) });
 /** Bounds the event; MLflow has no limit. */
 const tags = z.array(tag).max(1000);
@@ -24,7 +24,7 @@ const given = assessment.extend({
     })
     .nullable(),
   sourceId: personal(upTo(250)).nullable(),
-  rationale: judged.nullable(),
+  rationale: personal(judged).nullable(),
   metadata: z.array(z.strictObject({ key, value: upTo(8000) })).max(100),
   spanId: upTo(50).nullable(),
 });

@@ -46,7 +46,7 @@ export const assessment = z.strictObject({
   sourceType: z.enum(['SOURCE_TYPE_UNSPECIFIED', 'HUMAN', 'LLM_JUDGE', 'CODE']),
   /** A person's address, where a person judged. */
   sourceId: personal(z.string()).nullable(),
-  rationale: z.string().nullable(),
+  rationale: personal(z.string()).nullable(),
   metadata: z.array(keyValue),
   spanId: z.string().nullable(),
   /** The assessment that is not valid any more because of this one. */
