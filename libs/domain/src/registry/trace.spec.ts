@@ -190,6 +190,10 @@ describe('an assessment', () => {
     given([logged, judged()])
       .when(logTrace({}, [assessmentData]))
       .thenNothing();
+    // The first of those with one id counts.
+    given([])
+      .when(logTrace({}, [assessmentData, { ...assessmentData, value: 'false' }]))
+      .then([logged, judged()]);
     given([logged]).when(judge()).then([judged()]);
     given([logged, judged()]).when(judge()).thenRejected('ASSESSMENT_EXISTS', { traceId, assessmentId: 'a-1' });
   });

@@ -43,7 +43,7 @@ const logTrace = ({ assessments, ...data }: DataOf<'LogTrace'>, trace: Trace | n
   const { traceId } = data;
   const known = new Set(trace?.assessments.map(({ assessmentId }) => assessmentId));
   const created: RegistryEvent[] = assessments
-    .filter(({ assessmentId }) => !known.has(assessmentId))
+    .filter(({ assessmentId }) => known.size < known.add(assessmentId).size)
     .map((assessment) => ({ type: 'AssessmentCreated', data: { traceId, assessment } }));
   return [...ifNew(trace, [{ type: 'TraceLogged', data }]), ...created];
 };
