@@ -1,6 +1,7 @@
 import { type CommandOf, type Decider, type Decision, reject, unreachable } from '@kontor/event-sourcing';
 import type { registryCommands } from './commands.js';
 import { PERSONAL_TAGS, type RegistryEvent } from './events.js';
+import { hasPoint, NO_POINTS, type PointSet, withPoints } from './point-set.js';
 import type { RegistryRejection } from './rejections.js';
 import type { SpanIndex } from './trace-events.js';
 import { evolveTrace, type Trace } from './trace-state.js';
@@ -9,7 +10,7 @@ export interface TraceStreamState {
   /** Null before the first event. */
   readonly trace: Trace | null;
   /** Digests of the spans that came, so that those of a repeated request are recognised. */
-  readonly contents: ReadonlySet<string>;
+  readonly contents: PointSet;
 }
 
 export type TraceCommand = CommandOf<
@@ -154,17 +155,17 @@ const decideOn = (command: TraceCommand, trace: Trace): Decided => {
  * in any order, and each may come first.
  */
 export const trace: Decider<TraceStreamState, TraceCommand, RegistryEvent, RegistryRejection> = {
-  initialState: { trace: null, contents: new Set() },
+  initialState: { trace: null, contents: NO_POINTS },
   decide: (command, { trace, contents }) => {
     const { traceId } = command.data;
     if (trace?.deleted) return command.type === 'DeleteTrace' ? [] : reject('TRACE_DELETED', { traceId });
-    if (command.type === 'LogSpans' && contents.has(command.data.content.digest)) return [];
+    if (command.type === 'LogSpans' && hasPoint(contents, command.data.content.digest)) return [];
     if (trace !== null) return decideOn(command, trace);
     if (command.type === 'LogTrace') return logTrace(command.data, null);
     return command.type === 'LogSpans' ? logSpans(command.data) : reject('TRACE_UNKNOWN', { traceId });
   },
   evolve: ({ trace, contents }, event) => ({
     trace: evolveTrace(trace, event),
-    contents: event.type === 'SpansLogged' ? new Set([...contents, event.data.content.digest]) : contents,
+    contents: event.type === 'SpansLogged' ? withPoints(contents, [event.data.content.digest]) : contents,
   }),
 };
