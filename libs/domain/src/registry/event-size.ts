@@ -4,14 +4,21 @@
  */
 const EVENT_CHARACTERS = 80_000;
 
-/** Items, in their order, in as many lists as events must hold them; one that is larger by itself has a list of its own. */
-export const inEvents = <Item extends object>(items: readonly Item[]): readonly (readonly Item[])[] => {
+/**
+ * Items, in their order, in as many lists as events must hold them; one that is larger by itself has a list of its own.
+ *
+ * @param most characters of JSON per event: fewer where much stands around the items.
+ */
+export const inEvents = <Item extends object>(
+  items: readonly Item[],
+  most = EVENT_CHARACTERS,
+): readonly (readonly Item[])[] => {
   const events: Item[][] = [];
-  let characters = EVENT_CHARACTERS;
+  let characters = most;
   for (const item of items) {
     const size = JSON.stringify(item).length;
     let last = events.at(-1);
-    if (last === undefined || characters + size > EVENT_CHARACTERS) {
+    if (last === undefined || characters + size > most) {
       last = [];
       events.push(last);
       characters = 0;

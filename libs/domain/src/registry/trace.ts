@@ -1,9 +1,9 @@
 import { type CommandOf, type Decider, type Decision, reject, unreachable } from '@kontor/event-sourcing';
 import type { registryCommands } from './commands.js';
+import { inEvents } from './event-size.js';
 import { PERSONAL_TAGS, type RegistryEvent } from './events.js';
 import { hasPoint, NO_POINTS, type PointSet, withPoints } from './point-set.js';
 import type { RegistryRejection } from './rejections.js';
-import type { SpanIndex } from './trace-events.js';
 import { evolveTrace, type Trace } from './trace-state.js';
 
 export interface TraceStreamState {
@@ -31,8 +31,8 @@ type DataOf<Type extends TraceCommand['type']> = Extract<TraceCommand, { type: T
 type Decided = Decision<RegistryEvent, RegistryRejection>;
 
 /**
- * Characters of JSON per event, as of a run's batch: an event has at most 256 KiB, and a character up to 3 bytes. What the
- * first event says beside its spans (previews, metadata, tags) is within the rest, or the request is refused as too large.
+ * Characters of JSON of spans per event: fewer than others have, since what the first event says beside them (previews,
+ * metadata, tags) is within the rest, or the request is refused as too large.
  */
 const EVENT_CHARACTERS = 60_000;
 
@@ -51,19 +51,11 @@ const logTrace = ({ assessments, ...data }: DataOf<'LogTrace'>, trace: Trace | n
 
 /** One event, or as many as the index of the spans asks for; what they say of the trace stands in the first. */
 const logSpans = (data: DataOf<'LogSpans'>): readonly RegistryEvent[] => {
-  const pieces: SpanIndex[][] = [[]];
-  let characters = 0;
-  for (const span of data.spans) {
-    const size = JSON.stringify(span).length;
-    if (characters + size > EVENT_CHARACTERS) {
-      pieces.push([]);
-      characters = 0;
-    }
-    characters += size;
-    pieces.at(-1)?.push(span);
-  }
   const rest = { requestPreview: null, responsePreview: null, metadata: [], tags: [] };
-  return pieces.map((spans, n) => ({ type: 'SpansLogged', data: { ...data, ...(n > 0 && rest), spans } }));
+  return inEvents(data.spans, EVENT_CHARACTERS).map((spans, n) => ({
+    type: 'SpansLogged',
+    data: { ...data, ...(n > 0 && rest), spans: [...spans] },
+  }));
 };
 
 const createAssessment = ({ traceId, assessment }: DataOf<'CreateAssessment'>, { assessments }: Trace): Decided => {
