@@ -8,7 +8,7 @@ export type TraceRow = Trace;
 /** Traces with their tags and what is said about them. */
 export const traces: Projection<TraceRow, RegistryEvent> = {
   name: 'traces',
-  version: 1,
+  version: 2,
   canHandle: [
     'TraceLogged',
     'TraceEnded',

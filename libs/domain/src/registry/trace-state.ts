@@ -29,6 +29,8 @@ const without = (pairs: readonly KeyValue[], key: string): KeyValue[] => pairs.f
 
 const begun = (logged: Logged, hasSpans: boolean): Trace => ({
   ...logged,
+  // A list may name a key twice.
+  ...{ metadata: withPairs([], logged.metadata), tags: withPairs([], logged.tags) },
   ...{ deleted: false, hasSpans, assessments: [], runIds: [], prompts: [] },
 });
 
@@ -36,6 +38,8 @@ const begun = (logged: Logged, hasSpans: boolean): Trace => ({
 const logged = (trace: Trace, data: Logged): Trace => ({
   ...trace,
   ...data,
+  executionDurationMs: data.executionDurationMs ?? trace.executionDurationMs,
+  clientRequestId: data.clientRequestId ?? trace.clientRequestId,
   requestPreview: data.requestPreview ?? trace.requestPreview,
   responsePreview: data.responsePreview ?? trace.responsePreview,
   metadata: withPairs(trace.metadata, data.metadata),

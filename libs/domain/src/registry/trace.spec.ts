@@ -62,6 +62,24 @@ describe('a trace', () => {
     expect(after(logged, spans())).toMatchObject({ executionDurationMs: 500, responsePreview: 'because' });
   });
 
+  it('keeps what a later word of its client leaves open', () => {
+    const named: RegistryEvent = { type: 'TraceLogged', data: { ...traceData, clientRequestId: 'c' } };
+    const open = { clientRequestId: null, executionDurationMs: null };
+    const unsaid: RegistryEvent = { type: 'TraceLogged', data: { ...traceData, ...open } };
+    const known = { clientRequestId: 'c', executionDurationMs: 500 };
+    expect(after(named, unsaid)).toMatchObject(known);
+    expect(after(unsaid, named)).toMatchObject(known);
+    given([named]).when(logTrace(open)).thenNothing();
+  });
+
+  it('has one value of each metadata key and tag: the last one that was given', () => {
+    const twice = ['risk', 'ops'].map((value) => ({ key: 'team', value }));
+    const once = { metadata: [{ key: 'team', value: 'ops' }], tags: [{ key: 'team', value: 'ops' }] };
+    const both = { metadata: twice, tags: twice };
+    expect(after({ type: 'TraceLogged', data: { ...traceData, ...both } })).toMatchObject(once);
+    expect(after(spans(both))).toMatchObject(once);
+  });
+
   it('grows with its spans until its client has said how long it was', () => {
     const child = spans({
       requestTimeMs: 900,
