@@ -32,7 +32,7 @@ interface Ahead {
   readonly seen: StreamState;
   readonly chain: AppendChain;
   /** Resolves when none of its appends is under way any more. */
-  readonly settled: Promise<unknown>;
+  readonly settled: Promise<void>;
 }
 
 type Fold = Pick<AnyDecider, 'initialState' | 'evolve'>;
@@ -77,7 +77,9 @@ export class StreamStates {
    * @param append never the last word: whoever awaits it keeps the state or breaks the chain.
    */
   lead(stream: StreamId, seen: StreamState, chain: AppendChain, append: Promise<unknown>): void {
-    const settled = Promise.allSettled([this.#ahead.get(stream)?.settled, append]);
+    const before = this.#ahead.get(stream)?.settled;
+    // Without their results: each would keep those of all before it, for as long as the stream is never idle.
+    const settled = Promise.allSettled([before, append]).then(() => undefined);
     const ahead = { seen, chain, settled };
     this.#ahead.set(stream, ahead);
     void settled.then(() => {
