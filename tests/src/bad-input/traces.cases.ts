@@ -109,6 +109,8 @@ const exported = (body: object | string, says: string, more: Partial<MlflowCase>
 });
 const spans = (...given: object[]) => ({ resourceSpans: [{ scopeSpans: [{ spans: given }] }] });
 const span = (more: object = {}) => ({ traceId: '1'.repeat(32), spanId: '2'.repeat(16), name: 's', ...more });
+const ofTraces = (count: number) =>
+  Array.from({ length: count }, (_, n) => span({ traceId: String(n + 1).padStart(32, '0') }));
 
 export const traceCases: readonly MlflowCase[] = [
   refused('POST', TRACES, {}, missing('trace')),
@@ -322,6 +324,9 @@ export const traceCases: readonly MlflowCase[] = [
   exported(spans(span({ traceId: 'xyz' })), 'resourceSpans.scopeSpans.spans.traceId cannot be "xyz"'),
   exported(spans(span({ traceId: '' })), 'trace_id has 0 bytes instead of 16', { status: 422 }),
   exported(spans(span({ spanId: '2'.repeat(18) })), 'span_id has 9 bytes instead of 8', { status: 422 }),
+  exported(spans(...ofTraces(1001)), 'The request has spans of 1001 traces; at most 1000 are taken at once.', {
+    status: 413,
+  }),
   exported(spans(span()), missing('x-mlflow-experiment-id'), {
     headers: { 'x-mlflow-experiment-id': '' },
     code: 'INVALID_PARAMETER_VALUE',

@@ -15,6 +15,7 @@ import { toMlflowError } from './rejections.js';
 import type { Attempt } from './retries.js';
 import type { RowLoader } from './row-loader.js';
 import { RowQuery } from './row-query.js';
+import { someAtATime } from './some-at-a-time.js';
 
 type Sent = Pick<SendOptions, 'type' | 'data' | 'wantsEvents' | 'commandId' | 'asked'>;
 type Accepted = Extract<CommandReply, { readonly outcome: 'accepted' }>;
@@ -271,18 +272,14 @@ export class MlflowCall {
   async sendAll(commands: readonly { readonly type: string; readonly data: object }[]): Promise<void> {
     let last: Position | undefined;
     const failures: unknown[] = [];
-    const waiting = [...commands];
-    const work = async (): Promise<void> => {
-      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-        try {
-          const position = BigInt((await inMlflowsWords(this.#sent({ ...next, ...this.#identity() }))).position);
-          last = latest(last ?? 0n, position);
-        } catch (error) {
-          failures.push(error);
-        }
+    await someAtATime(SENT_AT_ONCE, commands, async (command) => {
+      try {
+        const position = BigInt((await inMlflowsWords(this.#sent({ ...command, ...this.#identity() }))).position);
+        last = latest(last ?? 0n, position);
+      } catch (error) {
+        failures.push(error);
       }
-    };
-    await Promise.all(Array.from({ length: Math.min(SENT_AT_ONCE, commands.length) }, work));
+    });
     if (last !== undefined) await this.settle(last);
     if (failures.length > 0) throw failures[0];
   }

@@ -5,14 +5,15 @@ import { gunzip, inflate, inflateRaw } from 'node:zlib';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { MlflowCall } from './call.js';
 import { MlflowError } from './errors.js';
+import { ensureDefaultExperiment, experimentById } from './experiments.js';
 import { isJsonObject, type Json, type JsonObject, parsePythonJson, writeJson } from './json.js';
 import { missingValue } from './message.js';
 import { OtlpInvalid, readOtlpJson, readOtlpProtobuf } from './otlp-messages.js';
 import { MAX_BODY_BYTES, readBytes } from './request.js';
 import { runById } from './runs.js';
+import { someAtATime } from './some-at-a-time.js';
 import { reportOf } from './span-report.js';
 import { SPAN_ATTRIBUTES, traceIdOf } from './span-values.js';
-import { placeOf } from './trace-fields.js';
 
 const PROTOBUF = 'application/x-protobuf';
 const JSON_TYPE = 'application/json';
@@ -88,6 +89,12 @@ interface Batch {
 /** Spans whose index one command holds. */
 const MAX_SPANS = 500;
 
+/** Traces of one request: each is a file and a command. OpenTelemetry's exporters send 512 spans unless told otherwise. */
+const MAX_TRACES = 1000;
+
+/** Files of one request that are written at once: each is open and in memory meanwhile. */
+const STORED_AT_ONCE = 16;
+
 /** The spans of a request by their traces, which may be mixed. */
 const batchesOf = (request: JsonObject): readonly Batch[] =>
   listOf(request, 'resource_spans').flatMap((part) => {
@@ -102,25 +109,31 @@ const batchesOf = (request: JsonObject): readonly Batch[] =>
     );
   });
 
+/** Where traces of an experiment belong, which may be deleted. @throws MlflowError if it is not there. */
+const placesIn = async (call: MlflowCall, id: string) => {
+  if (id === '0') await ensureDefaultExperiment(call);
+  const { experimentId, artifactLocation } = await experimentById(call, id);
+  const root = `${artifactLocation.replace(/\/$/, '')}/traces`;
+  return (traceId: string) => ({ traceId, experimentId, artifactUri: `${root}/${traceId}/artifacts` });
+};
+
 /** Stores spans, and says of each trace what they say about it. @returns the traces whose root was among them. */
 const logSpans = async (
   call: MlflowCall,
   experimentId: string,
   batches: readonly Batch[],
 ): Promise<readonly string[]> => {
-  const commands = await Promise.all(
-    batches.map(async ({ traceId, spans, resource }) => {
-      const place = await placeOf(call, traceId, experimentId, true);
-      return { place, bytes: Buffer.from(writeJson(spans)), report: reportOf(spans, resource) };
-    }),
-  );
+  const traces = new Set(batches.map(({ traceId }) => traceId)).size;
+  if (traces > MAX_TRACES)
+    throw refuse(`The request has spans of ${traces} traces; at most ${MAX_TRACES} are taken at once.`, 413);
+  const placeOf = await placesIn(call, experimentId);
   // Nothing is stored before all of it is known to be good.
-  const stored = await Promise.all(
-    commands.map(async ({ place, bytes, report }) => {
-      const content = await call.parts.artifacts.put(Readable.from([bytes]), bytes.length);
-      return { type: 'LogSpans', data: { ...place, content, ...report } };
-    }),
-  );
+  const reported = batches.map(({ resource, ...batch }) => ({ ...batch, report: reportOf(batch.spans, resource) }));
+  const stored = await someAtATime(STORED_AT_ONCE, reported, async ({ traceId, spans, report }) => {
+    const bytes = Buffer.from(writeJson(spans));
+    const content = await call.parts.artifacts.put(Readable.from([bytes]), bytes.length);
+    return { type: 'LogSpans', data: { ...placeOf(traceId), content, ...report } };
+  });
   await call.sendAll(stored);
   return stored.flatMap(({ data }) => (data.state === null ? [] : [data.traceId]));
 };
