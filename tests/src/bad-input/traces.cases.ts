@@ -151,6 +151,10 @@ export const traceCases: readonly MlflowCase[] = [
   asked('get', missing('trace_id')),
   asked('get?trace_id=x&allow_partial=maybe', "Invalid boolean value: maybe, must be 'true' or 'false'."),
   asked('batchGet', missing('trace_ids')),
+  asked(
+    `batchGet?${Array(101).fill('trace_ids=x').join('&')}`,
+    "'trace_ids' holds 101 ids; at most 100 can be asked for at once.",
+  ),
   refused('POST', 'batchGetInfos', {}, missing('trace_ids')),
   refused('POST', 'batchGetInfos', { trace_ids: 'x' }, "parameter 'trace_ids'"),
   refused('POST', 'batchGetInfos', { trace_ids: Array(1001).fill('x') }, "'trace_ids' holds 1001 ids; at most 1000"),

@@ -52,9 +52,12 @@ export const spansOf = async (
   if (!hasSpans) throw new MlflowError('INTERNAL_ERROR', 'Trace data not stored in tracking store', { status: 400 });
   const batches = await rows.all(traceSpansEntity, { traceId }, 'logged, key');
   const digests = [...new Set(batches.map(({ digest }) => digest))];
-  const texts = await Promise.all(digests.map(async (digest) => readText((await artifacts.open(digest)).bytes)));
   const byId = new Map<string, SpanJson>();
-  for (const span of texts.flatMap((text) => spansIn(parseJson(text)))) byId.set(String(span['span_id']), span);
+  // One after the other: a trace may have thousands of batches, and each is an open file.
+  for (const digest of digests) {
+    const text = await readText((await artifacts.open(digest)).bytes);
+    for (const span of spansIn(parseJson(text))) byId.set(String(span['span_id']), span);
+  }
   return [...byId.values()].sort(byStart);
 };
 

@@ -13,17 +13,20 @@ import { searchTraces, searchTracesFields } from './trace-search.js';
 /** More than a page of a search shows. */
 const MAX_IDS = 1000;
 
-const checkedIds = (ids: readonly string[]): readonly string[] => {
-  if (ids.length > MAX_IDS)
-    throw invalid(`'trace_ids' holds ${ids.length} ids; at most ${MAX_IDS} can be asked for at once.`);
+/** Traces that are answered with their spans, all of which are in memory then. MLflow's client asks for 10. */
+const MAX_WHOLE_TRACES = 100;
+
+const checkedIds = (ids: readonly string[], most: number): readonly string[] => {
+  if (ids.length > most)
+    throw invalid(`'trace_ids' holds ${ids.length} ids; at most ${most} can be asked for at once.`);
   return ids;
 };
 
 const batchFields = { trace_ids: required(repeated(string)), experiment_ids: repeated(string) } as const;
 
 /** An empty list of experiments is one that is not there: proto3 cannot tell them apart, and no client sends it. */
-const idsOf = ({ trace_ids, experiment_ids }: Message<typeof batchFields>) =>
-  [checkedIds(trace_ids), experiment_ids.length > 0 ? experiment_ids : undefined] as const;
+const idsOf = ({ trace_ids, experiment_ids }: Message<typeof batchFields>, most: number) =>
+  [checkedIds(trace_ids, most), experiment_ids.length > 0 ? experiment_ids : undefined] as const;
 
 const refuseSystemTag = (key: string, isRefused: boolean, what: 'set' | 'deleted'): void => {
   if (isRefused) throw invalid(`Tag '${key}' is immutable and cannot be ${what} on a trace.`);
@@ -137,14 +140,12 @@ export const traceEndpoints: readonly Endpoint[] = [
     fields: batchFields,
     handle: async (asked, call) => {
       const rows = await call.rows();
-      const found = await tracesByIds(rows, ...idsOf(asked));
-      const all = await Promise.all(
-        found.map(async (row) => ({ row, spans: await spansOf(rows, call.parts.artifacts, row) })),
-      );
-      // Those whose spans are still on their way are left out, as in MLflow.
-      const traces = all
-        .filter(({ row, spans }) => isWhole(row, spans))
-        .map(({ row, spans }) => ({ trace_info: traceInfoJson(row), spans }));
+      const traces: object[] = [];
+      for (const row of await tracesByIds(rows, ...idsOf(asked, MAX_WHOLE_TRACES))) {
+        const spans = await spansOf(rows, call.parts.artifacts, row);
+        // Those whose spans are still on their way are left out, as in MLflow.
+        if (isWhole(row, spans)) traces.push({ trace_info: traceInfoJson(row), spans });
+      }
       return traces.length > 0 ? { traces } : {};
     },
   }),
@@ -155,7 +156,7 @@ export const traceEndpoints: readonly Endpoint[] = [
     reads: true,
     fields: batchFields,
     handle: async (asked, call) => {
-      const found = await tracesByIds(await call.rows(), ...idsOf(asked));
+      const found = await tracesByIds(await call.rows(), ...idsOf(asked, MAX_IDS));
       return found.length > 0 ? { trace_infos: found.map(traceInfoJson) } : {};
     },
   }),
