@@ -5,7 +5,6 @@ import { gunzip, inflate, inflateRaw } from 'node:zlib';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { MlflowCall } from './call.js';
 import { MlflowError } from './errors.js';
-import { ensureDefaultExperiment, experimentById } from './experiments.js';
 import { isJsonObject, type Json, type JsonObject, parsePythonJson, writeJson } from './json.js';
 import { missingValue } from './message.js';
 import { OtlpInvalid, readOtlpJson, readOtlpProtobuf } from './otlp-messages.js';
@@ -14,6 +13,7 @@ import { runById } from './runs.js';
 import { someAtATime } from './some-at-a-time.js';
 import { reportOf } from './span-report.js';
 import { SPAN_ATTRIBUTES, traceIdOf } from './span-values.js';
+import { placesIn } from './trace-fields.js';
 
 const PROTOBUF = 'application/x-protobuf';
 const JSON_TYPE = 'application/json';
@@ -109,14 +109,6 @@ const batchesOf = (request: JsonObject): readonly Batch[] =>
     );
   });
 
-/** Where traces of an experiment belong, which may be deleted. @throws MlflowError if it is not there. */
-const placesIn = async (call: MlflowCall, id: string) => {
-  if (id === '0') await ensureDefaultExperiment(call);
-  const { experimentId, artifactLocation } = await experimentById(call, id);
-  const root = `${artifactLocation.replace(/\/$/, '')}/traces`;
-  return (traceId: string) => ({ traceId, experimentId, artifactUri: `${root}/${traceId}/artifacts` });
-};
-
 /** Stores spans, and says of each trace what they say about it. @returns the traces whose root was among them. */
 const logSpans = async (
   call: MlflowCall,
@@ -126,7 +118,7 @@ const logSpans = async (
   const traces = new Set(batches.map(({ traceId }) => traceId)).size;
   if (traces > MAX_TRACES)
     throw refuse(`The request has spans of ${traces} traces; at most ${MAX_TRACES} are taken at once.`, 413);
-  const placeOf = await placesIn(call, experimentId);
+  const placeOf = await placesIn(call, experimentId, true);
   // Nothing is stored before all of it is known to be good.
   const reported = batches.map(({ resource, ...batch }) => ({ ...batch, report: reportOf(batch.spans, resource) }));
   const stored = await someAtATime(STORED_AT_ONCE, reported, async ({ traceId, spans, report }) => {

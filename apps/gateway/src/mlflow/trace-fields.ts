@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { assessmentFields, checkedId, pairsOf, timestampMs, toAssessment } from './assessment-fields.js';
 import type { MlflowCall } from './call.js';
-import { invalid } from './errors.js';
 import { ensureDefaultExperiment, experimentById } from './experiments.js';
 import { map, type Message, message, oneOf, repeated, required, string, wrongValue } from './message.js';
 import { atMost, cut, timeMs } from './names.js';
@@ -62,13 +61,13 @@ export const toTraceMetadata = (pairs: Pairs) =>
 export const PREVIEW_LIMIT = 1000;
 const preview = (text: string | undefined): string | null => (text === undefined ? null : cut(PREVIEW_LIMIT, text));
 
-/** Where a new trace belongs. @throws MlflowError for an experiment that is not there, or, unless told, deleted. */
-export const placeOf = async (call: MlflowCall, traceId: string, id: string, allowDeleted = false) => {
+/** Where new traces of an experiment belong. @throws MlflowError for one that is not there, or, unless told, deleted. */
+export const placesIn = async (call: MlflowCall, id: string, allowDeleted = false) => {
   if (id === '0') await ensureDefaultExperiment(call);
   const { experimentId, artifactLocation, deleted } = await experimentById(call, id);
   if (deleted && !allowDeleted) throw toMlflowError('EXPERIMENT_DELETED', '', { experimentId });
-  const artifactUri = `${artifactLocation.replace(/\/$/, '')}/traces/${traceId}/artifacts`;
-  return { traceId, experimentId, artifactUri };
+  const root = `${artifactLocation.replace(/\/$/, '')}/traces`;
+  return (traceId: string) => ({ traceId, experimentId, artifactUri: `${root}/${traceId}/artifacts` });
 };
 
 /** An id that follows from the content, so that a repeated request makes no second assessment. */
@@ -86,10 +85,10 @@ const assessmentIdOf = (traceId: string, index: number, given: unknown): string 
 export const toTrace = async (call: MlflowCall, info: Message<typeof traceInfoFields>) => {
   const { request_time: time, execution_duration: duration, assessments } = info;
   const traceId = checkedId(`${PATH}.trace_id`, info.trace_id);
-  const place = await placeOf(call, traceId, info.trace_location.mlflow_experiment.experiment_id);
+  const placeOf = await placesIn(call, info.trace_location.mlflow_experiment.experiment_id);
   const nowMs = Date.now();
   return {
-    ...place,
+    ...placeOf(traceId),
     isComplete: true,
     requestTimeMs: time === undefined ? 0 : timestampMs(`${PATH}.request_time`, time),
     executionDurationMs: duration === undefined ? null : durationMs(`${PATH}.execution_duration`, duration),
@@ -116,7 +115,7 @@ export const toBegunTrace = async (
     readonly tags: Pairs;
   },
 ) => ({
-  ...(await placeOf(call, traceId, given.experiment_id)),
+  ...(await placesIn(call, given.experiment_id))(traceId),
   ...{ isComplete: false, executionDurationMs: null, state: 'IN_PROGRESS', clientRequestId: null },
   requestTimeMs: timeMs('timestamp_ms', given.timestamp_ms),
   ...{ requestPreview: null, responsePreview: null, assessments: [] },
