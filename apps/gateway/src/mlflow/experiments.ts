@@ -109,6 +109,14 @@ export const ensureDefaultExperiment = async (call: MlflowCall): Promise<void> =
   }
 };
 
+/** The experiment that something new belongs to. @throws MlflowError unless it is there and not deleted. */
+export const activeExperiment = async (call: MlflowCall, id: string): Promise<ExperimentRow> => {
+  if (id === '0') await ensureDefaultExperiment(call);
+  const experiment = await experimentById(call, id);
+  if (experiment.deleted) throw toMlflowError('EXPERIMENT_DELETED', '', { experimentId: experiment.experimentId });
+  return experiment;
+};
+
 const searchFields = {
   max_results: int64,
   view_type: viewType,

@@ -1,6 +1,6 @@
 import type { LoggedModelRow } from '../registry/logged-models.projection.js';
 import { metricBatchEntity, modelVersionEntity, registeredModelEntity } from '../registry/registry.entities.js';
-import { withValues } from '../registry/tags.js';
+import { withValues } from '@kontor/domain/registry';
 import { spacedJson } from './json.js';
 import { toMs } from './names.js';
 import type { RowQuery } from './row-query.js';

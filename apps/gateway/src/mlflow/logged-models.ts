@@ -4,7 +4,7 @@ import { checkedPath, listArtifacts, manifestOf } from './artifact-paths.js';
 import { CommandRejected, type MlflowCall } from './call.js';
 import { endpoint, type Endpoint } from './endpoint.js';
 import { invalid, missing } from './errors.js';
-import { ensureDefaultExperiment, experimentById } from './experiments.js';
+import { activeExperiment } from './experiments.js';
 import { LOGGED_MODEL_STATUS, loggedModelJson } from './logged-model-json.js';
 import { searchLoggedModels, searchLoggedModelsFields } from './logged-model-search.js';
 import { bool, message, repeated, required, string } from './message.js';
@@ -69,9 +69,7 @@ export const loggedModelEndpoints: readonly Endpoint[] = [
       tags: repeated(pair),
     },
     handle: async ({ experiment_id, name, model_type = '', source_run_id, params, tags }, call) => {
-      if (experiment_id === '0') await ensureDefaultExperiment(call);
-      const { experimentId, artifactLocation, deleted } = await experimentById(call, experiment_id);
-      if (deleted) throw toMlflowError('EXPERIMENT_DELETED', '', { experimentId });
+      const { experimentId, artifactLocation } = await activeExperiment(call, experiment_id);
       if (name !== undefined && /[/:.%"']/.test(name)) {
         throw invalid(
           `Invalid model name ('${name}') provided. Model name must be a non-empty string and cannot contain the following characters: ('/', ':', '.', '%', '"', "'")`,

@@ -5,14 +5,15 @@ import { gunzip, inflate, inflateRaw } from 'node:zlib';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { MlflowCall } from './call.js';
 import { MlflowError } from './errors.js';
-import { isJsonObject, type Json, type JsonObject, parsePythonJson, writeJson } from './json.js';
+import { ensureDefaultExperiment, experimentById } from './experiments.js';
+import { type Json, type JsonObject, parsePythonJson, writeJson } from './json.js';
 import { missingValue } from './message.js';
 import { OtlpInvalid, readOtlpJson, readOtlpProtobuf } from './otlp-messages.js';
 import { MAX_BODY_BYTES, readBytes } from './request.js';
 import { runById } from './runs.js';
 import { someAtATime } from './some-at-a-time.js';
 import { reportOf } from './span-report.js';
-import { SPAN_ATTRIBUTES, traceIdOf } from './span-values.js';
+import { listIn, SPAN_ATTRIBUTES, traceIdOf } from './span-values.js';
 import { placesIn } from './trace-fields.js';
 
 const PROTOBUF = 'application/x-protobuf';
@@ -53,11 +54,6 @@ const parsed = (bytes: Buffer, mediaType: string): JsonObject => {
   }
 };
 
-const listOf = (message: Json | undefined, name: string): readonly JsonObject[] => {
-  const list = isJsonObject(message) ? message[name] : undefined;
-  return Array.isArray(list) ? list.filter(isJsonObject) : [];
-};
-
 /** Bytes of OpenTelemetry's ids. MLflow fills shorter ones with zeros. */
 const ID_BYTES = { trace_id: 16, span_id: 8, parent_span_id: 8 } as const;
 
@@ -75,7 +71,7 @@ const keptSpan = (span: JsonObject): JsonObject => {
   });
   const { parent_span_id: _, ...rest } = span;
   const whole = { status: {}, ...rest, ...Object.fromEntries(ids) };
-  const attributes = listOf(span, 'attributes').filter(({ key }) => key !== SPAN_ATTRIBUTES.traceId);
+  const attributes = listIn(span, 'attributes').filter(({ key }) => key !== SPAN_ATTRIBUTES.traceId);
   const traceId = { key: SPAN_ATTRIBUTES.traceId, value: { string_value: traceIdOf(whole) } };
   return { ...whole, attributes: [...attributes, traceId] };
 };
@@ -97,9 +93,9 @@ const STORED_AT_ONCE = 16;
 
 /** The spans of a request by their traces, which may be mixed. */
 const batchesOf = (request: JsonObject): readonly Batch[] =>
-  listOf(request, 'resource_spans').flatMap((part) => {
-    const spans = listOf(part, 'scope_spans')
-      .flatMap((scope) => listOf(scope, 'spans'))
+  listIn(request, 'resource_spans').flatMap((part) => {
+    const spans = listIn(part, 'scope_spans')
+      .flatMap((scope) => listIn(scope, 'spans'))
       .map(keptSpan);
     return [...Map.groupBy(spans, (span) => traceIdOf(span))].flatMap(([traceId, all]) =>
       Array.from({ length: Math.ceil(all.length / MAX_SPANS) }, (_, n) => ({
@@ -118,7 +114,9 @@ const logSpans = async (
   const traces = new Set(batches.map(({ traceId }) => traceId)).size;
   if (traces > MAX_TRACES)
     throw refuse(`The request has spans of ${traces} traces; at most ${MAX_TRACES} are taken at once.`, 413);
-  const placeOf = await placesIn(call, experimentId, true);
+  if (experimentId === '0') await ensureDefaultExperiment(call);
+  // As in MLflow, also spans of a deleted one are kept.
+  const placeOf = placesIn(await experimentById(call, experimentId));
   // Nothing is stored before all of it is known to be good.
   const reported = batches.map(({ resource, ...batch }) => ({ ...batch, report: reportOf(batch.spans, resource) }));
   const stored = await someAtATime(STORED_AT_ONCE, reported, async ({ traceId, spans, report }) => {
@@ -151,7 +149,7 @@ export const exportTraces = async (
   if (packed === undefined) throw tooLarge();
   if (experimentId === '') throw missingValue('x-mlflow-experiment-id');
   const message = parsed(await unpacked(packed, header(request, 'content-encoding').toLowerCase()), mediaType);
-  if (listOf(message, 'resource_spans').length === 0) throw refuse('Invalid OpenTelemetry format - no spans found');
+  if (listIn(message, 'resource_spans').length === 0) throw refuse('Invalid OpenTelemetry format - no spans found');
   const runId = header(request, 'x-mlflow-run-id');
   const run = runId === '' ? undefined : (await runById(call, runId)).run;
   const roots = await logSpans(call, experimentId, batchesOf(message));

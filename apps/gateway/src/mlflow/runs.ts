@@ -5,7 +5,7 @@ import { CommandRejected, inMlflowsWords, type MlflowCall } from './call.js';
 import { endpoint, type Endpoint } from './endpoint.js';
 import { invalid, missing } from './errors.js';
 import { storedText, withDatasetTexts } from './dataset-texts.js';
-import { ensureDefaultExperiment, experimentById } from './experiments.js';
+import { activeExperiment } from './experiments.js';
 import { asciiJson, isJsonObject, type Json, parseJson, spacedJson } from './json.js';
 import { int64, message, missingValue, oneOf, repeated, required, string } from './message.js';
 import { atMost, checkedLoggedModelId, cut, hexIdOf, lastOfEachKey, nameOf, safeInteger } from './names.js';
@@ -129,9 +129,7 @@ export const runEndpoints: readonly Endpoint[] = [
     },
     handle: async ({ experiment_id, user_id = '', run_name = '', start_time = 0n, tags }, call) => {
       if (!experiment_id) throw missingValue('experiment_id');
-      if (experiment_id === '0') await ensureDefaultExperiment(call);
-      const { experimentId, artifactLocation, deleted } = await experimentById(call, experiment_id);
-      if (deleted) throw toMlflowError('EXPERIMENT_DELETED', '', { experimentId });
+      const { experimentId, artifactLocation } = await activeExperiment(call, experiment_id);
       // As in MLflow, the characters of a key are judged only when a tag is set later.
       const pairs = lastOfEachKey(
         tags.map(({ key, value = '' }) => ({ key: atMost(250, 'key', key), value: cut(8000, value) })),

@@ -1,10 +1,9 @@
-import type { ExperimentRow } from '../registry/experiments.projection.js';
 import { experimentEntity, scorerEntity, scorerVersionEntity } from '../registry/registry.entities.js';
 import type { ScorerRow, ScorerVersionRow } from '../registry/scorers.projection.js';
 import { inMlflowsWords, type MlflowCall } from './call.js';
 import { endpoint, type Endpoint } from './endpoint.js';
 import { invalid } from './errors.js';
-import { checkedExperimentId, ensureDefaultExperiment, experimentById } from './experiments.js';
+import { activeExperiment, checkedExperimentId } from './experiments.js';
 import { parseFilter } from './filter.js';
 import { double, int64, repeated, required, string } from './message.js';
 import { pythonFloat } from './json.js';
@@ -13,14 +12,6 @@ import { toMlflowError } from './rejections.js';
 import { rowsOf } from './rows-of.js';
 import { checkScorerModel, checkSerializedScorer } from './serialized-scorer.js';
 import { TRACE_FILTER } from './trace-filter.js';
-
-/** @throws MlflowError unless the experiment is there and not deleted. */
-const activeExperiment = async (call: MlflowCall, id: string): Promise<ExperimentRow> => {
-  if (id === '0') await ensureDefaultExperiment(call);
-  const experiment = await experimentById(call, id);
-  if (experiment.deleted) throw toMlflowError('EXPERIMENT_DELETED', '', { experimentId: experiment.experimentId });
-  return experiment;
-};
 
 interface Named {
   readonly experiment_id: string;

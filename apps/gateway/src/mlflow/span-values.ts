@@ -11,7 +11,8 @@ export const SPAN_ATTRIBUTES = {
   tag: 'mlflow.traceTag.',
 } as const;
 
-const listIn = (message: Json | undefined, name: string): readonly JsonObject[] => {
+/** The objects of a list that a message has under a name. */
+export const listIn = (message: Json | undefined, name: string): readonly JsonObject[] => {
   const list = isJsonObject(message) ? message[name] : undefined;
   return Array.isArray(list) ? list.filter(isJsonObject) : [];
 };

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { assessmentFields, checkedId, pairsOf, timestampMs, toAssessment } from './assessment-fields.js';
+import type { ExperimentRow } from '../registry/experiments.projection.js';
 import type { MlflowCall } from './call.js';
-import { ensureDefaultExperiment, experimentById } from './experiments.js';
+import { activeExperiment } from './experiments.js';
 import { map, type Message, message, oneOf, repeated, required, string, wrongValue } from './message.js';
 import { atMost, cut, timeMs } from './names.js';
-import { toMlflowError } from './rejections.js';
 import { TRACE_NAME } from './trace-filter.js';
 import { LOCATION_TAGS } from './trace-json.js';
 
@@ -61,11 +61,8 @@ export const toTraceMetadata = (pairs: Pairs) =>
 export const PREVIEW_LIMIT = 1000;
 const preview = (text: string | undefined): string | null => (text === undefined ? null : cut(PREVIEW_LIMIT, text));
 
-/** Where new traces of an experiment belong. @throws MlflowError for one that is not there, or, unless told, deleted. */
-export const placesIn = async (call: MlflowCall, id: string, allowDeleted = false) => {
-  if (id === '0') await ensureDefaultExperiment(call);
-  const { experimentId, artifactLocation, deleted } = await experimentById(call, id);
-  if (deleted && !allowDeleted) throw toMlflowError('EXPERIMENT_DELETED', '', { experimentId });
+/** Where the traces of an experiment belong. */
+export const placesIn = ({ experimentId, artifactLocation }: ExperimentRow) => {
   const root = `${artifactLocation.replace(/\/$/, '')}/traces`;
   return (traceId: string) => ({ traceId, experimentId, artifactUri: `${root}/${traceId}/artifacts` });
 };
@@ -85,7 +82,7 @@ const assessmentIdOf = (traceId: string, index: number, given: unknown): string 
 export const toTrace = async (call: MlflowCall, info: Message<typeof traceInfoFields>) => {
   const { request_time: time, execution_duration: duration, assessments } = info;
   const traceId = checkedId(`${PATH}.trace_id`, info.trace_id);
-  const placeOf = await placesIn(call, info.trace_location.mlflow_experiment.experiment_id);
+  const placeOf = placesIn(await activeExperiment(call, info.trace_location.mlflow_experiment.experiment_id));
   const nowMs = Date.now();
   return {
     ...placeOf(traceId),
@@ -115,7 +112,7 @@ export const toBegunTrace = async (
     readonly tags: Pairs;
   },
 ) => ({
-  ...(await placesIn(call, given.experiment_id))(traceId),
+  ...placesIn(await activeExperiment(call, given.experiment_id))(traceId),
   ...{ isComplete: false, executionDurationMs: null, state: 'IN_PROGRESS', clientRequestId: null },
   requestTimeMs: timeMs('timestamp_ms', given.timestamp_ms),
   ...{ requestPreview: null, responsePreview: null, assessments: [] },

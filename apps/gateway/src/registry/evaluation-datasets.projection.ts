@@ -1,7 +1,13 @@
-import type { DatasetField, DatasetRecord, RegistryEvent } from '@kontor/domain/registry';
+import {
+  type DatasetField,
+  type DatasetRecord,
+  type RegistryEvent,
+  withoutKey,
+  withValues,
+} from '@kontor/domain/registry';
 import type { Projection } from '@kontor/event-sourcing';
 import { rowKey } from '../graphql/row-key.js';
-import { withoutKey, withValues } from './tags.js';
+import { logOrder } from './happened-at.js';
 
 type Created = Extract<RegistryEvent, { type: 'EvaluationDatasetCreated' }>['data'];
 
@@ -87,8 +93,8 @@ export type EvaluationDatasetRecordRow = DatasetRecord & {
   readonly updatedBy: string;
 };
 
-/** Digits of the largest bigint, and of the records of an event. */
-const [POSITION_DIGITS, INDEX_DIGITS] = [19, 6];
+/** Digits of the number of a record in its event. */
+const INDEX_DIGITS = 6;
 
 /** Records of evaluation datasets, also of deleted ones: whoever reads them asks for the dataset first. */
 export const evaluationDatasetRecords: Projection<EvaluationDatasetRecordRow, RegistryEvent> = {
@@ -112,11 +118,10 @@ export const evaluationDatasetRecords: Projection<EvaluationDatasetRecordRow, Re
     const isOfRow = ({ recordId }: { readonly recordId: string }) => key.endsWith(`/${recordId}`);
     const index = inserted.findIndex(isOfRow);
     const first = inserted[index];
-    const [position, place] = [String(event.position), String(index)];
     const before: EvaluationDatasetRecordRow | undefined = first
       ? {
           ...{ ...first, datasetId },
-          inserted: `${position.padStart(POSITION_DIGITS, '0')}/${place.padStart(INDEX_DIGITS, '0')}`,
+          inserted: `${logOrder(event.position)}/${String(index).padStart(INDEX_DIGITS, '0')}`,
           ...{ createdAt: at, createdBy: actor, updatedAt: at, updatedBy: actor },
         }
       : row;

@@ -1,8 +1,7 @@
-import type { RegistryEvent } from '@kontor/domain/registry';
+import { type RegistryEvent, withoutKey, withValues } from '@kontor/domain/registry';
 import type { Projection } from '@kontor/event-sourcing';
 import { rowKey } from '../graphql/row-key.js';
 import { happenedAt } from './happened-at.js';
-import { withoutKey, withValues } from './tags.js';
 
 type DataOf<Type extends RegistryEvent['type']> = Extract<RegistryEvent, { type: Type }>['data'];
 type Dataset = DataOf<'RunInputsLogged'>['datasets'][number];

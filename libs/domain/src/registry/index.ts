@@ -1,6 +1,7 @@
 export { type RegistryCommand, registryCommands, RESERVED_WORKSPACES } from './commands.js';
 export { registry } from './context.js';
 export { keptVersions, type ServedVersion, servedVersions, servingEndpoint } from './kept-versions.js';
+export { withoutKey, withValues } from './pairs.js';
 export { registeredModel } from './registered-model.js';
 export {
   type ArtifactOwner,

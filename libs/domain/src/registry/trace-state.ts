@@ -1,6 +1,6 @@
 import type { RegistryEvent } from './events.js';
 import type { Assessment } from './trace-events.js';
-import type { KeyValue } from './values.js';
+import { withoutKey, withValues } from './pairs.js';
 
 type Logged = Extract<RegistryEvent, { type: 'TraceLogged' }>['data'];
 type Spans = Extract<RegistryEvent, { type: 'SpansLogged' }>['data'];
@@ -18,19 +18,10 @@ export type Trace = Logged & {
   readonly prompts: readonly string[];
 };
 
-/** Pairs with others: of a key that both have the value of `added` counts. */
-const withPairs = (pairs: readonly KeyValue[], added: readonly KeyValue[]): KeyValue[] => {
-  const merged = new Map(pairs.map((pair) => [pair.key, pair]));
-  for (const pair of added) merged.set(pair.key, pair);
-  return [...merged.values()];
-};
-
-const without = (pairs: readonly KeyValue[], key: string): KeyValue[] => pairs.filter((pair) => pair.key !== key);
-
 const begun = (logged: Logged, hasSpans: boolean): Trace => ({
   ...logged,
   // A list may name a key twice.
-  ...{ metadata: withPairs([], logged.metadata), tags: withPairs([], logged.tags) },
+  ...{ metadata: [...withValues([], logged.metadata)], tags: [...withValues([], logged.tags)] },
   ...{ deleted: false, hasSpans, assessments: [], runIds: [], prompts: [] },
 });
 
@@ -42,8 +33,8 @@ const logged = (trace: Trace, data: Logged): Trace => ({
   clientRequestId: data.clientRequestId ?? trace.clientRequestId,
   requestPreview: data.requestPreview ?? trace.requestPreview,
   responsePreview: data.responsePreview ?? trace.responsePreview,
-  metadata: withPairs(trace.metadata, data.metadata),
-  tags: withPairs(trace.tags, data.tags),
+  metadata: [...withValues(trace.metadata, data.metadata)],
+  tags: [...withValues(trace.tags, data.tags)],
 });
 
 const isOpen = ({ state }: Trace): boolean => state === 'IN_PROGRESS' || state === 'STATE_UNSPECIFIED';
@@ -68,8 +59,8 @@ const withSpans = (trace: Trace, data: Spans): Trace => ({
   state: isOpen(trace) ? (data.state ?? trace.state) : trace.state,
   requestPreview: trace.requestPreview ?? data.requestPreview,
   responsePreview: trace.responsePreview ?? data.responsePreview,
-  metadata: withPairs(data.metadata, trace.metadata),
-  tags: withPairs(trace.tags, data.tags),
+  metadata: [...withValues(data.metadata, trace.metadata)],
+  tags: [...withValues(trace.tags, data.tags)],
 });
 
 const begunBySpans = ({ endTimeMs, state, content: _, spans: __, ...data }: Spans): Trace =>
@@ -131,14 +122,14 @@ export const evolveTrace = (trace: Trace | null, event: RegistryEvent): Trace | 
       return {
         ...trace,
         ...{ executionDurationMs, state },
-        metadata: withPairs(trace.metadata, metadata),
-        tags: withPairs(trace.tags, tags),
+        metadata: [...withValues(trace.metadata, metadata)],
+        tags: [...withValues(trace.tags, tags)],
       };
     }
     case 'TraceTagSet':
-      return { ...trace, tags: withPairs(trace.tags, [{ key: event.data.key, value: event.data.value }]) };
+      return { ...trace, tags: [...withValues(trace.tags, [{ key: event.data.key, value: event.data.value }])] };
     case 'TraceTagRemoved':
-      return { ...trace, tags: without(trace.tags, event.data.key) };
+      return { ...trace, tags: [...withoutKey(trace.tags, event.data.key)] };
     case 'TraceLinkedToRun':
       return { ...trace, runIds: [...trace.runIds, event.data.runId] };
     case 'TraceLinkedToPrompts':
