@@ -25,7 +25,7 @@ import { Dispatch, type DispatchRequest } from './dispatch.js';
 import { type Log } from './log.js';
 import { requestHash } from './canonical.js';
 import { findUnstorable } from './storable.js';
-import { type Personal, type StreamState, StreamStates, unavailable } from './stream-states.js';
+import { type Personal, type StreamState, StreamStates, unavailable, withKeys } from './stream-states.js';
 import { Turns } from './turns.js';
 
 /** Another process came first: a conflict is decided again this often, with growing pauses; then the caller is told. */
@@ -85,6 +85,8 @@ export type FindFacts = (command: Command, read: ReadState) => Promise<Facts>;
 interface Decided {
   readonly stored: NewEvent;
   readonly event: DomainEvent;
+  /** Of its personal data. */
+  readonly keys: readonly string[];
 }
 
 /** A command that has the turn on its stream. */
@@ -129,7 +131,7 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
     this.#machine = machine;
     this.#maxStreamEvents = maxStreamEvents;
     this.#states = new StreamStates(store, personal);
-    personal.onForget = () => this.#states.forgetPersonal();
+    personal.onForget = (keys) => this.#states.forgetPersonal(keys);
   }
 
   /** Never rejects: what can go wrong is a reply. A bug is logged with the command's correlation id, which the reply names. */
@@ -266,7 +268,10 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
         state: events.reduce((before, { event }) => decider.evolve(before, event) as unknown, state),
         version: version + BigInt(events.length),
         position,
-        isPersonal: seen.isPersonal || events.some(({ stored }) => stored.meta.encrypted !== undefined),
+        keys: withKeys(
+          seen.keys,
+          events.flatMap(({ keys }) => keys),
+        ),
         era: seen.era,
       };
       if (isLeading) {
@@ -362,7 +367,11 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
       ...(stored.encrypted.length > 0 && { encrypted: stored.encrypted }),
     };
     const schemaVersion = newestVersion(this.context.upcasters, type);
-    return { stored: { eventId, type, schemaVersion, data: stored.data, meta }, event: { type, data: checked } };
+    return {
+      stored: { eventId, type, schemaVersion, data: stored.data, meta },
+      event: { type, data: checked },
+      keys: stored.keys,
+    };
   }
 
   async #toReply(

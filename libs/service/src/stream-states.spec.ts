@@ -14,28 +14,32 @@ describe('the states of streams', () => {
   let read: number;
   let counting: EventStore;
 
-  const append = (count: number) =>
+  const append = (count: number, { stream = STREAM, key }: { stream?: StreamId; key?: string } = {}) =>
     log.append({
       commandId: uuidv7(),
       requestHash: new Uint8Array(32),
       actor: 'ada',
       writes: [
         {
-          stream: STREAM,
+          stream,
           expected: 'any',
           events: Array.from({ length: count }, () => ({
             eventId: uuidv7(),
             type: 'Counted',
             schemaVersion: 1,
-            data: {},
-            meta: { correlationId: uuidv7(), actorKind: 'person' as const },
+            data: key === undefined ? {} : { by: { $enc: { k: key, iv: '', ct: '' } } },
+            meta: {
+              correlationId: uuidv7(),
+              actorKind: 'person' as const,
+              ...(key !== undefined && { encrypted: ['/by'] }),
+            },
           })),
         },
       ],
     });
 
   beforeEach(async () => {
-    log = new InMemoryEventStore({ now: () => new Date().toISOString() });
+    log = new InMemoryEventStore({ now: () => new Date().toISOString(), upcasters: {} });
     read = 0;
     counting = Object.assign(Object.create(log) as EventStore, {
       async *readStream(stream: StreamId, after?: bigint) {
@@ -66,5 +70,42 @@ describe('the states of streams', () => {
     read = 0;
     await new StreamStates(counting, plainData()).read(STREAM, counter);
     expect(read).toBe(EVENTS);
+  });
+
+  it('are dropped with the keys of what they were folded from, and with no others', async () => {
+    const [hers, his]: readonly [StreamId, StreamId] = ['default/registry/run/hers', 'default/registry/run/his'];
+    await append(2, { stream: hers, key: 'ada/1' });
+    await append(2, { stream: his, key: 'carl/1' });
+    await append(1, { stream: his, key: 'carl/2' });
+    const states = new StreamStates(counting, plainData());
+    const readAgain = async (stream: StreamId): Promise<number> => {
+      read = 0;
+      await states.read(stream, counter);
+      return read;
+    };
+    for (const stream of [STREAM, hers, his]) await states.read(stream, counter);
+    states.forgetPersonal(new Set(['ada/1', 'eve/1']));
+    expect([await readAgain(STREAM), await readAgain(hers), await readAgain(his)]).toEqual([0, 2, 0]);
+    states.forgetPersonal(new Set(['carl/1']));
+    expect([await readAgain(STREAM), await readAgain(hers), await readAgain(his)]).toEqual([0, 0, 3]);
+    states.forgetPersonal();
+    expect([await readAgain(STREAM), await readAgain(hers), await readAgain(his)]).toEqual([0, 2, 3]);
+  });
+
+  it('are not kept if a key was forgotten while they were folded', async () => {
+    const hers: StreamId = 'default/registry/run/hers';
+    await append(2, { stream: hers, key: 'ada/1' });
+    const states = new StreamStates(counting, {
+      ...plainData(),
+      open: (_, value) => {
+        if (read === 2) states.forgetPersonal(new Set(['ada/1']));
+        return Promise.resolve(value);
+      },
+    });
+    for (const expected of [2, 2]) {
+      read = 0;
+      await states.read(hers, counter);
+      expect(read).toBe(expected);
+    }
   });
 });

@@ -2,6 +2,7 @@ import {
   type AnyDecider,
   AppendChain,
   type DomainEvent,
+  encryptedTextsIn,
   type EventStore,
   type Position,
   type RecordedEvent,
@@ -11,7 +12,7 @@ import { isTransient, type PersonalData, StoreUnavailable } from '@kontor/event-
 
 /** What the dispatcher asks of {@link PersonalData}. */
 export interface Personal extends Pick<PersonalData, 'blind' | 'encrypt' | 'open'> {
-  onForget: (() => void) | undefined;
+  onForget: ((keys?: ReadonlySet<string>) => void) | undefined;
 }
 
 /** A folded stream, and where it stands. */
@@ -21,8 +22,8 @@ export interface StreamState {
   readonly version: bigint;
   /** Of its last event; 0 for a stream without events. */
   readonly position: Position;
-  /** Whether it was folded from personal data. */
-  readonly isPersonal: boolean;
+  /** Ids of the keys of the personal data that it was folded from. */
+  readonly keys: ReadonlySet<string>;
   /** How often personal data had been forgotten when the fold began. */
   readonly era: number;
 }
@@ -40,6 +41,12 @@ type Fold = Pick<AnyDecider, 'initialState' | 'evolve'>;
 /** States of about this many streams are some tens of megabytes. */
 const MAX_STATES = 10_000;
 
+const NO_KEYS: ReadonlySet<string> = new Set();
+
+/** The same set if nothing is new: a run of many events is mostly one person's. */
+export const withKeys = (keys: ReadonlySet<string>, more: readonly string[]): ReadonlySet<string> =>
+  more.every((key) => keys.has(key)) ? keys : new Set([...keys, ...more]);
+
 /** What a failed read means for the caller: try again, or a bug. */
 export const unavailable = (error: unknown): unknown =>
   isTransient(error) ? new StoreUnavailable('PostgreSQL does not answer; send the same command again', error) : error;
@@ -55,11 +62,13 @@ export class StreamStates {
     private readonly personal: Pick<Personal, 'open'>,
   ) {}
 
-  /** Drops the states that hold personal data: what is erased must not live on here. */
-  forgetPersonal(): void {
+  /** Drops the states that hold personal data under these keys, or under any: what is erased must not live on here. */
+  forgetPersonal(forgotten?: ReadonlySet<string>): void {
+    const isForgotten = ({ keys }: StreamState): boolean =>
+      forgotten ? [...keys].some((key) => forgotten.has(key)) : keys.size > 0;
     this.#era += 1;
-    for (const [stream, { isPersonal }] of this.#states) if (isPersonal) this.#states.delete(stream);
-    for (const { seen, chain } of this.#ahead.values()) if (seen.isPersonal) chain.break();
+    for (const [stream, state] of this.#states) if (isForgotten(state)) this.#states.delete(stream);
+    for (const { seen, chain } of this.#ahead.values()) if (isForgotten(seen)) chain.break();
   }
 
   /**
@@ -95,7 +104,7 @@ export class StreamStates {
   #kept(stream: StreamId, { initialState }: Fold): StreamState {
     const kept = this.#states.get(stream);
     if (kept) return kept;
-    return { state: initialState as unknown, version: 0n, position: 0n, isPersonal: false, era: this.#era };
+    return { state: initialState as unknown, version: 0n, position: 0n, keys: NO_KEYS, era: this.#era };
   }
 
   /**
@@ -113,16 +122,20 @@ export class StreamStates {
 
   /** The present state: the kept one and every event after it. */
   async read(stream: StreamId, decider: Fold): Promise<StreamState> {
-    let { state, version, position, isPersonal } = this.#kept(stream, decider);
+    let { state, version, position, keys } = this.#kept(stream, decider);
     const era = this.#era;
     for await (const { type, data, meta, workspace, ...event } of this.#eventsAfter(stream, version)) {
       const opened = meta.encrypted ? await this.personal.open(workspace, data) : data;
-      isPersonal ||= meta.encrypted !== undefined;
+      if (meta.encrypted)
+        keys = withKeys(
+          keys,
+          encryptedTextsIn(data).map(({ k }) => k),
+        );
       // The log holds what this context's schemas allowed.
       state = decider.evolve(state, { type, data: opened } as DomainEvent);
       ({ version, position } = event);
     }
-    const read = { state, version, position, isPersonal, era };
+    const read = { state, version, position, keys, era };
     this.keep(stream, read);
     return read;
   }
@@ -131,7 +144,7 @@ export class StreamStates {
   keep(stream: StreamId, state: StreamState): void {
     if ((this.#states.get(stream)?.version ?? 0n) > state.version) return;
     this.#states.delete(stream);
-    if (state.isPersonal && state.era !== this.#era) return;
+    if (state.keys.size > 0 && state.era !== this.#era) return;
     this.#states.set(stream, state);
     if (this.#states.size <= MAX_STATES) return;
     const [oldest] = this.#states.keys();

@@ -13,6 +13,13 @@ export interface DataKey {
   readonly key: Buffer | undefined;
 }
 
+/** Which data key of an installation. */
+export interface KeyName {
+  readonly workspace: string;
+  /** See {@link DataKey.id}. */
+  readonly id: string;
+}
+
 export interface KeyStanding {
   readonly keyVersion: number;
   readonly keyLeft: boolean;
@@ -26,6 +33,11 @@ interface Row {
 
 const aadOf = (workspace: string, { subject, version }: Pick<Row, 'subject' | 'version'>): string =>
   JSON.stringify([workspace, subject, version]);
+
+const partsOf = (id: string): { readonly subject: string; readonly version: string } => ({
+  subject: id.slice(0, id.lastIndexOf('/')),
+  version: id.slice(id.lastIndexOf('/') + 1),
+});
 
 const join = ({ iv, ct }: Ciphertext): Buffer => Buffer.concat([iv, ct]);
 const split = (wrapped: Buffer): Ciphertext => ({ iv: wrapped.subarray(0, IV_BYTES), ct: wrapped.subarray(IV_BYTES) });
@@ -57,10 +69,7 @@ export class KeyStore {
 
   /** The keys with these ids that the store knows, in any order. */
   async find(workspace: string, ids: readonly string[]): Promise<readonly DataKey[]> {
-    const parts = ids.map((id) => ({
-      subject: id.slice(0, id.lastIndexOf('/')),
-      version: id.slice(id.lastIndexOf('/') + 1),
-    }));
+    const parts = ids.map(partsOf);
     const { rows } = await this.pool.query<Row>({
       name: 'keys_find',
       text: `SELECT subject, version, wrapped FROM keys.data_key
@@ -68,6 +77,24 @@ export class KeyStore {
       values: [workspace, parts.map(({ subject }) => subject), parts.map(({ version }) => version)],
     });
     return rows.map((row) => this.#toKey(workspace, row));
+  }
+
+  /** Those of the keys that are destroyed, or that the store does not have (it may be a restored one). */
+  async destroyedOf(keys: readonly KeyName[]): Promise<readonly KeyName[]> {
+    const parts = keys.map(({ id }) => partsOf(id));
+    const { rows } = await this.pool.query<{ workspace: string; id: string }>({
+      name: 'keys_destroyed_of',
+      text: `SELECT workspace, subject || '/' || version AS id
+             FROM unnest($1::text[], $2::text[], $3::int[]) AS kept(workspace, subject, version)
+             WHERE NOT EXISTS (SELECT FROM keys.data_key key WHERE key.wrapped IS NOT NULL
+               AND (key.workspace, key.subject, key.version) = (kept.workspace, kept.subject, kept.version))`,
+      values: [
+        keys.map(({ workspace }) => workspace),
+        parts.map(({ subject }) => subject),
+        parts.map(({ version }) => version),
+      ],
+    });
+    return rows;
   }
 
   /** Version of a person's newest key, destroyed or not (0 for a person of whom nothing was stored), and whether any is left. */

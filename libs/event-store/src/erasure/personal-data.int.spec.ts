@@ -39,6 +39,8 @@ const store = async (personalData: PersonalData, by: string, value: unknown) => 
   const meta = { correlationId: eventId, actorKind: 'person' as const, encrypted };
   return { eventId, type: 'T', schemaVersion: 1, meta, data };
 };
+const keyOf = ({ data }: { readonly data: unknown }): string =>
+  (data as { value: { $enc: { k: string } } }).value.$enc.k;
 const read = (personalData: PersonalData, { data, ...event }: Awaited<ReturnType<typeof store>>) =>
   personalData.open(workspace, readData({}, event, data));
 
@@ -86,7 +88,7 @@ describe('personal data', () => {
   it('has one key per person, whoever makes it first', async () => {
     const writers = ['kontor_registry', 'kontor_monitoring', 'kontor_governance'].map((role) => asRole(role));
     const events = await Promise.all(writers.flatMap((writer) => [store(writer, 'carl', 1), store(writer, 'carl', 2)]));
-    const keys = events.map(({ data }) => (data as { value: { $enc: { k: string } } }).value.$enc.k);
+    const keys = events.map(keyOf);
     expect(new Set(keys)).toEqual(new Set(['carl/1']));
   });
 
@@ -113,6 +115,56 @@ describe('personal data', () => {
     await governance.destroy(eraser, workspace, 'dora', 1);
     elsewhere.forget();
     expect(await read(elsewhere, later)).toMatchObject({ value: 'a new life' });
+  });
+
+  it('is forgotten in every process once its key is destroyed, and what others wrote is kept', async () => {
+    const [registry, governance, gateway] = [
+      asRole('kontor_registry'),
+      asRole('kontor_governance'),
+      asRole('kontor_gateway'),
+    ];
+    const [hers, his] = [await store(registry, 'jane', 'her words'), await store(registry, 'kurt', 'his words')];
+    expect(keyOf(hers)).toBe('jane/1');
+    for (const event of [hers, his]) await read(gateway, event);
+    const forgotten: (readonly string[] | undefined)[] = [];
+    for (const data of [registry, gateway]) data.onForget = (keys) => forgotten.push(keys && [...keys]);
+    for (const data of [registry, gateway]) await data.check();
+    expect(forgotten).toEqual([]);
+
+    await governance.destroy(eraser, workspace, 'jane', 1);
+    for (const data of [registry, gateway]) await data.check();
+    expect(forgotten).toEqual([['jane/1'], ['jane/1']]);
+    expect(await read(gateway, hers)).toEqual({ by: 'jane', value: ERASED });
+    expect(await read(gateway, his)).toEqual({ by: 'kurt', value: 'his words' });
+    expect(keyOf(await store(registry, 'jane', 'a new life'))).toBe('jane/2');
+    expect(keyOf(await store(registry, 'kurt', 'more'))).toBe('kurt/1');
+    for (const data of [registry, gateway]) await data.check();
+    expect(forgotten).toHaveLength(2);
+  });
+
+  it('is forgotten as a whole when nobody can say whether its keys stand', async () => {
+    const pool = createPool({ connectionString: keyStoreUrl(log.urlFor('kontor_registry')), max: 1 });
+    const registry = new PersonalData({ pool, kek });
+    opened.push(registry);
+    await store(registry, 'lena', 'x');
+    const forgotten: unknown[] = [];
+    registry.onForget = (keys) => forgotten.push(keys);
+    // The only session is taken: the first answer is not there when the second is asked for.
+    const session = await pool.connect();
+    const first = registry.check();
+    await registry.check();
+    expect(forgotten).toEqual([undefined]);
+    session.release();
+    await first;
+    expect(forgotten).toEqual([undefined]);
+
+    await store(registry, 'lena', 'y');
+    const keys = createPool({ connectionString: keyStoreUrl(log.adminUrl) });
+    await keys.query('REVOKE SELECT ON keys.data_key FROM kontor_registry');
+    await registry.check();
+    await keys.query('GRANT SELECT ON keys.data_key TO kontor_registry');
+    await keys.end();
+    expect(forgotten).toEqual([undefined, undefined]);
   });
 
   it('is not confused with what was erased when a key is missing or the key file is another one', async () => {

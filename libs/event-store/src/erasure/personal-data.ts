@@ -14,8 +14,10 @@ import { isTransient, KeysUnavailable, KeyUnusable } from '../errors.js';
 import { decrypt, encrypt } from './cipher.js';
 import { type DataKey, type KeyStanding, KeyStore } from './key-store.js';
 
-/** An erased key is gone from the memory of every process after this time. */
+/** A destroyed key, and what was opened with it, is gone from the memory of every process after this time. */
 export const KEY_LIFETIME_MS = 10_000;
+/** Whether the kept keys still stand is asked this often; an answer that is not there at the next time counts as a no. */
+const CHECK_MS = KEY_LIFETIME_MS / 2;
 /** Some megabytes. */
 const MAX_KEYS = 10_000;
 
@@ -35,25 +37,47 @@ export interface PersonalDataOptions {
   readonly kek: Uint8Array;
 }
 
+/** Data as it is stored. */
+interface EncryptedData {
+  readonly data: unknown;
+  /** JSON Pointers of what is encrypted in it. */
+  readonly encrypted: readonly string[];
+  /** Ids of the keys that it is encrypted with. */
+  readonly keys: readonly string[];
+}
+
 /** What AAD binds a ciphertext to: it opens at this place of this event and nowhere else. */
 const placeOf = (eventId: string, pointer: string): string => eventId + pointer;
+
+interface KeptKey extends DataKey {
+  readonly workspace: string;
+}
+
+const nameOf = (workspace: string, id: string): string => JSON.stringify([workspace, id]);
 
 /**
  * Encrypts personal data before it is appended and decrypts what is read, with one key per person.
  *
- * Keys are kept for {@link KEY_LIFETIME_MS} at most. All methods throw KeysUnavailable while the key store is away.
+ * Keys are kept while they stand: {@link KEY_LIFETIME_MS} after one was destroyed it is forgotten. All methods throw KeysUnavailable
+ * while the key store is away, and then all keys are forgotten.
  */
 export class PersonalData {
   readonly #store: KeyStore;
-  readonly #kept = new Map<string, DataKey>();
-  readonly #current = new Map<string, DataKey>();
+  /** Every key in memory, the oldest first. */
+  readonly #kept = new Map<string, KeptKey>();
+  /** The kept key that encrypts for a person now. */
+  readonly #current = new Map<string, string>();
   readonly #timer: NodeJS.Timeout;
-  /** Called whenever the kept keys are forgotten: whatever was decrypted with them must be forgotten too. */
-  onForget: (() => void) | undefined;
+  #isChecking = false;
+  /**
+   * Called when keys are forgotten: whatever was opened with them must be forgotten too. With the ids of the keys, which other
+   * workspaces may have as well; without any if it is all of them.
+   */
+  onForget: ((keys?: ReadonlySet<string>) => void) | undefined;
 
   constructor(private readonly options: PersonalDataOptions) {
     this.#store = new KeyStore(options.pool, options.kek);
-    this.#timer = setInterval(() => this.forget(), KEY_LIFETIME_MS).unref();
+    this.#timer = setInterval(() => void this.check(), CHECK_MS).unref();
   }
 
   /** Ends the session with the key store. */
@@ -70,10 +94,30 @@ export class PersonalData {
     this.onForget?.();
   }
 
-  /** The data as it is stored, and the JSON Pointers of what is encrypted in it. */
-  async encrypt(event: EventToEncrypt): Promise<{ readonly data: unknown; readonly encrypted: readonly string[] }> {
+  /** Drops the keys that do not stand any more; all of them if the key store does not say. Never rejects. */
+  async check(): Promise<void> {
+    if (this.#isChecking) {
+      this.forget();
+      return;
+    }
+    this.#isChecking = true;
+    try {
+      const asked = [...this.#kept.values()];
+      const destroyed = asked.length > 0 ? await this.#store.destroyedOf(asked) : [];
+      this.#drop(destroyed.map(({ workspace, id }) => nameOf(workspace, id)));
+    } catch {
+      // Whoever needs a key next asks the store, and is told.
+      this.forget();
+    } finally {
+      this.#isChecking = false;
+    }
+  }
+
+  /** The data with every personal value encrypted under the key of its person, which is made if there is none. */
+  async encrypt(event: EventToEncrypt): Promise<EncryptedData> {
     const { workspace, actor, eventId, schema } = event;
     const fields = personalFields(schema, event.data);
+    const keys = new Set<string>();
     let { data } = event;
     for (const { pointer, subject } of fields) {
       const person = subject === 'actor' ? actor : String(valueAt(event.data, subject));
@@ -81,8 +125,9 @@ export class PersonalData {
       const text = Buffer.from(JSON.stringify(valueAt(event.data, pointer)));
       const { iv, ct } = encrypt(key, placeOf(eventId, pointer), text);
       data = replacedAt(data, pointer, { $enc: { k: id, iv: iv.toString('base64'), ct: ct.toString('base64') } });
+      keys.add(id);
     }
-    return { data, encrypted: fields.map(({ pointer }) => pointer) };
+    return { data, encrypted: fields.map(({ pointer }) => pointer), keys: [...keys] };
   }
 
   /**
@@ -130,26 +175,26 @@ export class PersonalData {
   }
 
   async #currentKey(workspace: string, subject: string): Promise<{ readonly id: string; readonly key: Buffer }> {
-    const name = JSON.stringify([workspace, subject]);
-    const { id, key } = this.#current.get(name) ?? (await this.#asking(() => this.#store.current(workspace, subject)));
+    const person = JSON.stringify([workspace, subject]);
+    const kept = this.#kept.get(this.#current.get(person) ?? '');
+    const { id, key } = kept ?? (await this.#asking(() => this.#store.current(workspace, subject)));
     if (key === undefined) throw new TypeError(`the newest key of ${subject} is destroyed`);
-    this.#keep(this.#current, name, { id, key });
+    if (!kept) this.#current.set(person, this.#keep(workspace, { id, key }));
     return { id, key };
   }
 
   /** The keys by id. @throws KeyUnusable if the store does not know one. */
   async #keys(workspace: string, ids: ReadonlySet<string>): Promise<ReadonlyMap<string, DataKey>> {
-    const nameOf = (id: string): string => JSON.stringify([workspace, id]);
     const found = new Map<string, DataKey>();
     for (const id of ids) {
-      const kept = this.#kept.get(nameOf(id));
+      const kept = this.#kept.get(nameOf(workspace, id));
       if (kept) found.set(id, kept);
     }
     const missing = [...ids].filter((id) => !found.has(id));
     if (missing.length === 0) return found;
     for (const key of await this.#asking(() => this.#store.find(workspace, missing))) {
       found.set(key.id, key);
-      this.#keep(this.#kept, nameOf(key.id), key);
+      if (key.key !== undefined) this.#keep(workspace, key);
     }
     const unknown = missing.find((id) => !found.has(id));
     if (unknown !== undefined)
@@ -157,12 +202,25 @@ export class PersonalData {
     return found;
   }
 
-  #keep(keys: Map<string, DataKey>, name: string, key: DataKey): void {
-    keys.delete(name);
-    keys.set(name, key);
-    if (keys.size <= MAX_KEYS) return;
-    const [oldest] = keys.keys();
-    if (oldest !== undefined) keys.delete(oldest);
+  /** @returns the name under which the key is kept. */
+  #keep(workspace: string, { id, key }: DataKey): string {
+    const name = nameOf(workspace, id);
+    this.#kept.set(name, { workspace, id, key });
+    // Many at a time: with each go the states that were folded with it.
+    if (this.#kept.size > MAX_KEYS) this.#drop([...this.#kept.keys()].slice(0, MAX_KEYS / 10));
+    return name;
+  }
+
+  #drop(names: readonly string[]): void {
+    const ids = new Set<string>();
+    for (const name of names) {
+      const key = this.#kept.get(name);
+      if (key) ids.add(key.id);
+      this.#kept.delete(name);
+    }
+    if (ids.size === 0) return;
+    for (const [person, name] of this.#current) if (!this.#kept.has(name)) this.#current.delete(person);
+    this.onForget?.(ids);
   }
 
   async #asking<T>(body: () => Promise<T>): Promise<T> {
