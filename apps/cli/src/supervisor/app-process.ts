@@ -21,6 +21,12 @@ const STOP_GRACE_MS = 10_000;
 /** An app ends with it when a setting is wrong, after one line for each. @source libs/service/src/lifecycle.ts */
 const USAGE_EXIT_CODE = 2;
 
+/**
+ * Node would let the space of what is young grow to 64 MiB and more, and keep it. With 8 MiB a half, the gateway and the registry
+ * at rest take 295 MiB instead of 360, and no more CPU for a request. @source our benchmark, `npm run bench -- mlflow`
+ */
+const NODE_ARGUMENTS = ['--max-semi-space-size=8'];
+
 /** Lines of a dying app that its error message repeats. */
 const TAIL_LINES = 12;
 
@@ -43,7 +49,10 @@ export const startApp = async (options: {
   const { name, main, signal } = options;
   // A group of its own: Ctrl-C in a terminal must reach the supervisor only, which then drains in order.
   const stdio: ('ignore' | 'pipe' | 'ipc')[] = ['ignore', 'pipe', 'pipe', 'ipc'];
-  const child = fork(main, [], { env: options.environment, stdio, detached: true });
+  const child = fork(main, [], {
+    ...{ env: options.environment, execArgv: NODE_ARGUMENTS },
+    ...{ stdio, detached: true },
+  });
   const log = openLog(options.dataDir, name);
   const tail: string[] = [];
   for (const stream of [child.stdout, child.stderr])
