@@ -52,8 +52,19 @@ export const toMessage = (event: StoredEvent, source: string): { headers: MsgHdr
   return { headers, data: UTF8.encode(event.data) };
 };
 
+type EventAttributes = Omit<StoredEvent, 'data'>;
+
 /** The inverse of {@link toMessage}. @throws BadMessage if a header is missing. */
-export const fromMessage = (message: { headers?: MsgHdrs | undefined; data: Uint8Array }): StoredEvent => {
+export const fromMessage = (message: { headers?: MsgHdrs | undefined; data: Uint8Array }): StoredEvent => ({
+  ...attributesOf(message),
+  data: textOf(message),
+});
+
+/** The stored text of what an event says. */
+export const textOf = (message: { data: Uint8Array }): string => FROM_UTF8.decode(message.data);
+
+/** What the headers of a message of {@link toMessage} say. @throws BadMessage if one is missing. */
+export const attributesOf = (message: { headers?: MsgHdrs | undefined }): EventAttributes => {
   // Read once: each `get` of the client goes through the names of all headers, and these are a dozen.
   const values = new Map(message.headers);
   const get = (name: string): string => {
@@ -75,7 +86,6 @@ export const fromMessage = (message: { headers?: MsgHdrs | undefined; data: Uint
     actor: get('actor'),
     commandId: get('commandid'),
     meta: get('meta'),
-    data: FROM_UTF8.decode(message.data),
   };
 };
 
@@ -86,6 +96,15 @@ export const fromMessage = (message: { headers?: MsgHdrs | undefined; data: Uint
  * @throws Error if a newer program wrote it.
  */
 export const toRecorded = (stored: StoredEvent, upcasters: Upcasters): RecordedEvent => {
-  const event = { ...stored, meta: JSON.parse(stored.meta) as RecordedEvent['meta'] };
+  const event = { ...stored, meta: metaOf(stored) };
   return { ...event, data: readData(upcasters, event, JSON.parse(stored.data)) };
 };
+
+/** An event of which nobody wants to know what it says. */
+export const withoutData = (attributes: EventAttributes): RecordedEvent => ({
+  ...attributes,
+  meta: metaOf(attributes),
+  data: undefined,
+});
+
+const metaOf = ({ meta }: EventAttributes): RecordedEvent['meta'] => JSON.parse(meta) as RecordedEvent['meta'];

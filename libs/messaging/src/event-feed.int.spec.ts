@@ -21,10 +21,12 @@ declare module 'vitest' {
 const identity = { origin: 'kontor.example/log/0', base: 0n };
 
 /** A feed over a log that shows nothing: whatever it yields came from JetStream. */
-const liveFeed = (nc: NatsConnection, signal: AbortSignal = new AbortController().signal) =>
-  eventFeed({ nc, base: 0n, after: 0n, readAll: async function* () {}, upcasters: {}, signal });
+const liveFeed = (nc: NatsConnection, options: { signal?: AbortSignal; types?: readonly string[] } = {}) => {
+  const { signal } = new AbortController();
+  return eventFeed({ nc, base: 0n, after: 0n, readAll: async function* () {}, upcasters: {}, signal, ...options });
+};
 
-describe('the end of a feed', () => {
+describe('a feed', () => {
   let server: TestNats;
   let nc: NatsConnection;
   beforeAll(async () => {
@@ -43,7 +45,7 @@ describe('the end of a feed', () => {
         recordedAt: '2026-06-01T12:00:00.000000Z',
         type: 'Counted',
         schemaVersion: 1,
-        data: '{}',
+        data: '{"count":1}',
         meta: '{}',
       },
     ]);
@@ -54,19 +56,29 @@ describe('the end of a feed', () => {
   });
 
   // The client's own `close()` waits until somebody asks for the message behind the last one; nobody does any more.
-  it('comes right after a live batch, by return and by abort', async () => {
+  it('ends right after a live batch, by return and by abort', async () => {
     for await (const [event] of liveFeed(nc)) {
       expect(event?.position).toBe(1n);
       break;
     }
     const stop = new AbortController();
-    for await (const batch of liveFeed(nc, stop.signal)) {
+    for await (const batch of liveFeed(nc, { signal: stop.signal })) {
       expect(batch).toHaveLength(1);
       stop.abort();
     }
   });
 
-  it('comes with an error once the connection is closed for good: that is not NATS being away', async () => {
+  it('leaves out what events of other types say', async () => {
+    const said = async (types: readonly string[]): Promise<unknown> => {
+      for await (const [event] of liveFeed(nc, { types })) return event;
+      return undefined;
+    };
+    const known = { position: 1n, type: 'Counted', actor: 'ada', meta: {} };
+    expect(await said(['Counted'])).toMatchObject({ ...known, data: { count: 1 } });
+    expect(await said(['Other'])).toMatchObject({ ...known, data: undefined });
+  });
+
+  it('ends with an error once the connection is closed for good: that is not NATS being away', async () => {
     const closed = await connectNats(server.url, 'spec');
     await closed.close();
     await expect(liveFeed(closed).next()).rejects.toThrow('closed connection');

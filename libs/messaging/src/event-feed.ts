@@ -17,7 +17,7 @@ import {
   RequestError,
   TimeoutError,
 } from '@nats-io/transport-node';
-import { fromMessage, toRecorded } from './envelope.js';
+import { attributesOf, textOf, toRecorded, withoutData } from './envelope.js';
 import { FeedRefused } from './errors.js';
 import { EVENTS_STREAM } from './streams.js';
 
@@ -32,6 +32,8 @@ export interface EventFeedOptions {
   /** Pages of the log: used at the start, after a gap, and while NATS is away or silent. */
   readonly readAll: EventStore['readAll'];
   readonly upcasters: Upcasters;
+  /** Types of which the reader wants to know what they say; default: all. The data of others may be undefined, so nothing is parsed. */
+  readonly types?: readonly string[];
   readonly signal: AbortSignal;
 }
 
@@ -47,6 +49,13 @@ export interface EventFeedOptions {
  */
 export async function* eventFeed(options: EventFeedOptions): AsyncGenerator<readonly RecordedEvent[], void> {
   const { signal, upcasters } = options;
+  const types = options.types && new Set(options.types);
+  const recordedOf = (message: JsMsg): RecordedEvent => {
+    const attributes = attributesOf(message);
+    return types === undefined || types.has(attributes.type)
+      ? toRecorded({ ...attributes, data: textOf(message) }, upcasters)
+      : withoutData(attributes);
+  };
   let position = options.after;
   let live: Live | undefined;
   try {
@@ -70,7 +79,7 @@ export async function* eventFeed(options: EventFeedOptions): AsyncGenerator<read
           live = undefined;
           break;
         }
-        const event = toRecorded(fromMessage(message), upcasters);
+        const event = recordedOf(message);
         const expected = position + BigInt(batch.length) + 1n;
         if (event.position < expected) continue;
         if (event.position > expected) {

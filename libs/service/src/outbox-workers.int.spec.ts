@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import type { AppendRequest, EventStore } from '@kontor/event-sourcing';
+import type { AppendRequest, Context, EventStore } from '@kontor/event-sourcing';
 import { plainData } from '@kontor/event-sourcing/testing';
 import { createEventStore, createPool, type PostgresEventStore } from '@kontor/event-store';
 import { eventually, uuidv7 } from '@kontor/testing';
@@ -51,7 +51,7 @@ class Gate {
 type Place = 'its facts' | 'its decision' | 'its look at the row' | 'its answer';
 
 /** A host's worker; nothing comes from the log, so it does only what waits in the outbox. */
-const workerOf = (held: { readonly at: Place; readonly gate: Gate } | undefined) => {
+const workerOf = (held: { readonly at: Place; readonly gate: Gate } | undefined, of: Context = context) => {
   const passing = (at: Place) => (held?.at === at ? held.gate.pass() : Promise.resolve());
   const append = async (request: AppendRequest) => {
     await passing('its look at the row');
@@ -77,7 +77,7 @@ const workerOf = (held: { readonly at: Place; readonly gate: Gate } | undefined)
     },
   };
   return new ReactionsConsumer({
-    ...{ pool, schema: 'governance', context, log },
+    ...{ pool, schema: 'governance', context: of, log },
     dispatcher: new Dispatcher(bus as unknown as CommandBus, 'governance'),
     enrich: {
       EchoIfEven: async ({ data }) => {
@@ -89,6 +89,7 @@ const workerOf = (held: { readonly at: Place; readonly gate: Gate } | undefined)
       yield [];
       await once(signal, 'abort');
     },
+    head: () => store.head(),
     recorded: () => Promise.resolve(undefined),
   });
 };
@@ -164,4 +165,20 @@ it('a worker that stalls after its answer does not replace the one that another 
     await Promise.all([stalled.stop(), other.stop()]);
   }
   expect(await service.outboxOf(cause)).toMatchObject([{ reply: accepted }]);
+});
+
+it('a worker of a context without reactions reads no event, and says that it has passed them all', async () => {
+  const count = counting('unanswered');
+  const worker = workerOf(undefined, { ...context, reactions: { canHandle: [], react: () => [] } });
+  await worker.start();
+  for (let passed = 0; passed < 2; passed += 1) {
+    await count();
+    const head = await store.head();
+    await eventually(async () => {
+      const { rows } = await pool.query<{ pos: string }>('SELECT pos FROM governance.consumer');
+      return rows[0]?.pos === String(head);
+    });
+  }
+  await worker.stop();
+  expect(worker.problem).toBeUndefined();
 });

@@ -56,6 +56,8 @@ interface ReactionsConsumerOptions {
   readonly dispatcher: Dispatcher;
   /** The log from a position on, without end. */
   readonly feed: (after: bigint, signal: AbortSignal) => AsyncIterable<readonly RecordedEvent[]>;
+  /** The newest position of the log. */
+  readonly head: () => Promise<Position>;
   /** The event at a position, from the log itself; undefined if there is none. */
   readonly recorded: (position: bigint) => Promise<RecordedEvent | undefined>;
   /** By command type. */
@@ -179,6 +181,7 @@ export class ReactionsConsumer {
     this.#problems.delete('reactions');
     await this.#takeUpParked(claim);
     this.#wake?.();
+    if (this.options.context.reactions.canHandle.length === 0) return await this.#passAll(claim);
     let written = claim.position;
     let position = written;
     let writtenAtMs = performance.now();
@@ -191,6 +194,15 @@ export class ReactionsConsumer {
       written = position;
       writtenAtMs = performance.now();
       if (answered.length > 0) this.#wake?.();
+    }
+  }
+
+  /** Nothing follows from any event, so none is read. It only says how far it is: partitions and alarms wait for all consumers. */
+  async #passAll(claim: CheckpointClaim): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      await this.#take(claim, [], await this.options.head());
+      await pause(CHECKPOINT_MS, signal);
     }
   }
 

@@ -208,8 +208,10 @@ const startParts = async <Config extends ServiceConfig>(
         after,
         readAll: (from) => store.readAll(from),
         upcasters: options.upcasters,
+        types: context.reactions.canHandle,
         signal,
       }),
+    head: () => store.head(),
     recorded: (position) => readEvent(pool, position, options.upcasters),
   });
   await reactions.start();
