@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
+  type AppliedPosition,
   createAppliedPosition,
   createEventStore,
   createPool,
@@ -135,7 +136,9 @@ export const openGateway = async (config: GatewayConfig): Promise<Gateway> => {
 
   const stop = new AbortController();
   let problem: string | undefined;
-  const running = project(projectorPool, live, personal, stop.signal, (reason) => (problem = reason));
+  const running = project(projectorPool, { live, personal, applied }, stop.signal, (reason) => (problem = reason));
+  // What was acknowledged before a restart is in the log, and its rows may not be there yet.
+  applied.promise(await store.head());
   await ensureKeyPair(config.keysDir, ISSUER);
   const commands = new CommandClient(nats, await loadPrivateKey(config.keysDir, ISSUER));
   const rows = (): Rows => new Rows(pool, SCHEMA, personal);
@@ -155,6 +158,7 @@ export const openGateway = async (config: GatewayConfig): Promise<Gateway> => {
     contextFor: async (principal, { token, waitMs } = {}, socket) => {
       const maxWaitMs = waitMsOf(waitMs);
       if (token !== undefined) await log.wait(decodeTokens(identity, token), maxWaitMs);
+      await log.untilKept();
       const { position, lagMs } = await log.standing();
       return {
         principal,
@@ -192,8 +196,7 @@ export const openGateway = async (config: GatewayConfig): Promise<Gateway> => {
 /** Applies the log until the signal aborts, hands each applied batch to the subscribers, and forgets the keys of who is erased. */
 const project = (
   pool: pg.Pool,
-  live: LiveLog,
-  personal: PersonalData,
+  { live, personal, applied }: { live: LiveLog; personal: PersonalData; applied: AppliedPosition },
   signal: AbortSignal,
   onProblem: (problem: string | undefined) => void,
 ): Promise<void> => {
@@ -219,6 +222,7 @@ const project = (
     onApplied: (position) => {
       onProblem(undefined);
       if (applying.some(({ type }) => type === 'SubjectErased')) personal.forget();
+      applied.note(position);
       live.publish(applying.filter((event) => event.position <= position));
     },
   });

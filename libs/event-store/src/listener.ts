@@ -19,6 +19,8 @@ export class Listener {
   constructor(
     private readonly options: pg.ClientConfig,
     private readonly channel: string,
+    /** Called with what a notification says, before those who wait go on. */
+    private readonly onPayload?: (payload: string) => void,
   ) {
     this.#running = this.#run();
   }
@@ -26,6 +28,12 @@ export class Listener {
   /** How many notifications came so far. Read it before looking at the truth, then pass it to {@link wait}. */
   get seen(): number {
     return this.#seen;
+  }
+
+  /** As a notification that came another way. */
+  hint(): void {
+    this.#seen += 1;
+    this.#wake();
   }
 
   /** Waits for a notification after the one numbered `seen`, or for `timeoutMs`, whichever comes first. */
@@ -64,9 +72,9 @@ export class Listener {
       });
       const ended = new Promise<void>((resolve) => client.once('end', resolve));
       client.on('error', () => undefined); // 'end' follows, and the loop connects again
-      client.on('notification', () => {
-        this.#seen += 1;
-        this.#wake();
+      client.on('notification', ({ payload = '' }) => {
+        this.onPayload?.(payload);
+        this.hint();
       });
       try {
         this.#client = client;

@@ -233,6 +233,46 @@ describe('projections', () => {
     await applied.close();
   });
 
+  it('has readers wait for what was promised, and a writer who is far ahead for the rows', async () => {
+    const stop = new AbortController();
+    const applied = createAppliedPosition(pool, SCHEMA, [readModel]);
+    const store = log.store();
+    const before = await applied.reached();
+    await applied.untilKept();
+    const write = async (events: number): Promise<bigint> => {
+      const many = Array.from({ length: events }, (_, value) => event('Set', { value, tags: [] }));
+      const result = await store.append(append('default/registry/run/promised', many));
+      if (result.outcome !== 'appended') throw new Error(result.outcome);
+      applied.promise(result.lastPosition);
+      return result.lastPosition;
+    };
+    const near = await write(1);
+    await applied.untilNear(near);
+    const far = await write(100);
+    const settled: string[] = [];
+    const waiting = [
+      applied.untilNear(far).then(() => settled.push('near')),
+      applied.untilKept().then(() => settled.push('kept')),
+    ];
+    await expect(applied.waitUntilProcessed(near, 300)).rejects.toThrow(ConsistencyTimeout);
+    expect(settled).toEqual([]);
+    expect(await applied.reached()).toBe(before);
+
+    const running = runProjections({
+      pool,
+      schema: SCHEMA,
+      readModels: [readModel],
+      signal: stop.signal,
+      batches: (after) => tailLog({ pool, after, upcasters: {}, signal: stop.signal }),
+      onApplied: (position) => applied.note(position),
+    });
+    await Promise.all(waiting);
+    expect(await applied.reached()).toBe(far);
+    stop.abort();
+    await running;
+    await applied.close();
+  });
+
   it('goes on after its sessions were killed', async () => {
     const stop = new AbortController();
     let retries = 0;

@@ -1,4 +1,4 @@
-import type { Position } from '@kontor/event-sourcing';
+import { latest, type Position } from '@kontor/event-sourcing';
 import type pg from 'pg';
 import { readCheckpoints } from './checkpoints.js';
 import { ConsistencyTimeout } from './errors.js';
@@ -12,9 +12,15 @@ export const DEFAULT_WAIT_MS = 1_000;
 const POLL_MS = 100;
 const RETRY_AFTER_MS = 500;
 
+/** So long a reader waits for what was promised to it. */
+const PROMISED_WAIT_MS = 5_000;
+
+/** Rows may be so far behind an acknowledged write: more than commands are under way at once, and some tens of ms of the largest. */
+const MAX_PROMISED_EVENTS = 64n;
+
 /** The position that the read models have reached, for readers who must see a write. */
 export interface AppliedPosition {
-  /** The newest position that all read models have applied: the default position of a read. */
+  /** The newest position that all read models have applied: the default position of a read, after {@link untilKept}. */
   reached(): Promise<Position>;
   /**
    * Waits until all read models have applied a position.
@@ -24,6 +30,17 @@ export interface AppliedPosition {
    * @throws ConsistencyTimeout with what was reached; never a silently stale answer.
    */
   waitUntilProcessed(position: Position, timeoutMs?: number): Promise<Position>;
+  /** Has all who ask {@link untilKept} from now on wait for a position: its write may be acknowledged before the rows are there. */
+  promise(position: Position): void;
+  /**
+   * Waits until the rows are near a promised position; mostly they are. So who writes faster than rows are made goes no faster
+   * than they. Does not reject because they are late: the write has happened.
+   */
+  untilNear(position: Position): Promise<void>;
+  /** Waits until everything that was promised is applied; mostly it is. @throws ConsistencyTimeout after 5 s */
+  untilKept(): Promise<void>;
+  /** Tells those who wait what was applied, where this process knows it first. */
+  note(position: Position): void;
   close(): Promise<void>;
 }
 
@@ -33,24 +50,49 @@ export const createAppliedPosition = (
   schema: string,
   readModels: readonly ReadModel[],
 ): AppliedPosition => {
-  const listener = new Listener(pool.options, appliedChannel(schema));
   const consumers = readModels.map(({ projection: { name, version } }) => ({ name, version }));
-  const reached = shared(async () =>
-    (await readCheckpoints(pool, schema, consumers)).reduce((low, position) => (position < low ? position : low)),
-  );
+  let known: Position = 0n;
+  let promised: Position = 0n;
+  const learn = (position: Position): Position => (known = latest(known, position));
+  const listener = new Listener(pool.options, appliedChannel(schema), (payload) => learn(BigInt(payload)));
+  const look = shared(async () => {
+    const position = (await readCheckpoints(pool, schema, consumers)).reduce((low, one) => (one < low ? one : low));
+    learn(position);
+    return position;
+  });
+  const waitUntilProcessed = async (wanted: Position, timeoutMs = DEFAULT_WAIT_MS): Promise<Position> => {
+    const deadline = performance.now() + timeoutMs;
+    for (let isHinted = true; ;) {
+      // Counted before the look, so that a commit between the look and the wait is not missed.
+      const { seen } = listener;
+      if (!isHinted) await look();
+      if (known >= wanted) return known;
+      const leftMs = deadline - performance.now();
+      if (leftMs <= 0) throw new ConsistencyTimeout(known, wanted, RETRY_AFTER_MS);
+      await listener.wait(seen, Math.min(POLL_MS, leftMs));
+      isHinted = listener.seen > seen;
+    }
+  };
   return {
-    reached,
-    waitUntilProcessed: async (wanted, timeoutMs = DEFAULT_WAIT_MS) => {
-      const deadline = performance.now() + timeoutMs;
-      for (;;) {
-        // Counted before the look, so that a commit between the look and the wait is not missed.
-        const seen = listener.seen;
-        const position = await reached();
-        if (position >= wanted) return position;
-        const leftMs = deadline - performance.now();
-        if (leftMs <= 0) throw new ConsistencyTimeout(position, wanted, RETRY_AFTER_MS);
-        await listener.wait(seen, Math.min(POLL_MS, leftMs));
+    reached: look,
+    waitUntilProcessed,
+    untilKept: async () => {
+      if (known < promised) await waitUntilProcessed(promised, PROMISED_WAIT_MS);
+    },
+    promise: (position) => {
+      promised = latest(promised, position);
+    },
+    untilNear: async (position) => {
+      if (position - known <= MAX_PROMISED_EVENTS) return;
+      try {
+        await waitUntilProcessed(position - MAX_PROMISED_EVENTS, PROMISED_WAIT_MS);
+      } catch (error) {
+        if (!(error instanceof ConsistencyTimeout)) throw error;
       }
+    },
+    note: (position) => {
+      learn(position);
+      listener.hint();
     },
     close: () => listener.close(),
   };

@@ -69,6 +69,15 @@ export class LogReader {
     return waitFor(this.options, position, waitMs);
   }
 
+  /** Waits until a reader sees what was written through this gateway before. @throws CONSISTENCY_TIMEOUT */
+  async untilKept(): Promise<void> {
+    try {
+      await this.applied.untilKept();
+    } catch (error) {
+      throw asTimeout(this.identity, error);
+    }
+  }
+
   /**
    * Waits for a position that a reader names, which may be one that no row has reached yet.
    *

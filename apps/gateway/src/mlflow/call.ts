@@ -1,6 +1,6 @@
 import type { ArtifactStore } from '@kontor/artifact-store';
 import { latest, type Position, type RecordedEvent } from '@kontor/event-sourcing';
-import { ConsistencyTimeout, type PersonalData, type SecretStore } from '@kontor/event-store';
+import type { PersonalData, SecretStore } from '@kontor/event-store';
 import type { CommandReply } from '@kontor/messaging';
 import type pg from 'pg';
 import type { OutgoingRules, Principal } from '@kontor/service/process';
@@ -34,14 +34,9 @@ export interface FaceParts {
   readonly commands: CommandClient;
   readonly log: LogReader;
   readonly artifacts: ArtifactStore;
-  /** Positions of writes whose rows were late, by actor: the actor's next read waits for them. */
-  readonly late: Map<string, Position>;
 }
 
-/** MLflow clients send no token, so a write waits until its rows can be read. */
-const WRITE_WAIT_MS = 5_000;
-
-/** What answers from a row that it wrote waits longer: a projection whose process was killed goes on when its lease of 10 s ends. */
+/** What answers from a row that it wrote waits so long: a projection whose process was killed goes on when its lease of 10 s ends. */
 const ROW_WAIT_MS = 15_000;
 
 /** Commands of one request on their way at once: the log writes them together, and leaves room for other requests. */
@@ -183,18 +178,17 @@ export class MlflowCall {
   }
 
   async #moment(): Promise<Position> {
-    const { log, late } = this.parts;
-    const { id } = this.principal.actor;
+    const { applied } = this.parts.log;
     const { asOf, notBefore = 0n } = this.asked;
     if (asOf !== undefined) return asOf;
-    const reached = await log.applied.reached();
-    const written = latest(this.#position ?? late.get(id) ?? 0n, notBefore);
-    if (written <= reached) {
-      if (this.#position === undefined) late.delete(id);
-      return reached;
+    if (this.#position === undefined) {
+      await applied.untilKept();
+      const reached = await applied.reached();
+      return reached < notBefore ? await applied.waitUntilProcessed(notBefore, ROW_WAIT_MS) : reached;
     }
-    await log.applied.waitUntilProcessed(written, this.#position === undefined ? WRITE_WAIT_MS : ROW_WAIT_MS);
-    return written;
+    const reached = await applied.waitUntilProcessed(latest(this.#position, notBefore), ROW_WAIT_MS);
+    // What a write of long ago has made may be gone by now; its answer shows it as it was.
+    return this.attempt?.isDone ? this.#position : reached;
   }
 
   rowsAt(position: Position): RowQuery {
@@ -215,7 +209,7 @@ export class MlflowCall {
   }
 
   /**
-   * Sends a command of the registry and waits until its effect can be read.
+   * Sends a command of the registry. The reads that follow see its effect.
    *
    * @returns the position of its last event; of the log if it changed nothing.
    * @throws CommandRejected if it is refused, MlflowError for what a client can do nothing about.
@@ -237,7 +231,7 @@ export class MlflowCall {
   }
 
   /**
-   * Sends a command that begins a row, and waits until it can be read.
+   * Sends a command that begins a row.
    *
    * @param commandId of {@link nextCommandId}, where it is tried again under the same one.
    * @returns the row as the projection makes it of the command's one event: what a read at its position gives.
@@ -265,7 +259,7 @@ export class MlflowCall {
   }
 
   /**
-   * Sends commands to streams of their own, some at a time, and waits once for the effects of all.
+   * Sends commands to streams of their own, some at a time. The reads that follow see the effects of all.
    *
    * @throws MlflowError for the first that is refused, after all were answered: each is whole, but they are not one.
    */
@@ -326,30 +320,17 @@ export class MlflowCall {
     return this.parts.commands.send({ context: 'registry', type, data, principal, isPatient: true, ...options });
   }
 
-  /** Waits until everything up to a position that was written can be read; the reads that follow see it. */
+  /**
+   * Sees to it that all reads that follow see everything up to a position that was written: those of this call, and those of
+   * every other. MLflow clients send no token, so the gateway remembers for them.
+   */
   async settle(position: Position): Promise<void> {
     this.#position = position;
     this.said.position = position;
     this.#rows = undefined;
-    await this.#untilReadable(position);
-  }
-
-  /**
-   * Waits for the rows of a write. Late rows are no failure: the write has happened, and an error would make clients
-   * repeat it.
-   */
-  async #untilReadable(position: Position): Promise<void> {
-    const { log, late } = this.parts;
-    try {
-      const reached = await log.applied.waitUntilProcessed(position, WRITE_WAIT_MS);
-      // What a write of long ago has made may be gone by now; its answer shows it as it was.
-      this.#rows = Promise.resolve(this.rowsAt(this.attempt?.isDone ? position : reached));
-    } catch (error) {
-      if (!(error instanceof ConsistencyTimeout)) throw error;
-      // An actor who never reads must not stay here for ever.
-      for (const [actor, written] of late) if (written <= error.reached) late.delete(actor);
-      late.set(this.principal.actor.id, position);
-    }
+    const { applied } = this.parts.log;
+    applied.promise(position);
+    await applied.untilNear(position);
   }
 
   /** As {@link command}, with a rejection in MLflow's words. `named` adds what the texts need and the rejection lacks. */

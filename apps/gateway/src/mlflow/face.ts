@@ -89,7 +89,6 @@ export const mountMlflow = (
     commands,
     log: gateway.log,
     artifacts,
-    late: new Map(),
   };
   const retries = new Retries();
   /** `attempt` of a request that writes. */
