@@ -30,15 +30,24 @@ export interface AppliedPosition {
    * @throws ConsistencyTimeout with what was reached; never a silently stale answer.
    */
   waitUntilProcessed(position: Position, timeoutMs?: number): Promise<Position>;
-  /** Has all who ask {@link untilKept} from now on wait for a position: its write may be acknowledged before the rows are there. */
-  promise(position: Position): void;
+  /**
+   * Has all who ask {@link untilKept} from now on wait for a position: its write may be acknowledged before the rows are there.
+   *
+   * @param isAddition whether it takes nothing away that rows show, so that who looks for what was there before need not wait.
+   */
+  promise(position: Position, isAddition?: boolean): void;
   /**
    * Waits until the rows are near a promised position; mostly they are. So who writes faster than rows are made goes no faster
    * than they. Does not reject because they are late: the write has happened.
    */
   untilNear(position: Position): Promise<void>;
-  /** Waits until everything that was promised is applied; mostly it is. @throws ConsistencyTimeout after 5 s */
-  untilKept(): Promise<void>;
+  /**
+   * Waits until everything that was promised is applied; mostly it is.
+   *
+   * @param withoutAdditions waits only for what may have taken something away.
+   * @throws ConsistencyTimeout after 5 s
+   */
+  untilKept(withoutAdditions?: boolean): Promise<void>;
   /** Tells those who wait what was applied, where this process knows it first. */
   note(position: Position): void;
   close(): Promise<void>;
@@ -52,7 +61,8 @@ export const createAppliedPosition = (
 ): AppliedPosition => {
   const consumers = readModels.map(({ projection: { name, version } }) => ({ name, version }));
   let known: Position = 0n;
-  let promised: Position = 0n;
+  /** The newest, and the newest that is no addition. */
+  const promised = { all: 0n, changes: 0n };
   const learn = (position: Position): Position => (known = latest(known, position));
   const listener = new Listener(pool.options, appliedChannel(schema), (payload) => learn(BigInt(payload)));
   const look = shared(async () => {
@@ -76,11 +86,13 @@ export const createAppliedPosition = (
   return {
     reached: look,
     waitUntilProcessed,
-    untilKept: async () => {
-      if (known < promised) await waitUntilProcessed(promised, PROMISED_WAIT_MS);
+    untilKept: async (withoutAdditions = false) => {
+      const wanted = withoutAdditions ? promised.changes : promised.all;
+      if (known < wanted) await waitUntilProcessed(wanted, PROMISED_WAIT_MS);
     },
-    promise: (position) => {
-      promised = latest(promised, position);
+    promise: (position, isAddition = false) => {
+      promised.all = latest(promised.all, position);
+      if (!isAddition) promised.changes = latest(promised.changes, position);
     },
     untilNear: async (position) => {
       if (position - known <= MAX_PROMISED_EVENTS) return;

@@ -42,6 +42,18 @@ const ROW_WAIT_MS = 15_000;
 /** Commands of one request on their way at once: the log writes them together, and leaves room for other requests. */
 const SENT_AT_ONCE = 16;
 
+/**
+ * Commands that take nothing away: what is in rows that lack their effect is there in rows that have it. These are the many writes
+ * of a training, and its next one need not wait for the rows of the one before.
+ */
+const ADDITIONS: ReadonlySet<string> = new Set([
+  'StartRun',
+  'LogRunData',
+  'LogRunInputs',
+  'LogRunOutputs',
+  'RegisterModelVersion',
+]);
+
 /** Why a command came to no decision, in MLflow's words. What is the registry's own fault is no answer to a client. */
 export const failureOf = ({ code, message, correlationId }: Extract<SendResult, { outcome: 'failed' }>): Error => {
   switch (code) {
@@ -147,6 +159,28 @@ export class MlflowCall {
   rows(): Promise<RowQuery> {
     this.#rows ??= this.#moment().then(async (position) => this.rowsAt(await this.#beforeItself(position)));
     return this.#rows;
+  }
+
+  /**
+   * What a write needs to find before it is sent. Looked for in rows that may lack what was added last, and if they do not have
+   * it, in those that lack nothing.
+   *
+   * @param find throws MlflowError or gives undefined if it is not there, or is not as it must be.
+   */
+  async found<Found>(find: (rows: RowQuery) => Promise<Found>): Promise<Found> {
+    const { asOf, notBefore } = this.asked;
+    const isFirst = this.#rows === undefined && this.#position === undefined && !this.attempt?.isRepeat;
+    if (isFirst && asOf === undefined && notBefore === undefined) {
+      const { applied } = this.parts.log;
+      await applied.untilKept(true);
+      try {
+        const found = await find(new RowQuery(this.parts, this.workspace, await applied.reached()));
+        if (found !== undefined) return found;
+      } catch (error) {
+        if (!(error instanceof MlflowError)) throw error;
+      }
+    }
+    return find(await this.rows());
   }
 
   /** The log is asked after the position is known: what it does not know yet, no row of that position shows. */
@@ -292,7 +326,7 @@ export class MlflowCall {
 
   async #accepted(sent: Sent): Promise<Accepted> {
     const result = await this.#sent(sent);
-    await this.settle(BigInt(result.position));
+    await this.settle(BigInt(result.position), ADDITIONS.has(sent.type));
     return result;
   }
 
@@ -323,13 +357,15 @@ export class MlflowCall {
   /**
    * Sees to it that all reads that follow see everything up to a position that was written: those of this call, and those of
    * every other. MLflow clients send no token, so the gateway remembers for them.
+   *
+   * @param isAddition see {@link found}
    */
-  async settle(position: Position): Promise<void> {
+  async settle(position: Position, isAddition = false): Promise<void> {
     this.#position = position;
     this.said.position = position;
     this.#rows = undefined;
     const { applied } = this.parts.log;
-    applied.promise(position);
+    applied.promise(position, isAddition);
     await applied.untilNear(position);
   }
 

@@ -50,9 +50,12 @@ export const enterWorkspace = async (request: FastifyRequest, call: MlflowCall):
   const workspace = named === undefined ? principal.workspace : checkedWorkspaceName(named);
   if (!mayEnter(principal, workspace)) throw noWorkspace(workspace);
   if (workspace !== DEFAULT_WORKSPACE) {
-    const row = await (await call.inWorkspace(DEFAULT_WORKSPACE).rows()).byId(workspaceEntity, workspace);
-    // Tokens of workspaces that nobody has made were good before workspaces were made.
-    if (row ? row.deleted : workspace !== principal.workspace) throw noWorkspace(workspace);
+    await call.inWorkspace(DEFAULT_WORKSPACE).found(async (rows) => {
+      const row = await rows.byId(workspaceEntity, workspace);
+      // Tokens of workspaces that nobody has made were good before workspaces were made.
+      if (row ? row.deleted : workspace !== principal.workspace) throw noWorkspace(workspace);
+      return true;
+    });
   }
   return { ...principal, workspace };
 };

@@ -40,9 +40,12 @@ export const checkedExperimentId = (experimentId: string): string => {
 };
 
 /** @throws MlflowError unless the id is a number of an experiment, deleted ones included. */
-export const experimentById = async (call: MlflowCall, id: string): Promise<ExperimentRow> => {
+export const experimentById = async (call: MlflowCall, id: string): Promise<ExperimentRow> =>
+  experimentIn(await call.rows(), id);
+
+const experimentIn = async (rows: RowQuery, id: string): Promise<ExperimentRow> => {
   const experimentId = checkedExperimentId(id);
-  const row = await (await call.rows()).byId(experimentEntity, experimentId);
+  const row = await rows.byId(experimentEntity, experimentId);
   if (row) return row;
   throw missing(`No Experiment with id=${experimentId} exists`);
 };
@@ -98,7 +101,7 @@ const create = async (call: MlflowCall, first: bigint, name: string, location: s
 /** Experiment 0, `Default`, exists in each workspace from the start. Made by the first call about now that could miss it. */
 export const ensureDefaultExperiment = async (call: MlflowCall): Promise<void> => {
   if (call.isPast) return;
-  if (await (await call.rows()).byId(experimentEntity, '0')) return;
+  if (await call.found((rows) => rows.byId(experimentEntity, '0'))) return;
   try {
     const artifactLocation = await defaultLocation(call, '0');
     await call.prepare('CreateExperiment', { experimentId: '0', name: 'Default', artifactLocation, tags: [] });
@@ -112,9 +115,11 @@ export const ensureDefaultExperiment = async (call: MlflowCall): Promise<void> =
 /** The experiment that something new belongs to. @throws MlflowError unless it is there and not deleted. */
 export const activeExperiment = async (call: MlflowCall, id: string): Promise<ExperimentRow> => {
   if (id === '0') await ensureDefaultExperiment(call);
-  const experiment = await experimentById(call, id);
-  if (experiment.deleted) throw toMlflowError('EXPERIMENT_DELETED', '', { experimentId: experiment.experimentId });
-  return experiment;
+  return call.found(async (rows) => {
+    const experiment = await experimentIn(rows, id);
+    if (experiment.deleted) throw toMlflowError('EXPERIMENT_DELETED', '', { experimentId: experiment.experimentId });
+    return experiment;
+  });
 };
 
 const searchFields = {

@@ -78,10 +78,9 @@ export const versionEndpoints: readonly Endpoint[] = [
       model_id: string,
     },
     handle: async ({ name, source, run_id, tags, run_link = '', description = '', model_id }, call) => {
-      const rows = await call.rows();
-      const model = await modelByName(rows, name);
+      const model = await call.found((rows) => modelByName(rows, name));
       const { modelId, isPrompt } = model;
-      const origin = await resolveSource(rows, {
+      const origin = await resolveSource(call, {
         source,
         isPrompt,
         runId: run_id || undefined,

@@ -19,6 +19,7 @@ import {
   toPoint,
   toTag,
 } from './run-data.js';
+import type { RowQuery } from './row-query.js';
 import { runIdFields } from './run-id.js';
 import { infoJson, isDeleted, runJson } from './run-json.js';
 import { latestPoints } from './run-metrics.js';
@@ -31,8 +32,10 @@ const metric = message(metricFields);
 const status = oneOf('RUNNING', 'SCHEDULED', 'FINISHED', 'FAILED', 'KILLED');
 
 /** @throws MlflowError if there is no such run, deleted ones included. */
-export const runById = async (call: MlflowCall, runId: string): Promise<{ run: RunRow; deleted: boolean }> => {
-  const rows = await call.rows();
+export const runById = async (call: MlflowCall, runId: string): Promise<{ run: RunRow; deleted: boolean }> =>
+  runIn(await call.rows(), runId);
+
+const runIn = async (rows: RowQuery, runId: string): Promise<{ run: RunRow; deleted: boolean }> => {
   const run = await rows.byId(runEntity, runId);
   if (!run) throw missing(`Run with id=${runId} not found`);
   const experiment = await rows.byId(experimentEntity, run.experimentId);
@@ -47,10 +50,21 @@ export const runById = async (call: MlflowCall, runId: string): Promise<{ run: R
  *
  * @throws MlflowError if there is none, or it is deleted.
  */
-const writableRun = async (call: MlflowCall, runId: string): Promise<RunRow> => {
-  const { run, deleted } = await runById(call, runId);
+const writableRun = async (call: MlflowCall, runId: string): Promise<RunRow> =>
+  restored(call, await undeleted(await call.rows(), runId));
+
+/** The same, of which nothing is wanted but that it is there: what was logged last may be missing in it. */
+const foundWritable = async (call: MlflowCall, runId: string): Promise<RunRow> =>
+  restored(call, await call.found((rows) => undeleted(rows, runId)));
+
+const undeleted = async (rows: RowQuery, runId: string): Promise<RunRow> => {
+  const { run, deleted } = await runIn(rows, runId);
   if (deleted) throw toMlflowError('RUN_DELETED', '', { runId });
-  if (run.deleted) await inMlflowsWords(call.prepare('RestoreRun', { runId }));
+  return run;
+};
+
+const restored = async (call: MlflowCall, run: RunRow): Promise<RunRow> => {
+  if (run.deleted) await inMlflowsWords(call.prepare('RestoreRun', { runId: run.runId }));
   return run;
 };
 
@@ -74,7 +88,7 @@ const logData = async (
   { metrics = [], params = [], tags = [] }: RunData,
   isBatch = false,
 ) => {
-  await writableRun(call, runId);
+  await foundWritable(call, runId);
   try {
     await call.command('LogRunData', { runId, metrics, params, tags });
   } catch (error) {
@@ -173,7 +187,7 @@ export const runEndpoints: readonly Endpoint[] = [
     path: '/mlflow/runs/update',
     fields: { ...runIdFields, status, end_time: int64, run_name: string },
     handle: async (request, call) => {
-      const { runId } = await writableRun(call, request.run_id);
+      const { runId } = await foundWritable(call, request.run_id);
       await call.send('UpdateRun', {
         runId,
         status: request.status ?? null,
@@ -276,7 +290,7 @@ export const runEndpoints: readonly Endpoint[] = [
       models: repeated(message({ model_id: required(string) })),
     },
     handle: async ({ run_id, datasets, models }, call) => {
-      const { runId } = await writableRun(call, checkedRunId(run_id));
+      const { runId } = await foundWritable(call, checkedRunId(run_id));
       const checked = datasets.map(({ tags, dataset: { name, digest, source_type, source, schema, profile } }) => ({
         name: atMost(500, 'name', name),
         digest: atMost(36, 'digest', digest),
@@ -309,7 +323,7 @@ export const runEndpoints: readonly Endpoint[] = [
       models: required(repeated(message({ model_id: required(string), step: int64 }))),
     },
     handle: async ({ run_id, models }, call) => {
-      const { runId } = await writableRun(call, run_id);
+      const { runId } = await foundWritable(call, run_id);
       await call.send('LogRunOutputs', {
         runId,
         models: models.map(({ model_id, step = 0n }, index) => ({

@@ -9,6 +9,7 @@ import {
 } from '../registry/registry.entities.js';
 import { artifactPath } from './artifact-path.js';
 import { inWorkspace, manifestOf, type OwnedPath, ownedPath } from './artifact-paths.js';
+import type { MlflowCall } from './call.js';
 import { invalid, missing } from './errors.js';
 import { atMost } from './names.js';
 import { addressesHost, foreignHost } from './storage-hosts.js';
@@ -32,6 +33,15 @@ interface Origin {
   readonly trainedBy: string | null;
 }
 
+const unknownOrigin = (source: string): Origin => ({
+  source,
+  storageLocation: source,
+  runId: null,
+  loggedModelId: null,
+  artifacts: null,
+  trainedBy: null,
+});
+
 const refuse = (source: string, reason: string) => invalid(`Invalid model version source: '${source}'. ${reason}`);
 const RUN_SENTENCE = 'The run_id request parameter must identify the resource that contains the source.';
 const MODEL_SENTENCE = 'The model_id request parameter must identify the resource that contains the source.';
@@ -42,13 +52,13 @@ const MODEL_SENTENCE = 'The model_id request parameter must identify the resourc
  * @source MLflow 3.18.0, mlflow/server/handlers.py, `_create_model_version`.
  * @throws MlflowError for a source that leads elsewhere, or does not fit the run or logged model that is named.
  */
-export const resolveSource = async (rows: RowQuery, asked: Asked): Promise<Origin> => {
+export const resolveSource = async (call: MlflowCall, asked: Asked): Promise<Origin> => {
   const source = atMost(2048, 'source', asked.source);
   if (asked.isPrompt) {
     if (!['dummy-source', 'prompt-template'].includes(source)) {
       throw invalid(`Invalid prompt source: '${source}'. Prompt sources must use an MLflow placeholder.`);
     }
-    return { source, storageLocation: source, runId: null, loggedModelId: null, artifacts: null, trainedBy: null };
+    return unknownOrigin(source);
   }
   const [, scheme = '', rest = ''] = /^([a-z][a-z0-9+.-]*):\/*(.*)$/i.exec(source) ?? [];
   if (addressesHost(scheme, source)) throw foreignHost('source', scheme);
@@ -69,16 +79,18 @@ export const resolveSource = async (rows: RowQuery, asked: Asked): Promise<Origi
   }
   switch (scheme.toLowerCase()) {
     case 'models':
-      return fromModel(rows, asked, rest);
+      return fromModel(await call.rows(), asked, rest);
     case 'runs':
-      return fromRun(rows, asked, rest);
+      return fromRun(await call.rows(), asked, rest);
     case 'mlflow-artifacts':
-      return fromProxy(rows, asked, rest);
+      return fromProxy(await call.rows(), asked, rest);
     case '':
     case 'file':
-      return fromLocalPath(rows, asked);
+      return fromLocalPath(await call.rows(), asked);
     default:
-      return fromElsewhere(rows, asked);
+      return asked.runId === undefined && asked.loggedModelId === undefined
+        ? unknownOrigin(source)
+        : fromElsewhere(await call.rows(), asked);
   }
 };
 
