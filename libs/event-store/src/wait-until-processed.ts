@@ -45,9 +45,10 @@ export interface AppliedPosition {
    * Waits until everything that was promised is applied; mostly it is.
    *
    * @param withoutAdditions waits only for what may have taken something away.
+   * @returns a position that was reached, as this process knows it; mostly the newest.
    * @throws ConsistencyTimeout after 5 s
    */
-  untilKept(withoutAdditions?: boolean): Promise<void>;
+  untilKept(withoutAdditions?: boolean): Promise<Position>;
   /** Tells those who wait what was applied, where this process knows it first. */
   note(position: Position): void;
   close(): Promise<void>;
@@ -88,7 +89,7 @@ export const createAppliedPosition = (
     waitUntilProcessed,
     untilKept: async (withoutAdditions = false) => {
       const wanted = withoutAdditions ? promised.changes : promised.all;
-      if (known < wanted) await waitUntilProcessed(wanted, PROMISED_WAIT_MS);
+      return known < wanted ? await waitUntilProcessed(wanted, PROMISED_WAIT_MS) : known;
     },
     promise: (position, isAddition = false) => {
       promised.all = latest(promised.all, position);

@@ -171,10 +171,9 @@ export class MlflowCall {
     const { asOf, notBefore } = this.asked;
     const isFirst = this.#rows === undefined && this.#position === undefined && !this.attempt?.isRepeat;
     if (isFirst && asOf === undefined && notBefore === undefined) {
-      const { applied } = this.parts.log;
-      await applied.untilKept(true);
+      const position = await this.parts.log.applied.untilKept(true);
       try {
-        const found = await find(new RowQuery(this.parts, this.workspace, await applied.reached()));
+        const found = await find(new RowQuery(this.parts, this.workspace, position));
         if (found !== undefined) return found;
       } catch (error) {
         if (!(error instanceof MlflowError)) throw error;
