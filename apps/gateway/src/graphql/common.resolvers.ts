@@ -1,6 +1,6 @@
 import { parsePosition } from '@kontor/event-sourcing';
 import { toEvent } from '../log/log.resolvers.js';
-import { latestMetricEntity, traceSpansEntity } from '../registry/registry.entities.js';
+import { datasetRecordEntity, latestMetricEntity, traceSpansEntity } from '../registry/registry.entities.js';
 import { versionByName } from '../registry/registry.resolver.js';
 import { subjectEntity } from '../governance/governance.entities.js';
 import { MAX_PAGE_ROWS } from './connection.js';
@@ -13,7 +13,7 @@ import { fromNodeId } from './node-id.js';
 import { readOne } from './read.js';
 
 /** What the graph has no type for, or none with an id. */
-const PARTS: readonly Entity<object>[] = [latestMetricEntity, traceSpansEntity];
+const PARTS: readonly Entity<object>[] = [latestMetricEntity, traceSpansEntity, datasetRecordEntity];
 
 const byType: ReadonlyMap<string, Entity<object>> = new Map(
   entities.filter((entity) => !PARTS.includes(entity)).map((entity) => [entity.type, entity]),

@@ -402,7 +402,7 @@ describe('evaluation datasets', () => {
     expect((await call('POST', `${DATASETS}/search`, rest)).body.next_page_token).toBeUndefined();
   });
 
-  it('are in the graph, with their records', async () => {
+  it('are in the graph, with their records, which are no nodes and so end with them', async () => {
     const id = await create('graph');
     await merge(id, '[{"inputs": {"q": 1}, "expectations": {"a": 1.0}}]');
     const { data, errors } = await gateway.graphql(
@@ -413,5 +413,12 @@ describe('evaluation datasets', () => {
       ...{ name: 'graph', recordCount: 1 },
       records: { nodes: [{ inputs: '{"q": 1}', outputs: '{}', expectations: [{ key: 'a', value: '1.0' }] }] },
     });
+    const [{ dataset_record_id: recordId }] = await records(id);
+    expect(await call('DELETE', `${DATASETS}/${id}`)).toMatchObject({ status: 200 });
+    const nodeId = Buffer.from(`DatasetRecord:${id}/${recordId}`).toString('base64url');
+    const after = await gateway.graphql(
+      `{ evaluationDataset(datasetId: "${id}") { id } node(id: "${nodeId}") { id } }`,
+    );
+    expect(after).toMatchObject({ errors: [], data: { evaluationDataset: null, node: null } });
   });
 });

@@ -145,6 +145,7 @@ export const evaluationDatasetEntity = entity('EvaluationDataset', evaluationDat
   personal: ['tags'],
 });
 
+/** Parts of datasets: nobody asks for one by an id. Those of a deleted dataset keep their rows. */
 export const datasetRecordEntity = entity('DatasetRecord', evaluationDatasetRecords, {
   columns: { datasetId: 'text', recordId: 'text', inserted: 'text' },
   indexes: [

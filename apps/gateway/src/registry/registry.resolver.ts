@@ -59,7 +59,6 @@ type Types =
   | 'AliasMove'
   | 'Artifact'
   | 'Assessment'
-  | 'DatasetRecord'
   | 'EvaluationDataset'
   | 'Experiment'
   | 'LoggedModel'
@@ -124,7 +123,6 @@ export const registryQueries: Pick<Resolvers, Types> = {
   },
   Artifact: { id: nodeId(artifactEntity) },
   Assessment: { errorMessage: ({ error }) => error && (error.errorMessage ?? error.errorCode) },
-  DatasetRecord: { id: nodeId(datasetRecordEntity) },
   EvaluationDataset: {
     id: nodeId(evaluationDatasetEntity),
     records: (row, page, context) => readPage(datasetRecordEntity, page, { datasetId: row.datasetId }, row, context),

@@ -441,13 +441,12 @@ export type DataSourceEdge = {
 };
 
 /** A record of an evaluation dataset. Values are JSON as the client wrote it. */
-export type DatasetRecord = Node & {
+export type DatasetRecord = {
   readonly __typename?: 'DatasetRecord';
   readonly createdAt: Scalars['DateTime']['output'];
   readonly createdBy: Scalars['String']['output'];
   readonly datasetId: Scalars['ID']['output'];
   readonly expectations?: Maybe<ReadonlyArray<Expectation>>;
-  readonly id: Scalars['ID']['output'];
   readonly inputs: Scalars['String']['output'];
   readonly outputs?: Maybe<Scalars['String']['output']>;
   readonly recordId: Scalars['ID']['output'];
@@ -3553,7 +3552,6 @@ export type ResolversInterfaceTypes<_RefType extends Record<string, unknown>> = 
     | Seen<import('../../registry/artifacts.projection.js').ArtifactRow>
     | Seen<import('../../monitoring/baselines.projection.js').BaselineRow>
     | Seen<import('../../monitoring/data-sources.projection.js').DataSourceRow>
-    | Seen<import('../../registry/evaluation-datasets.projection.js').EvaluationDatasetRecordRow>
     | Seen<import('../../monitoring/drift.projection.js').DriftRow>
     | Seen<import('../../deployment/endpoints.projection.js').EndpointRow>
     | Seen<import('../../governance/erasures.projection.js').ErasureRow>
@@ -4696,14 +4694,12 @@ export type DatasetRecordResolvers<
   createdBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   datasetId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   expectations?: Resolver<Maybe<ReadonlyArray<ResolversTypes['Expectation']>>, ParentType, ContextType>;
-  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   inputs?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   outputs?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   recordId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   tags?: Resolver<ReadonlyArray<ResolversTypes['Tag']>, ParentType, ContextType>;
   updatedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   updatedBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
-  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
 };
 
 export type DatasetRecordConnectionResolvers<
@@ -5759,7 +5755,6 @@ export type NodeResolvers<
     | 'Artifact'
     | 'Baseline'
     | 'DataSource'
-    | 'DatasetRecord'
     | 'Drift'
     | 'Endpoint'
     | 'Erasure'
