@@ -55,6 +55,13 @@ export const webhookCases: readonly MlflowCase[] = [
   create({ url: 'bank.example/hook' }, "Invalid webhook URL scheme: ''. Allowed schemes are: https."),
   create({ url: 'https://' }, "Webhook URL must include a hostname: 'https://'"),
   create({ url: 'https:93.184.216.34' }, "Webhook URL must include a hostname: 'https:93.184.216.34'"),
+  ...['http://[invalid', 'https://[::1', 'https://[zz]/'].map((url) =>
+    create({ url }, `Invalid webhook URL '${url}': ValueError('Invalid IPv6 URL')`),
+  ),
+  create(
+    { url: 'https://bank.example:99999/' },
+    "Invalid webhook URL 'https://bank.example:99999/': its host or its port",
+  ),
   create({ url: 'https://ada:secret@93.184.216.34/' }, 'must not contain a user name or a password'),
   create({ url: `https://93.184.216.34/${'x'.repeat(2048)}` }, "'url' exceeds the maximum length of 2048 characters"),
   create({ url: 'https://nowhere.invalid/' }, "Cannot resolve webhook URL hostname 'nowhere.invalid'"),

@@ -50,6 +50,8 @@ const refusal = (url: string, { problem }: OutgoingRefused): string => {
   switch (problem.kind) {
     case 'scheme':
       return `Invalid webhook URL scheme: '${problem.scheme}'. Allowed schemes are: ${problem.allowed.join(', ')}.`;
+    case 'syntax':
+      return `Invalid webhook URL '${url}': ${/[[\]]/.test(url) ? "ValueError('Invalid IPv6 URL')" : 'its host or its port is none.'}`;
     case 'host':
       return `Webhook URL must include a hostname: '${url}'`;
     case 'credentials':

@@ -53,10 +53,17 @@ describe('a URL', () => {
     expect(await problem(post(url, { rules: STRICT }))).toMatchObject({ kind: 'scheme' });
   });
 
-  it.each(['https://', 'https:bank.example', 'https:/bank.example', 'https://:443/', 'https://a b/', 'https://[::1'])(
+  it.each(['https://', 'https:bank.example', 'https:/bank.example', 'https://:443/'])(
     'without a host is refused: %j',
     async (url) => {
       expect(await problem(checkOutgoing(url, STRICT))).toEqual({ kind: 'host' });
+    },
+  );
+
+  it.each(['https://a b/', 'https://[::1', 'http://[invalid', 'https://bank.example:99999/'])(
+    'whose host or port is none is refused: %j',
+    async (url) => {
+      expect(await problem(checkOutgoing(url, STRICT))).toEqual({ kind: 'syntax' });
     },
   );
 

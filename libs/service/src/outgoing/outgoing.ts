@@ -35,7 +35,7 @@ export const toOutgoingRules = (set: z.output<z.ZodObject<typeof outgoingVariabl
 
 type Problem =
   | { readonly kind: 'scheme'; readonly scheme: string; readonly allowed: readonly string[] }
-  | { readonly kind: 'host' | 'credentials' }
+  | { readonly kind: 'syntax' | 'host' | 'credentials' }
   | { readonly kind: 'unresolved'; readonly host: string; readonly reason: string }
   | { readonly kind: 'address'; readonly host: string; readonly address: string };
 
@@ -43,6 +43,8 @@ const sentence = (problem: Problem): string => {
   switch (problem.kind) {
     case 'scheme':
       return `the scheme '${problem.scheme}' is not among the allowed: ${problem.allowed.join(', ')}`;
+    case 'syntax':
+      return 'the host or the port of the URL is none';
     case 'host':
       return 'the URL names no host';
     case 'credentials':
@@ -64,6 +66,8 @@ export class OutgoingRefused extends Error {
 
 /** @throws OutgoingRefused unless the URL has an allowed scheme, a host, and no credentials, which would stand in the log. */
 const parse = (text: string, { allowHttp }: OutgoingRules): URL => {
+  // Before the scheme is judged, as in MLflow.
+  if (/^https?:\/\/[^/?#:]/i.test(text) && !URL.canParse(text)) throw new OutgoingRefused({ kind: 'syntax' });
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(text)?.[1]?.toLowerCase() ?? '';
   const allowed = allowHttp ? ['https', 'http'] : ['https'];
   if (!allowed.includes(scheme)) throw new OutgoingRefused({ kind: 'scheme', scheme, allowed });
