@@ -9,7 +9,7 @@ import { formatError, GatewayModule } from './gateway.module.js';
 import { buildSchema } from './graphql/schema.js';
 import { GRAPHQL_PATH, guardDoor } from './http-door.js';
 import { mountTiles } from './log/tile-door.js';
-import { withoutWorkspace } from './mlflow/enter-workspace.js';
+import { routedUrl } from './mlflow/enter-workspace.js';
 import { mountMlflow } from './mlflow/face.js';
 import { openSocketDoor } from './subscriptions/socket-door.js';
 
@@ -32,7 +32,7 @@ export const startGateway = async (config: GatewayConfig): Promise<GatewayServer
   const adapter = new FastifyAdapter({
     bodyLimit: MAX_BODY_BYTES,
     forceCloseConnections: true,
-    rewriteUrl: ({ url = '/' }) => withoutWorkspace(url),
+    rewriteUrl: ({ url = '/' }) => routedUrl(url),
   });
   guardDoor(adapter.getInstance(), gateway);
   mountTiles(adapter.getInstance(), gateway);

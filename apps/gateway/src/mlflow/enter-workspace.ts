@@ -10,10 +10,13 @@ import { checkedWorkspaceName } from './names.js';
  * it, because clients print links to it.
  */
 const PREFIXED =
-  /^\/workspaces\/([^/?]*)(\/(?:(?:api|ajax-api|v1\/traces|health|version|(?:model-versions\/)?get-artifact)(?:[/?].*)?)?)$/;
+  /^\/+workspaces\/([^/?]*)(\/(?:(?:api|ajax-api|v1\/traces|health|version|(?:model-versions\/)?get-artifact)(?:[/?].*)?)?)$/;
 
-/** The URL that is routed: without the prefix of a workspace. {@link enterWorkspace} reads it from the original one. */
-export const withoutWorkspace = (url: string): string => PREFIXED.exec(url)?.[2] ?? url;
+/**
+ * The URL that is routed: without the prefix of a workspace, which {@link enterWorkspace} reads from the original one, and
+ * with one slash at its start. A tracking URI or a proxy that ends with a slash brings two, and MLflow serves those too.
+ */
+export const routedUrl = (url: string): string => PREFIXED.exec(url)?.[2] ?? url.replace(/^\/{2,}/, '/');
 
 const decoded = (text: string): string => {
   try {
