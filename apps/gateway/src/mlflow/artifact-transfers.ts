@@ -77,6 +77,7 @@ const direct: readonly Endpoint[] = [
   endpoint({
     method: 'GET',
     path: '/mlflow-artifacts/presigned/*',
+    expires: true,
     fields: { '*': string },
     handle: async ({ '*': path = '' }, call) => {
       const transfers = transfersOf(call, 'download');

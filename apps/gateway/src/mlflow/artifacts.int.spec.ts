@@ -342,11 +342,10 @@ describe.skipIf(noS3)('files in a bucket', () => {
     const whole = await file('large/weights.bin');
     expect(whole.headers.get('etag')).toBe(`"${digestOf(bytes)}"`);
     expect(Buffer.from(await whole.arrayBuffer()).equals(bytes)).toBe(true);
-    const link = (await (await call(`${PROXY}/presigned/${root}/large/weights.bin`)).json()) as {
-      url: string;
-      headers: object;
-      file_size: number;
-    };
+    const headers = { 'Kontor-As-Of': String(await head()) };
+    const answer = await call(`${PROXY}/presigned/${root}/large/weights.bin`, { headers });
+    expect(answer.headers.get('cache-control'), 'the link expires').toBe('no-store');
+    const link = (await answer.json()) as { url: string; headers: object; file_size: number };
     expect(link).toMatchObject({ headers: {}, file_size: bytes.length });
     const range = await fetch(link.url, { headers: { range: `bytes=${PART_BYTES}-` } });
     expect(Buffer.from(await range.arrayBuffer()).equals(bytes.subarray(PART_BYTES))).toBe(true);

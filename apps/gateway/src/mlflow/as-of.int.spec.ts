@@ -367,6 +367,13 @@ describe('as of a moment', () => {
     }
   }, 240_000);
 
+  it('says nothing that is kept of what the server is set to now', async () => {
+    for (const path of ['server-info', 'server-features']) {
+      const { status, headers } = await send('GET', api(path).replace('/2.0/', '/3.0/'), {}, { 'Kontor-As-Of': '1' });
+      expect([status, headers.get('cache-control')], path).toEqual([200, 'no-store']);
+    }
+  });
+
   it('is named in the address too, and twice only if it is the same', async () => {
     const { position = '' } = await write('GET', 'experiments/get', { experiment_id: '1' });
     const at = (as_of: string | string[], headers: Headers = {}) =>

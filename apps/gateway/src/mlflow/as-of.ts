@@ -11,6 +11,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** What a route of the MLflow face does. Absent where it does nothing. */
     readonly access?: 'read' | 'write';
+    /** As an endpoint says it. */
+    readonly expires?: boolean;
   }
 }
 
@@ -106,12 +108,15 @@ const momentOf = async (
   }
 };
 
-/** Says of an answer which position it shows, if it read any, and how long it is true: of a moment that was asked for, for ever. */
+/**
+ * Says of an answer which position it shows, if it read any, and how long it is true: of a moment that was asked for, for ever,
+ * unless it expires.
+ */
 export const sayMoment = (reply: FastifyReply, log: LogReader, call: MlflowCall | undefined): void => {
   const position = call?.shown;
   if (position !== undefined)
     reply.header('kontor-position', String(position)).header(TOKEN_HEADER, encodeToken(log.identity, position));
-  if (!call?.isPast || reply.statusCode >= 300) {
+  if (!call?.isPast || reply.statusCode >= 300 || reply.request.routeOptions.config.expires === true) {
     reply.header('cache-control', 'no-store');
     return;
   }

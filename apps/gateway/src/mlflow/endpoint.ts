@@ -21,6 +21,8 @@ export interface Endpoint<F extends Fields = Fields> {
   readonly reads?: true;
   /** Set where asking twice makes two: a request that had no answer is taken for the same one when it comes again. */
   readonly creates?: true;
+  /** Set where an answer does not stay true even of a past moment: a link that expires, what the server is set to. */
+  readonly expires?: true;
   readonly fields: F;
   /** Answers with the JSON body; `{}` is an empty success. @throws MlflowError */
   readonly handle: (request: Message<F>, call: MlflowCall) => Promise<object>;

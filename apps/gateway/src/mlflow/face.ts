@@ -127,7 +127,7 @@ export const mountMlflow = (
         scope.route({
           method: declared.method,
           url,
-          config: { access: isRead ? 'read' : 'write' },
+          config: { access: isRead ? 'read' : 'write', expires: declared.expires === true },
           handler: async (request, reply) => {
             const { input, sha256 } = await inputOf(declared, request);
             const message = readMessage(declared.fields, input);

@@ -9,6 +9,7 @@ export const serverInfoEndpoints: readonly Endpoint[] = [
     method: 'GET',
     version: 3,
     path: '/mlflow/server-info',
+    expires: true,
     fields: {},
     handle: async (_, { parts }) => ({
       store_type: 'SqlStore',
@@ -29,6 +30,7 @@ export const serverInfoEndpoints: readonly Endpoint[] = [
     method: 'GET',
     version: 3,
     path: '/mlflow/server-features',
+    expires: true,
     fields: {},
     handle: async () => ({ workspaces_enabled: true }),
   }),
