@@ -18,7 +18,7 @@ const idField = { Run: 'runId', LoggedModel: 'loggedModelId', Folder: 'folder' }
  * @throws MlflowError 409 ARTIFACT_IMMUTABLE that names the version.
  */
 const refuseRegistered = async (call: MlflowCall, { command, id, path }: OwnedPath): Promise<void> => {
-  const rows = await call.rows();
+  const rows = await call.rowsAnew();
   const column = { Run: 'runId', LoggedModel: 'loggedModelId', Folder: undefined }[command];
   if (column === undefined) return;
   const versions = await rows.all(modelVersionEntity, { [column]: id, deleted: false }, 'key', 1000);
@@ -48,12 +48,14 @@ export const writable = async (call: MlflowCall, path: string): Promise<OwnedPat
   return owned;
 };
 
-/** Makes stored bytes the content of a file. */
-export const record = async (
-  call: MlflowCall,
-  { command, id, path }: OwnedPath,
-  stored: StoredArtifact,
-): Promise<void> => {
+/**
+ * Makes stored bytes the content of a file, unless a version was made of it while they came.
+ *
+ * @throws MlflowError as {@link refuseRegistered}.
+ */
+export const record = async (call: MlflowCall, owned: OwnedPath, stored: StoredArtifact): Promise<void> => {
+  await refuseRegistered(call, owned);
+  const { command, id, path } = owned;
   await call.send(`Record${command}Artifact`, { [idField[command]]: id, path, ...stored });
 };
 

@@ -254,11 +254,37 @@ describe('files on disk', () => {
 
   anyStore();
 
+  const incoming = async () => {
+    const entries = await readdir(`${gateway.keysDir}/incoming`, { recursive: true, withFileTypes: true });
+    return entries.filter((entry) => entry.isFile()).length;
+  };
+
   it('leave nothing of what was cut behind', async () => {
-    await eventually(async () => {
-      const entries = await readdir(`${gateway.keysDir}/incoming`, { recursive: true, withFileTypes: true });
-      return entries.every((entry) => !entry.isFile());
+    await eventually(async () => (await incoming()) === 0);
+  });
+
+  it('of a version that is registered while they come stay what they were', async () => {
+    await put('late/a.txt', 'first');
+    let finish = (): void => undefined;
+    const body = new ReadableStream({
+      start: (controller) => {
+        controller.enqueue(Buffer.from('sec'));
+        finish = () => {
+          controller.enqueue(Buffer.from('ond'));
+          controller.close();
+        };
+      },
     });
+    const upload = file('late/a.txt', { method: 'PUT', body, duplex: 'half' } as RequestInit);
+    await eventually(async () => (await incoming()) === 1);
+    await made('registered-models/create', { name: 'late' });
+    await made('model-versions/create', { name: 'late', source: `runs:/${run}/late`, run_id: run });
+    finish();
+    expect(await refusal(await upload)).toMatchObject({
+      status: 409,
+      message: 'Artifacts of model version late/1 cannot be changed.',
+    });
+    expect(await (await file('late/a.txt')).text()).toBe('first');
   });
 
   it('come and go through the gateway alone', async () => {

@@ -182,6 +182,12 @@ export class MlflowCall {
     return find(await this.rows());
   }
 
+  /** As {@link rows}, and so do the reads that follow: for what may have come to pass while a body was on its way. */
+  rowsAnew(): Promise<RowQuery> {
+    this.#rows = undefined;
+    return this.rows();
+  }
+
   /** The log is asked after the position is known: what it does not know yet, no row of that position shows. */
   async #beforeItself(position: Position): Promise<Position> {
     const { attempt } = this;
