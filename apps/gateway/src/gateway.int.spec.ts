@@ -415,6 +415,21 @@ describe('doors', () => {
     expect(message).toContain(`labels[0].${field}: `);
     expect(message).toContain(allowed);
   });
+
+  it('refuse a key of ground truth that the log would not remember, and say which it takes', async () => {
+    const label = { predictionId: uuidv7(), label: 1, observedAt: '2026-06-01T12:00:00Z' };
+    for (const key of ['my-key', '00000000-0000-4000-8000-000000000000', '01700000-0000-7000-8000-000000000000']) {
+      const response = await fetch(`${gateway.server.url}/v1/ground-truth`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'idempotency-key': key },
+        body: JSON.stringify({ endpoint: 'e', labelName: 'y', labels: [label] }),
+      });
+      expect(response.status).toBe(400);
+      const { error_code, message } = (await response.json()) as Record<string, string>;
+      expect(error_code).toBe('INVALID_PARAMETER_VALUE');
+      expect(message).toMatch(/^Idempotency-Key: must be a UUIDv7 made between \S+ and \S+, got /);
+    }
+  });
 });
 
 /** Each header by itself; fetch would join them. */

@@ -4,17 +4,25 @@ import { canonicalize } from '@kontor/service/process';
 import { jetstream } from '@nats-io/jetstream';
 import { Body, Controller, HttpException, Inject, Post, Req } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
-import { z } from 'zod';
 import { newCommandId } from '../commands/command-client.js';
 import type { Gateway } from '../gateway.js';
 import { GATEWAY } from '../gateway.token.js';
 import { principalOf } from '../http-door.js';
+import { MlflowError } from '../mlflow/errors.js';
+import { idempotencyKey } from '../mlflow/retries.js';
 import { labelRecords } from './label-batch.js';
 
 /** One message of JetStream holds at most 1 MiB; a label has some 200 bytes. */
 const LABELS_PER_MESSAGE = 2_000;
 
-const published = z.uuidv7();
+/** By the rule of the MLflow face. @throws HttpException for a key that is none */
+const commandIdOf = (request: FastifyRequest): string => {
+  try {
+    return idempotencyKey(request) ?? newCommandId();
+  } catch (error) {
+    throw error instanceof MlflowError ? new HttpException(error.body(), error.status) : error;
+  }
+};
 
 /** Labels that became known later. All or nothing: a batch with one bad label is refused and names it. */
 @Controller()
@@ -29,8 +37,7 @@ export class GroundTruthController {
       throw new HttpException({ error_code: 'INVALID_PARAMETER_VALUE', ...parsed.problem }, 400);
     }
     const { batch, records } = parsed;
-    const key = request.headers['idempotency-key'];
-    const commandId = published.safeParse(key).data ?? newCommandId();
+    const commandId = commandIdOf(request);
     const digest = `sha256:${createHash('sha256').update(canonicalize(records)).digest('hex')}`;
     const { endpoint, labelName, source } = batch;
     // The log first: it refuses who may not send and what is unknown. Labels are telemetry and count once per prediction

@@ -18,7 +18,7 @@ const MOST_KEPT = 10_000;
  *
  * @throws MlflowError for one that the log would not remember.
  */
-const keyOf = ({ headers }: FastifyRequest): string | undefined => {
+export const idempotencyKey = ({ headers }: FastifyRequest): string | undefined => {
   const header = headers[HEADER.toLowerCase()];
   if (header === undefined) return undefined;
   const key = String(header).toLowerCase();
@@ -81,7 +81,7 @@ export class Retries {
    * @throws MlflowError for a key that is none.
    */
   attempt(request: FastifyRequest, reply: FastifyReply, body?: string, creates = false): Attempt {
-    const key = keyOf(request);
+    const key = idempotencyKey(request);
     const digest = body === undefined ? undefined : digestOf(request, body);
     if (key !== undefined) return new Attempt(key, digest, true);
     if (digest === undefined || !creates) return new Attempt(newCommandId(), digest, false);
