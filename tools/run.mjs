@@ -29,9 +29,9 @@ const TARGETS = {
   demo: { args: ['apps/cli/bin/kontor.mjs', 'demo'], ipc: true, compile: true },
   test: { args: ['tools/dist/test.js'], ipc: false, compile: true },
   check: { args: ['tools/dist/check.js'], ipc: false, compile: true },
-  bench: { args: ['tools/dist/bench.js'], ipc: false, compile: true },
+  bench: { args: ['tests/dist/bench/run.js'], ipc: false, compile: true },
   sim: { args: ['tests/dist/sim/run.js'], ipc: false, compile: true },
-  faults: { args: ['tools/dist/faults.js'], ipc: false, compile: true },
+  faults: { args: ['tests/dist/faults/run.js'], ipc: false, compile: true },
   spec: { args: ['node_modules/vitest/vitest.mjs', 'run', '--project', 'spec'], ipc: false, compile: false },
 };
 

@@ -91,10 +91,12 @@ export const startPlatform = async (env: NodeJS.ProcessEnv = {}): Promise<Platfo
   chmodSync(dataDir, 0o711);
   const child = spawn(process.execPath, [KONTOR, 'up'], {
     env: { ...process.env, KONTOR_DATA_DIR: dataDir, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    // With a channel: the platform ends when this process is gone, however it died.
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
   let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on('data', (chunk: Buffer) => (output += chunk.toString()));
   const runFile = join(dataDir, 'run.json');
   const readRunFile = () => JSON.parse(readFileSync(runFile, 'utf8')) as RunFile;
   const stop = async (): Promise<void> => {

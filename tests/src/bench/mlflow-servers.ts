@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createDatabase, freePort, lockDataDirectory, startPostgres } from '@kontor/embedded';
+import { createDatabase, freePort, hold, lockDataDirectory, release, startPostgres } from '@kontor/embedded';
 import { pythonWith } from '@kontor/testing';
 import pg from 'pg';
 
@@ -67,6 +67,10 @@ export const startRealMlflow = async (): Promise<RealMlflow> => {
     const args = ['-m', 'mlflow', 'server', '--host', '127.0.0.1', '--port', `${port}`, '--backend-store-uri', store];
     args.push('--artifacts-destination', join(directory, 'artifacts'));
     const child = spawn(environment.python, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    const { pid } = child;
+    if (pid === undefined) throw new Error('mlflow server has no process id');
+    hold(pid);
+    child.once('exit', () => release(pid));
     let words = '';
     child.stderr.on('data', (chunk: Buffer) => (words = `${words}${chunk.toString()}`.slice(-2_000)));
     try {

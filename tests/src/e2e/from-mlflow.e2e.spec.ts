@@ -34,14 +34,18 @@ const shown = (line: string): RegExp =>
 describe.skipIf('missing' in environment && !inCi)('the tutorial for whoever comes from MLflow', () => {
   const python = 'missing' in environment ? 'python3' : environment.python;
   const folder = mkdtempSync(join(tmpdir(), 'kontor-tutorial-'));
+  let starting: readonly [Promise<Platform>, Promise<MlflowServer>] | undefined;
   let platform: Platform;
   let server: MlflowServer;
 
   beforeAll(async () => {
-    [platform, server] = await Promise.all([startPlatform(), startMlflowServer(python, folder)]);
+    starting = [startPlatform(), startMlflowServer(python, folder)];
+    [platform, server] = await Promise.all(starting);
   });
   afterAll(async () => {
-    await Promise.all([platform.stop(), server.stop()]);
+    // Also one that comes up when the other did not.
+    const started = await Promise.allSettled(starting ?? []);
+    await Promise.all(started.map((one) => one.status === 'fulfilled' && one.value.stop()));
     rmSync(folder, { recursive: true, force: true });
   });
 

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { freePort } from '@kontor/embedded';
+import { freePort, hold, release } from '@kontor/embedded';
 
 /** How long MLflow may take to import its own packages: 8 s on two busy cores, more than 120 s on overloaded ones. */
 const DEADLINE_MS = 300_000;
@@ -22,11 +22,15 @@ export const startMlflowServer = async (python: string, folder: string): Promise
     ],
     { stdio: 'ignore', detached: true, env: { ...process.env, MLFLOW_SERVER_ENABLE_JOB_EXECUTION: 'false' } },
   );
+  const { pid } = server;
+  if (pid === undefined) throw new Error(`${python} cannot be started`);
+  hold(pid);
+  server.once('exit', () => release(pid));
   const stop = async (): Promise<void> => {
-    if (server.pid === undefined || server.exitCode !== null) return;
+    if (server.exitCode !== null) return;
     const exited = once(server, 'exit');
     // It starts workers of its own.
-    process.kill(-server.pid, 'SIGKILL');
+    process.kill(-pid, 'SIGKILL');
     await exited;
   };
   const deadline = performance.now() + DEADLINE_MS;

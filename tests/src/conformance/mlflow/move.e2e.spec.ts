@@ -20,8 +20,8 @@ if ('missing' in environment) console.warn(`the move from MLflow is not tested: 
 describe.skipIf('missing' in environment && !inCi)('the move from MLflow', () => {
   const python = 'missing' in environment ? 'python3' : environment.python;
   const folder = mkdtempSync(join(tmpdir(), 'kontor-move-'));
+  let starting: readonly [Promise<Platform>, Promise<MlflowServer>] | undefined;
   let platform: Platform;
-  let source: MlflowServer;
   let sourceUri: string;
 
   const runPython = async (program: string, ...args: readonly string[]) => {
@@ -37,13 +37,15 @@ describe.skipIf('missing' in environment && !inCi)('the move from MLflow', () =>
   };
 
   beforeAll(async () => {
-    [platform, source] = await Promise.all([startPlatform(), startMlflowServer(python, folder)]);
-    sourceUri = source.uri;
+    starting = [startPlatform(), startMlflowServer(python, folder)];
+    [platform, { uri: sourceUri }] = await Promise.all(starting);
     const filled = await runPython('move_source.py', 'first');
     expect(filled.exitCode, filled.output).toBe(0);
   });
   afterAll(async () => {
-    await Promise.all([platform.stop(), source.stop()]);
+    // Also one that comes up when the other did not.
+    const started = await Promise.allSettled(starting ?? []);
+    await Promise.all(started.map((one) => one.status === 'fulfilled' && one.value.stop()));
     rmSync(folder, { recursive: true, force: true });
   });
 
