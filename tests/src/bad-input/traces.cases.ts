@@ -101,6 +101,7 @@ const ORDERS: Readonly<Record<string, string>> = {
 
 const judged = (assessment: object, says: string) => refused('POST', '$trace/assessments', { assessment }, says);
 const judge = (value: object) => ({ assessment_name: 'a', ...value });
+const LARGE = Object.fromEntries(Array.from({ length: 25 }, (_, n) => [`k${n}`, 'x'.repeat(8000)]));
 
 const exported = (body: object | string, says: string, more: Partial<MlflowCase> = {}): MlflowCase => ({
   ...{ method: 'POST' as const, path: '/v1/traces', body, says, status: 400, code: 'BAD_REQUEST' },
@@ -272,6 +273,13 @@ export const traceCases: readonly MlflowCase[] = [
     '$trace/assessments',
     { assessment: judge({ feedback: { value: 1 }, overrides: 'a-none' }) },
     "Assessment with ID 'a-none' not found for trace '$trace'",
+  ),
+  judged(judge({ feedback: { value: 1 }, metadata: LARGE }), "'assessment' has "),
+  refused(
+    'PATCH',
+    '$trace/assessments/a-kept',
+    { assessment: { metadata: LARGE }, update_mask: 'metadata' },
+    'bytes as JSON; allowed are 200000.',
   ),
   unknown('POST', 'tr-none/assessments', { assessment: judge({ feedback: { value: 1 } }) }, NO_TRACE),
   unknown('GET', '$trace/assessments/a-none', undefined, "Assessment with ID 'a-none' not found for trace '$trace'"),

@@ -38,6 +38,10 @@ export const differences: readonly (readonly [mlflow: string, kontor: string])[]
     'Above some 500 kB they are several, in their order; the whole request is checked before the first. A record has at most 200 kB.',
   ],
   [
+    'Metadata of an assessment grows without an end, and a scorer counts by its characters alone.',
+    '400 for an assessment with its metadata, or a `serialized_scorer`, of more than 200,000 bytes as JSON.',
+  ],
+  [
     'An evaluation dataset may be created in an experiment that does not exist.',
     '404, as for one that is added later.',
   ],

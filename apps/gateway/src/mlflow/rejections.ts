@@ -39,6 +39,9 @@ const refusalText = (details: Details, message: string): string => {
   }
 };
 
+const tooLarge = (field: string, details: Details): MlflowError =>
+  invalid(`'${field}' has ${text(details, 'sizeBytes')} bytes as JSON; allowed are ${text(details, 'maxBytes')}.`);
+
 /**
  * A rejection of the registry context in MLflow's words.
  *
@@ -81,6 +84,10 @@ export const toMlflowError = (code: string, message: string, details: Details): 
         `Failed to create assessment for trace '${text(details, 'traceId')}' due to a constraint violation.`,
         { status: 400 },
       );
+    case 'ASSESSMENT_TOO_LARGE':
+      return tooLarge('assessment', details);
+    case 'SCORER_TOO_LARGE':
+      return tooLarge('serialized_scorer', details);
     case 'ASSESSMENT_OF_OTHER_KIND': {
       const article = (kind: string) =>
         kind === 'feedback' ? 'a Feedback' : kind === 'expectation' ? 'an Expectation' : 'an Issue';

@@ -101,9 +101,6 @@ const inOrder = (a: ScorerRow, b: ScorerRow): number =>
 const shownFloat = (value: number): string =>
   ({ NaN: 'nan', Infinity: 'inf', '-Infinity': '-inf' })[String(value)] ?? pythonFloat(value);
 
-/** An event has at most 256 KiB; the rest is room for what stands beside. */
-const MAX_SCORER_BYTES = 200_000;
-
 const named = { experiment_id: required(string), name: required(string) } as const;
 
 /**
@@ -120,9 +117,6 @@ export const scorerEndpoints: readonly Endpoint[] = [
     fields: { ...named, serialized_scorer: required(string) },
     handle: async ({ experiment_id, name, serialized_scorer: serializedScorer }, call) => {
       const scorer = checkSerializedScorer(atMost(65_535, 'serialized_scorer', serializedScorer));
-      const sizeBytes = Buffer.byteLength(JSON.stringify(serializedScorer));
-      if (sizeBytes > MAX_SCORER_BYTES)
-        throw invalid(`'serialized_scorer' has ${sizeBytes} bytes as JSON; allowed are ${MAX_SCORER_BYTES}.`);
       if (name.trim() === '') throw invalid('Scorer name cannot be empty or contain only whitespace.');
       const { experimentId } = await activeExperiment(call, experiment_id);
       checkScorerModel(scorer);

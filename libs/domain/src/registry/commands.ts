@@ -200,7 +200,7 @@ export const registryCommands = {
   UndoLoggedModel: z.strictObject({ loggedModelId, position, ...undone }),
 
   ...traceCommands,
-  /** The version is decided here. The length: with its quotes escaped it fits in an event. */
+  /** The version is decided here. */
   RegisterScorer: z.strictObject({ ...scorer, serializedScorer: upTo(65_535).min(1) }),
   /** Null: all of them. */
   DeleteScorerVersions: z.strictObject({ ...scorer, version: versionNumber.nullable() }),

@@ -5,6 +5,15 @@
 const EVENT_CHARACTERS = 80_000;
 
 /**
+ * Bytes of JSON of one thing that has an event of its own and cannot be cut: an event has at most 256 KiB, and what is
+ * personal in it grows when it is encrypted.
+ */
+export const MAX_WHOLE_BYTES = 200_000;
+
+/** Bytes of UTF-8 that a value takes as JSON. */
+export const jsonBytes = (value: unknown): number => new TextEncoder().encode(JSON.stringify(value)).length;
+
+/**
  * Items, in their order, in as many lists as events must hold them; one that is larger by itself has a list of its own.
  *
  * @param most characters of JSON per event: fewer where much stands around the items.

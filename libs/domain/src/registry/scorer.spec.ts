@@ -58,6 +58,19 @@ describe('a scorer', () => {
       .thenRejected('SCORER_VERSION_UNKNOWN', { ...of, version: 2 });
   });
 
+  it('is not kept if its event would be too large', () => {
+    // A control character takes six bytes as JSON, and the quotes two.
+    const ofBytes = (count: number) => '\u0001'.repeat(33_333) + 'x'.repeat(count - 199_998 - 2);
+    const registering = (serializedScorer: string) => command('RegisterScorer', { ...of, serializedScorer });
+    given([])
+      .when(registering(ofBytes(200_001)))
+      .thenRejected('SCORER_TOO_LARGE', { sizeBytes: 200_001, maxBytes: 200_000 });
+    const serializedScorer = ofBytes(200_000);
+    given([])
+      .when(registering(serializedScorer))
+      .then([{ type: 'ScorerRegistered', data: { ...identity, version: 1, serializedScorer } }]);
+  });
+
   it('is there as long as it has a version', () => {
     for (const before of [[], [registered(1), deleted([1], 0)]])
       for (const other of [remove(null), remove(1), configure(0)])

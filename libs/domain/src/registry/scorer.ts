@@ -1,6 +1,7 @@
 import { type CommandOf, type Decider, reject, unreachable } from '@kontor/event-sourcing';
 import { derivedUuid } from '../digest.js';
 import type { registryCommands } from './commands.js';
+import { jsonBytes, MAX_WHOLE_BYTES } from './event-size.js';
 import type { RegistryEvent } from './events.js';
 import type { RegistryRejection } from './rejections.js';
 
@@ -34,6 +35,8 @@ export const scorer: Decider<ScorerState, ScorerCommand, RegistryEvent, Registry
     const identity = { scorerId: scorerIdOf(command.metadata.workspace, experimentId, name), experimentId, name };
     if (command.type === 'RegisterScorer') {
       const { serializedScorer } = command.data;
+      const sizeBytes = jsonBytes(serializedScorer);
+      if (sizeBytes > MAX_WHOLE_BYTES) return reject('SCORER_TOO_LARGE', { sizeBytes, maxBytes: MAX_WHOLE_BYTES });
       return [{ type: 'ScorerRegistered', data: { ...identity, version: lastVersion + 1, serializedScorer } }];
     }
     if (versions.length === 0) return reject('SCORER_UNKNOWN', { experimentId, name });

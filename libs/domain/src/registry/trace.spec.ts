@@ -250,6 +250,26 @@ describe('an assessment', () => {
     ]);
   });
 
+  it('is refused when it is too large, also for what many updates have added', () => {
+    const pairs = (from: number, count: number) =>
+      Array.from({ length: count }, (_, n) => ({ key: `k${from + n}`, value: 'x'.repeat(8000) }));
+    const large = (assessmentId: string, metadata: object[]) => {
+      const sizeBytes = JSON.stringify({ ...assessmentData, metadata }).length;
+      return ['ASSESSMENT_TOO_LARGE', { traceId, assessmentId, sizeBytes, maxBytes: 200_000 }] as const;
+    };
+    const [whole, much] = [pairs(0, 25), pairs(0, 20)];
+    given([logged])
+      .when(judge({ metadata: whole }))
+      .thenRejected(...large('a-1', whole));
+    given([])
+      .when(logTrace({}, [{ ...assessmentData, metadata: whole }]))
+      .thenRejected(...large('a-1', whole));
+    const sizeBytes = JSON.stringify({ assessmentId: 'a-1', metadata: [...much, ...pairs(20, 5)] }).length;
+    given([logged, judged({ metadata: much })])
+      .when(update({ metadata: pairs(20, 5) }))
+      .thenRejected('ASSESSMENT_TOO_LARGE', { traceId, assessmentId: 'a-1', sizeBytes, maxBytes: 200_000 });
+  });
+
   it('stays of its kind, and must be there', () => {
     given([logged, judged()])
       .when(update({ value: '1' }, 'expectation'))

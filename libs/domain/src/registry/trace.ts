@@ -1,6 +1,6 @@
 import { type CommandOf, type Decider, type Decision, reject, unreachable } from '@kontor/event-sourcing';
 import type { registryCommands } from './commands.js';
-import { inEvents } from './event-size.js';
+import { inEvents, jsonBytes, MAX_WHOLE_BYTES } from './event-size.js';
 import { PERSONAL_TAGS, type RegistryEvent } from './events.js';
 import { hasPoint, NO_POINTS, type PointSet, withPoints } from './point-set.js';
 import type { RegistryRejection } from './rejections.js';
@@ -40,8 +40,21 @@ const EVENT_CHARACTERS = 60_000;
 const ifNew = (trace: Trace | null, events: readonly RegistryEvent[]): readonly RegistryEvent[] =>
   JSON.stringify(events.reduce(evolveTrace, trace)) === JSON.stringify(trace) ? [] : events;
 
-const logTrace = ({ assessments, ...data }: DataOf<'LogTrace'>, trace: Trace | null): readonly RegistryEvent[] => {
+/** Why one of these assessments, or what changes of one, is not kept. */
+const refuseLarge = (traceId: string, said: readonly { readonly assessmentId: string }[]) => {
+  const large = said.find((one) => jsonBytes(one) > MAX_WHOLE_BYTES);
+  if (large === undefined) return undefined;
+  const { assessmentId } = large;
+  return reject('ASSESSMENT_TOO_LARGE', {
+    ...{ traceId, assessmentId },
+    ...{ sizeBytes: jsonBytes(large), maxBytes: MAX_WHOLE_BYTES },
+  });
+};
+
+const logTrace = ({ assessments, ...data }: DataOf<'LogTrace'>, trace: Trace | null): Decided => {
   const { traceId } = data;
+  const refusal = refuseLarge(traceId, assessments);
+  if (refusal) return refusal;
   const known = new Set(trace?.assessments.map(({ assessmentId }) => assessmentId));
   const created: RegistryEvent[] = assessments
     .filter(({ assessmentId }) => known.size < known.add(assessmentId).size)
@@ -65,7 +78,7 @@ const createAssessment = ({ traceId, assessment }: DataOf<'CreateAssessment'>, {
   if (overrides !== null && !knows(overrides)) {
     return reject('ASSESSMENT_UNKNOWN', { traceId, assessmentId: overrides });
   }
-  return [{ type: 'AssessmentCreated', data: { traceId, assessment } }];
+  return refuseLarge(traceId, [assessment]) ?? [{ type: 'AssessmentCreated', data: { traceId, assessment } }];
 };
 
 const updateAssessment = (
@@ -86,8 +99,9 @@ const updateAssessment = (
     ([name, value]) => JSON.stringify(value) !== JSON.stringify(known[name as keyof typeof wanted]),
   );
   if (news.length === 0) return [];
-  const data = { traceId, assessmentId, changed: Object.fromEntries(news), lastUpdateTimeMs: nowMs };
-  return [{ type: 'AssessmentUpdated', data }];
+  const changes = Object.fromEntries(news);
+  const data = { traceId, assessmentId, changed: changes, lastUpdateTimeMs: nowMs };
+  return refuseLarge(traceId, [{ assessmentId, ...changes }]) ?? [{ type: 'AssessmentUpdated', data }];
 };
 
 const decideOn = (command: TraceCommand, trace: Trace): Decided => {
