@@ -37,8 +37,10 @@ const beforeOperation = (error: unknown): unknown => {
     return new GraphQLError('', { ...(error instanceof Error && { originalError: error }), extensions });
   }
   if (!(error instanceof GraphQLError)) return error;
-  return withStatus(error, error.extensions['code'] === 'CONSISTENCY_TIMEOUT' ? 503 : 400);
+  return withStatus(error, STATUS[String(error.extensions['code'])] ?? 400);
 };
+
+const STATUS: Readonly<Record<string, number>> = { CONSISTENCY_TIMEOUT: 503, FORBIDDEN: 403 };
 
 /** The composition of the gateway's doors. */
 @Module({})

@@ -19,6 +19,7 @@ import { connectNats } from '@kontor/messaging';
 import {
   Authenticator,
   createLog,
+  DEFAULT_WORKSPACE,
   ensureKeyEncryptionKey,
   ensureKeyPair,
   loadPrivateKey,
@@ -33,8 +34,11 @@ import type { GatewayConfig } from './config.js';
 import { decodeTokens, readLogIdentity, waitMsOf } from './graphql/consistency.js';
 import type { GraphContext } from './graphql/context.js';
 import { entities } from './graphql/entities.js';
+import { requestError } from './graphql/errors.js';
+import { rowKey } from './graphql/row-key.js';
 import { Rows } from './graphql/rows.js';
 import { LogReader } from './log/log-reader.js';
+import { workspaceEntity } from './registry/registry.entities.js';
 import { WebhookDeliveries } from './registry/webhook-deliveries.js';
 import { LiveLog } from './subscriptions/live-log.js';
 import type { SocketControl } from './subscriptions/socket-door.js';
@@ -74,7 +78,7 @@ export interface Gateway {
   readonly artifacts: ArtifactStore;
   /** Readers of one request. Their cache must not outlive it. */
   rows(): Rows;
-  /** @throws CONSISTENCY_TOKEN_INVALID, CONSISTENCY_TIMEOUT */
+  /** @throws CONSISTENCY_TOKEN_INVALID, CONSISTENCY_TIMEOUT; FORBIDDEN in a workspace that is deleted */
   contextFor(principal: Principal, headers?: ConsistencyHeaders, socket?: SocketControl): Promise<GraphContext>;
   /** Rejects when the read models stopped for a reason that does not pass; the process must end then. */
   readonly failed: Promise<never>;
@@ -160,9 +164,15 @@ export const openGateway = async (config: GatewayConfig): Promise<Gateway> => {
       if (token !== undefined) await log.wait(decodeTokens(identity, token), maxWaitMs);
       await log.untilKept();
       const { position, lagMs } = await log.standing();
+      const { workspace } = principal;
+      if (workspace !== DEFAULT_WORKSPACE) {
+        const row = await rows().byKey(workspaceEntity, rowKey(DEFAULT_WORKSPACE, workspace), { position });
+        // Nothing of it is shown, as in the MLflow face, also not as of a moment when it was there.
+        if (row?.deleted) throw requestError('FORBIDDEN', `Workspace '${workspace}' not found`);
+      }
       return {
         principal,
-        workspace: principal.workspace,
+        workspace,
         correlationId: randomUUID(),
         rows: rows(),
         log,

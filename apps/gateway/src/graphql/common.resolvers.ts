@@ -1,7 +1,12 @@
 import { parsePosition } from '@kontor/event-sourcing';
 import { toEvent } from '../log/log.resolvers.js';
-import { datasetRecordEntity, latestMetricEntity, traceSpansEntity } from '../registry/registry.entities.js';
-import { versionByName } from '../registry/registry.resolver.js';
+import {
+  datasetRecordEntity,
+  latestMetricEntity,
+  traceSpansEntity,
+  workspaceEntity,
+} from '../registry/registry.entities.js';
+import { shownWorkspaces, versionByName } from '../registry/registry.resolver.js';
 import { subjectEntity } from '../governance/governance.entities.js';
 import { MAX_PAGE_ROWS } from './connection.js';
 import { type GraphContext, type Momentary, momentOf } from './context.js';
@@ -11,6 +16,7 @@ import { requestError } from './errors.js';
 import type { Resolvers, ResolversInterfaceTypes, ResolversTypes } from './generated/types.js';
 import { fromNodeId } from './node-id.js';
 import { readOne } from './read.js';
+import type { Where } from './rows.js';
 
 /** What the graph has no type for, or none with an id. */
 const PARTS: readonly Entity<object>[] = [latestMetricEntity, traceSpansEntity, datasetRecordEntity];
@@ -35,9 +41,13 @@ const readNode = async (id: string, parent: Momentary | undefined, context: Grap
   }
   const entity = byType.get(named.type);
   const row = entity && (await context.rows.byKey(entity, named.key, moment));
+  if (row === undefined || (entity === workspaceEntity && !hasAll(row, shownWorkspaces(context)))) return null;
   // The table of entities is heterogeneous; the type name says which row it is.
-  return row === undefined ? null : ({ ...row, __typename: named.type } as unknown as AnyNode);
+  return { ...row, __typename: named.type } as unknown as AnyNode;
 };
+
+const hasAll = (row: object, where: Where): boolean =>
+  Object.entries(where).every(([name, value]) => (row as Record<string, unknown>)[name] === value);
 
 /** Fields of the shared types. */
 export const commonResolvers = {

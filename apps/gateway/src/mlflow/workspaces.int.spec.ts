@@ -720,10 +720,40 @@ describe('of another workspace', () => {
   });
 
   it('the graph shows the workspaces to default, and only there', async () => {
-    const query = '{ workspaces(deleted: false) { nodes { name } } }';
+    const query = '{ workspaces { nodes { name } } }';
     const names = async (headers: Headers) =>
       (await gateway.graphql(query, { headers })).data.workspaces.nodes.map(({ name }: { name: string }) => name);
     expect(await names({})).toEqual(['default', 'team-a', 'team-b']);
     expect(await names(bearer(await token(['owner'], 'team-a')))).toEqual([]);
+    const nodeId = Buffer.from('Workspace:team-a').toString('base64url');
+    const node = async (headers: Headers) =>
+      (await gateway.graphql(`{ node(id: "${nodeId}") { ... on Workspace { name } } }`, { headers })).data.node;
+    expect(await node({})).toEqual({ name: 'team-a' });
+    expect(await node(bearer(await token(['owner'], 'default')))).toBeNull();
+  });
+
+  it('the graph shows nothing of a deleted workspace, nor in it', async () => {
+    const nodeId = Buffer.from('Workspace:gone').toString('base64url');
+    const shown = `workspaces { nodes { name } } node(id: "${nodeId}") { ... on Workspace { name } }`;
+    const names = async (query: string) => (await gateway.graphql(query)).data;
+    const inside = bearer(await token(['owner'], 'gone'));
+    const experiments = () => gateway.graphql('{ experiments { nodes { name } } }', { headers: inside });
+    await call('POST', WORKSPACES, { name: 'gone' });
+    expect(await names(`{ ${shown} }`)).toMatchObject({ node: { name: 'gone' } });
+    expect(await experiments()).toMatchObject({ status: 200, data: { experiments: { nodes: [{ name: 'Default' }] } } });
+    const before = await gateway.server.gateway.log.head();
+    await call('DELETE', `${WORKSPACES}/gone`);
+    const after = await names(`{ ${shown} at(position: "${before}") { ${shown} } }`);
+    expect(after.node).toBeNull();
+    expect(after.workspaces.nodes).not.toContainEqual({ name: 'gone' });
+    expect(after.at).toMatchObject({ node: { name: 'gone' } });
+    expect(after.at.workspaces.nodes).toContainEqual({ name: 'gone' });
+    expect(await experiments()).toMatchObject({
+      status: 403,
+      errors: [{ message: "Workspace 'gone' not found", extensions: { code: 'FORBIDDEN' } }],
+    });
+    await call('POST', WORKSPACES, { name: 'gone' });
+    expect(await experiments()).toMatchObject({ status: 200, errors: [] });
+    await call('DELETE', `${WORKSPACES}/gone`);
   });
 });

@@ -5,6 +5,7 @@ import type { GraphContext, Momentary } from '../graphql/context.js';
 import { momentOf } from '../graphql/context.js';
 import { requestError } from '../graphql/errors.js';
 import type { Resolvers } from '../graphql/generated/types.js';
+import type { Where } from '../graphql/rows.js';
 import { nodeId, readAll, readOne, readPage, within } from '../graphql/read.js';
 import { refusePast } from '../log/log.resolvers.js';
 import { subjectEntity } from '../governance/governance.entities.js';
@@ -54,6 +55,12 @@ export const versionByName = async (
   return model && readOne(modelVersionEntity, [model.modelId, version], model, context);
 };
 
+/** What a workspace has that is shown: it is not deleted, and `default` to whoever may not make others. */
+export const shownWorkspaces = ({ principal }: GraphContext): Where => ({
+  deleted: false,
+  ...(!mayAdminister(principal.actor) && { name: DEFAULT_WORKSPACE }),
+});
+
 type Types =
   | 'Query'
   | 'AliasMove'
@@ -99,10 +106,7 @@ export const registryQueries: Pick<Resolvers, Types> = {
     modelVersions: (parent, { manifestDigest, ...page }, context) =>
       readPage(modelVersionEntity, page, { manifestDigest }, parent, context),
     artifacts: (parent, { owner, ...page }, context) => readPage(artifactEntity, page, { owner }, parent, context),
-    workspaces: (parent, { deleted, ...page }, context) => {
-      const name = mayAdminister(context.principal.actor) ? undefined : DEFAULT_WORKSPACE;
-      return readPage(workspaceEntity, page, { deleted, name }, parent, context);
-    },
+    workspaces: (parent, page, context) => readPage(workspaceEntity, page, shownWorkspaces(context), parent, context),
     scorer: (parent, { scorerId }, context) => readOne(scorerEntity, [scorerId], parent, context),
     scorers: (parent, { experimentId, ...page }, context) =>
       readPage(scorerEntity, page, { experimentId }, parent, context),

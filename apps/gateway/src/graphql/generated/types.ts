@@ -2065,7 +2065,6 @@ export type QueryWindowsArgs = {
 /** Every root field but `position` may be null, so that one that fails leaves the others their answers. */
 export type QueryWorkspacesArgs = {
   after?: InputMaybe<Scalars['String']['input']>;
-  deleted?: InputMaybe<Scalars['Boolean']['input']>;
   first?: InputMaybe<Scalars['Int']['input']>;
 };
 
@@ -3199,14 +3198,13 @@ export type WindowEdge = {
   readonly node: Window;
 };
 
-/** A place with names, runs, models and files of its own. `default` is always there, and shown once somebody changed it. */
+/** A place with names, runs, models and files of its own. `default` is always there, and shown once somebody changed it; a deleted one is not shown. */
 export type Workspace = Node & {
   readonly __typename?: 'Workspace';
   readonly createdAt: Scalars['DateTime']['output'];
   readonly createdBy: Scalars['String']['output'];
   /** Below which the files of its experiments lie; null where the platform chooses. */
   readonly defaultArtifactRoot?: Maybe<Scalars['String']['output']>;
-  readonly deleted: Scalars['Boolean']['output'];
   readonly description: Scalars['String']['output'];
   readonly id: Scalars['ID']['output'];
   readonly name: Scalars['String']['output'];
@@ -7260,7 +7258,6 @@ export type WorkspaceResolvers<
   createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   createdBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   defaultArtifactRoot?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
-  deleted?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   description?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
