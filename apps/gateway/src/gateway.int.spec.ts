@@ -352,6 +352,7 @@ describe('doors', () => {
     for (const path of ['/', '/health', '/health/live', '/health/ready', '/version']) {
       expect((await fetch(`${gateway.server.url}${path}`)).status).toBe(200);
     }
+    expect((await fetch(`${gateway.server.url}/favicon.ico`)).status).toBe(204);
   });
 
   it('show questions on the page that are answered as they stand, each one click away', async () => {

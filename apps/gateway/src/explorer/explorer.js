@@ -15,6 +15,28 @@ socket.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
 const fetcher = createGraphiQLFetcher({ url: url.href, subscriptionUrl: socket.href });
 const query = new URL(location.href).searchParams.get('query');
 
+/** What stands in an editor that nobody has written in. */
+const FIRST_QUERY = `# Ctrl-Enter asks.
+# Ctrl-Space completes.
+{
+  log {
+    position
+  }
+  registeredModels {
+    nodes {
+      name
+      aliases {
+        alias
+        version
+      }
+    }
+  }
+}
+`;
+
+/** Documentation beside an editor and an answer leaves no room for them in a window that is smaller, in pixels. */
+const ROOM_FOR_DOCS = 1000;
+
 /** A link may ask, and may not change anything: a mutation waits for the button. */
 const mayRun = (text) => {
   try {
@@ -45,7 +67,12 @@ const home = createElement(GraphiQL.Logo, null, createElement('a', { href: '/' }
 createRoot(document.querySelector('#explorer')).render(
   createElement(
     GraphiQL,
-    { fetcher, visiblePlugin: DOC_EXPLORER_PLUGIN, ...(query && { initialQuery: query }) },
+    {
+      fetcher,
+      defaultQuery: FIRST_QUERY,
+      ...(document.documentElement.clientWidth >= ROOM_FOR_DOCS && { visiblePlugin: DOC_EXPLORER_PLUGIN }),
+      ...(query && { initialQuery: query }),
+    },
     home,
     ...(query && mayRun(query) ? [createElement(LinkedQuery, { key: 'linked' })] : []),
   ),

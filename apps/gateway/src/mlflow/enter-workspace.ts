@@ -18,6 +18,12 @@ const PREFIXED =
  */
 export const routedUrl = (url: string): string => PREFIXED.exec(url)?.[2] ?? url.replace(/^\/{2,}/, '/');
 
+/** `/workspaces/<name>` of a URL that has it in front, or nothing. */
+export const workspacePrefix = (url: string): string => {
+  const [, name] = PREFIXED.exec(url) ?? [];
+  return name === undefined ? '' : `/workspaces/${name}`;
+};
+
 const decoded = (text: string): string => {
   try {
     return decodeURIComponent(text);

@@ -244,7 +244,9 @@ describe('a request', () => {
   it('finds health and version below a workspace too, and nothing that is not of MLflow', async () => {
     expect(await call('GET', '/workspaces/team-a/health')).toEqual({ status: 200, body: 'OK' });
     expect((await call('GET', '/workspaces/team-a/version')).status).toBe(200);
-    expect((await call('GET', '/workspaces/team-a/')).body).toContain('<html');
+    const { body: page } = await call('GET', '/workspaces/team-a/');
+    expect(page).toContain(`MLFLOW_TRACKING_URI=${gateway.server.url}/workspaces/team-a<`);
+    expect((await call('GET', '/')).body).toContain(`MLFLOW_TRACKING_URI=${gateway.server.url}<`);
     for (const path of ['graphql', 'explorer', 'apis', 'healthy', 'workspaces/team-a/api/2.0/mlflow/runs/get'])
       expect((await call('GET', `/workspaces/team-a/${path}`)).status, path).toBe(404);
     expect(await call('GET', at('team-a', 'nothing/here'))).toEqual(refused(404, 'ENDPOINT_NOT_FOUND'));

@@ -52,10 +52,16 @@ const questionsAt = (position: Position): readonly Question[] =>
     ? []
     : [
         {
-          title: 'The last events, and those to come',
-          // Begun a few events ago, so that something is there at once.
+          title: 'The last events',
+          query: `{
+  events(after: "${position > 10n ? position - 10n : 0n}") { messages { ... on Event { position type stream actor recordedAt } } }
+}`,
+        },
+        {
+          title: 'Events as they come, one at a time',
+          // Begun one event ago, so that something is there at once: the explorer shows the newest alone.
           query: `subscription {
-  events(after: "${position > 5n ? position - 5n : 0n}") { ... on Event { position type stream actor recordedAt } ... on Heartbeat { position time } }
+  events(after: "${position - 1n}") { ... on Event { position type stream actor recordedAt } ... on Heartbeat { position time } }
 }`,
         },
         {
@@ -73,6 +79,8 @@ const escape = (text: string): string =>
 export interface HomePage {
   readonly version: string;
   readonly address: string;
+  /** In front of the paths of MLflow's API: `/workspaces/<name>` where the page is one of a workspace, or nothing. */
+  readonly mlflowPrefix: string;
   readonly origin: string;
   /** Undefined while the database does not answer. */
   readonly log:
@@ -94,10 +102,10 @@ export interface HomePage {
 const STYLE = `
 html{color-scheme:light dark}body{font:16px/1.55 system-ui,sans-serif;max-width:62rem;margin:2.5rem auto;padding:0 1.25rem;color:#1c2128;background:#fff}
 h1{margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem;border-bottom:1px solid #d0d7de;padding-bottom:.25rem}p{margin:.4rem 0}
-table{border-collapse:collapse}td,th{text-align:left;padding:.15rem 1.5rem .15rem 0;vertical-align:top}.n{text-align:right}
+table{border-collapse:collapse}td,th{text-align:left;padding:.15rem 1.5rem .15rem 0;vertical-align:top}td:last-child,th:last-child{padding-right:0}.n{text-align:right}
 .up{color:#1a7f37}.down{color:#cf222e;font-weight:600}a{color:#0550ae}
 pre{background:#f6f8fa;padding:.7rem;overflow:auto;font-size:13px;border-radius:6px;white-space:pre-wrap}
-details{margin:.35rem 0}summary{cursor:pointer}code{font-size:.9em;overflow-wrap:anywhere}
+details{margin:.35rem 0;overflow-x:auto}summary{cursor:pointer}code{font-size:.9em;overflow-wrap:anywhere}
 @media(prefers-color-scheme:dark){body{color:#e6edf3;background:#0d1117}h2{border-color:#30363d}pre{background:#161b22}
 a{color:#79c0ff}.up{color:#3fb950}.down{color:#ff7b72}}`;
 
@@ -125,7 +133,7 @@ const readModelsPart = ({ readModels }: NonNullable<HomePage['log']>): string =>
 };
 
 /** One plain page without scripts and without anything from the network. */
-export const homePage = ({ version, address, origin, log, parts, introspection }: HomePage): string => {
+export const homePage = ({ version, address, mlflowPrefix, origin, log, parts, introspection }: HomePage): string => {
   const doors = [
     [
       'GraphQL, to try',
@@ -134,7 +142,7 @@ export const homePage = ({ version, address, origin, log, parts, introspection }
         : '<a href="/explorer">/explorer</a>: without its documentation while KONTOR_INTROSPECTION is off',
     ],
     ['GraphQL', `<code>${escape(address)}/graphql</code>: HTTP, and subscriptions over WebSocket`],
-    ['MLflow', `<code>MLFLOW_TRACKING_URI=${escape(address)}</code>`],
+    ['MLflow', `<code>MLFLOW_TRACKING_URI=${escape(address + mlflowPrefix)}</code>`],
     ['Health', '<a href="/health/ready">/health/ready</a>'],
   ];
   const questions = [...DEMO_QUERIES, ...questionsAt(log?.position ?? 0n)].map(({ title, query }) => {

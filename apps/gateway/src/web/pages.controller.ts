@@ -2,12 +2,13 @@ import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Controller, Get, Header, HttpException, Inject, Param, Req, Res } from '@nestjs/common';
+import { Controller, Get, Header, HttpCode, HttpException, Inject, Param, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { GATEWAY } from '../gateway.token.js';
 import type { Gateway } from '../gateway.js';
 import { MLFLOW_VERSION } from '../mlflow/server-info.js';
 import { isDatabaseAway } from '../database-away.js';
+import { workspacePrefix } from '../mlflow/enter-workspace.js';
 import { type HomePage, homePage } from './home-page.js';
 
 const ASSETS = fileURLToPath(new URL('../../assets/explorer', import.meta.url));
@@ -47,6 +48,7 @@ export class PagesController {
     const page = homePage({
       version: VERSION,
       address: `${request.protocol}://${request.host}`,
+      mlflowPrefix: workspacePrefix(request.originalUrl),
       origin: log.identity.origin,
       log: standing,
       parts: [
@@ -83,6 +85,13 @@ export class PagesController {
   @Get('/explorer/:file')
   async explorerFile(@Param('file') file: string, @Res() reply: FastifyReply): Promise<void> {
     return this.#asset(file, reply);
+  }
+
+  /** What a browser asks for beside whatever it shows that names no picture of its own, as JSON. */
+  @Get('/favicon.ico')
+  @HttpCode(204)
+  picture(): void {
+    return undefined;
   }
 
   /** As MLflow's server answers. */
