@@ -23,11 +23,12 @@ import {
   ensureKeyEncryptionKey,
   ensureKeyPair,
   loadPrivateKey,
+  mayCommand,
   type Principal,
   TOKEN_ISSUER,
 } from '@kontor/service/process';
 import type { NatsConnection } from '@nats-io/transport-node';
-import type { RecordedEvent } from '@kontor/event-sourcing';
+import { mayAdminister, type RecordedEvent } from '@kontor/event-sourcing';
 import type pg from 'pg';
 import { CommandClient, ISSUER } from './commands/command-client.js';
 import type { GatewayConfig } from './config.js';
@@ -78,7 +79,7 @@ export interface Gateway {
   readonly artifacts: ArtifactStore;
   /** Readers of one request. Their cache must not outlive it. */
   rows(): Rows;
-  /** @throws CONSISTENCY_TOKEN_INVALID, CONSISTENCY_TIMEOUT; FORBIDDEN in a workspace that is deleted */
+  /** @throws CONSISTENCY_TOKEN_INVALID, CONSISTENCY_TIMEOUT; FORBIDDEN in a workspace that is deleted, except to administrators and auditors */
   contextFor(principal: Principal, headers?: ConsistencyHeaders, socket?: SocketControl): Promise<GraphContext>;
   /** Rejects when the read models stopped for a reason that does not pass; the process must end then. */
   readonly failed: Promise<never>;
@@ -167,8 +168,9 @@ export const openGateway = async (config: GatewayConfig): Promise<Gateway> => {
       const { workspace } = principal;
       if (workspace !== DEFAULT_WORKSPACE) {
         const row = await rows().byKey(workspaceEntity, rowKey(DEFAULT_WORKSPACE, workspace), { position });
-        // Nothing of it is shown, as in the MLflow face, also not as of a moment when it was there.
-        if (row?.deleted) throw requestError('FORBIDDEN', `Workspace '${workspace}' not found`);
+        // As in the MLflow face, also as of a moment when it was there; who governs and audits goes on.
+        if (row?.deleted && mayCommand(principal) && !mayAdminister(principal.actor))
+          throw requestError('FORBIDDEN', `Workspace '${workspace}' not found`);
       }
       return {
         principal,

@@ -738,8 +738,8 @@ describe('of another workspace', () => {
     const nodeId = Buffer.from('Workspace:gone').toString('base64url');
     const shown = `workspaces { nodes { name } } node(id: "${nodeId}") { ... on Workspace { name } }`;
     const names = async (query: string) => (await gateway.graphql(query)).data;
-    const inside = bearer(await token(['owner'], 'gone'));
-    const experiments = () => gateway.graphql('{ experiments { nodes { name } } }', { headers: inside });
+    const experiments = async (role = 'owner') =>
+      gateway.graphql('{ experiments { nodes { name } } }', { headers: bearer(await token([role], 'gone')) });
     await call('POST', WORKSPACES, { name: 'gone' });
     expect(await names(`{ ${shown} }`)).toMatchObject({ node: { name: 'gone' } });
     expect(await experiments()).toMatchObject({ status: 200, data: { experiments: { nodes: [{ name: 'Default' }] } } });
@@ -754,6 +754,8 @@ describe('of another workspace', () => {
       status: 403,
       errors: [{ message: "Workspace 'gone' not found", extensions: { code: 'FORBIDDEN' } }],
     });
+    for (const role of ['admin', 'auditor'])
+      expect((await experiments(role)).data).toMatchObject({ experiments: { nodes: [{ name: 'Default' }] } });
     await call('POST', WORKSPACES, { name: 'gone' });
     expect(await experiments()).toMatchObject({ status: 200, errors: [] });
     await call('DELETE', `${WORKSPACES}/gone`);
