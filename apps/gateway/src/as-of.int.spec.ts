@@ -97,7 +97,7 @@ const compareWithFold = async (): Promise<void> => {
     for (const [{ projection }, fold] of folds) {
       if (!projection.canHandle.includes(event.type)) continue;
       for (const key of projection.keys(event)) {
-        const row = projection.evolve(fold.get(key), event, key);
+        const row = projection.evolve(fold.get(key), event, key, (other) => fold.get(other));
         if (row === undefined) fold.delete(key);
         else fold.set(key, row);
       }

@@ -16,7 +16,13 @@ export interface Projection<Row extends object, E extends DomainEvent = DomainEv
   /**
    * The row after the event.
    *
+   * @param other another row that the event touches, by its key, as those before it in `keys` were left.
    * @returns the same object if nothing changes, undefined if the row ends (or does not begin).
    */
-  readonly evolve: (row: Row | undefined, event: Recorded<E>, key: string) => Row | undefined;
+  readonly evolve: (
+    row: Row | undefined,
+    event: Recorded<E>,
+    key: string,
+    other: (key: string) => Row | undefined,
+  ) => Row | undefined;
 }

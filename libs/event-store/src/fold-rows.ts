@@ -30,10 +30,11 @@ export const foldEvent = (
   open: Map<string, OpenRow>,
   close: (row: PastRow) => void,
 ): void => {
+  const rowOf = (key: string): object | undefined => open.get(key)?.row;
   try {
     for (const key of projection.keys(event)) {
       const old = open.get(key);
-      const row: object | undefined = projection.evolve(old?.row, event, key);
+      const row: object | undefined = projection.evolve(old?.row, event, key, rowOf);
       if (row === old?.row) continue;
       const body = row && JSON.stringify(row);
       if (row && old && body?.length === old.body.length && isEqualJson(row, old.row)) continue;

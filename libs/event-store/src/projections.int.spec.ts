@@ -99,7 +99,7 @@ describe('projections', () => {
         ...counters,
         evolve: (row: Counter | undefined, one: RecordedEvent) => {
           if (one.position === 7n) throw new Error('cannot divide');
-          return counters.evolve(row, one as Parameters<typeof counters.evolve>[1], one.streamId);
+          return counters.evolve(row, one as Parameters<typeof counters.evolve>[1], one.streamId, () => undefined);
         },
       },
     };
@@ -169,6 +169,7 @@ describe('projections', () => {
           folded.get(one.streamId),
           one as Parameters<typeof counters.evolve>[1],
           one.streamId,
+          () => undefined,
         );
         if (row) folded.set(one.streamId, row);
         else folded.delete(one.streamId);

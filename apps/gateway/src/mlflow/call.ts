@@ -292,7 +292,7 @@ export class MlflowCall {
       ...{ workspace, actor: principal.actor.id },
     } as RecordedEvent;
     const [key = ''] = projection.keys(recorded);
-    const row = projection.evolve(undefined, recorded, key) as Row | undefined;
+    const row = projection.evolve(undefined, recorded, key, () => undefined) as Row | undefined;
     if (row === undefined) throw new Error(`${type} began no row of ${projection.name}`);
     return row;
   }

@@ -44,7 +44,7 @@ const apply = <Row extends object, E extends DomainEvent>(
   const keys = projection.keys(event);
   deepStrictEqual(new Set(keys).size, keys.length, `${event.type} touches a row twice`);
   for (const key of keys) {
-    const row = projection.evolve(rows.get(key), event, key);
+    const row = projection.evolve(rows.get(key), event, key, (other) => rows.get(other));
     if (row === undefined) rows.delete(key);
     else rows.set(key, row);
   }
