@@ -4,6 +4,8 @@ import type { Comparator, Comparison, Grammar } from './filter.js';
 /** What a search looks at, as plain values. What is absent is undefined. */
 export interface Searched {
   readonly id: string;
+  /** Of what a search looks for in experiments. */
+  readonly experimentId?: string;
   readonly attributes: Readonly<Record<string, string | number | undefined>>;
   /** The latest value of each. */
   readonly metrics: Readonly<Record<string, number>>;

@@ -48,6 +48,8 @@ export interface Listing {
   /** Without it all rows. */
   readonly limit?: number | undefined;
   readonly offset?: number;
+  /** Only rows with one of these values in a column. Those of each are found on their own: an index that begins with it has them in order. */
+  readonly each?: { readonly column: string; readonly values: readonly string[] };
   /** For statements of few shapes that find few rows by an index: each session plans them once. */
   readonly isPrepared?: boolean;
 }
@@ -164,13 +166,25 @@ export class RowQuery {
   async list<Row extends object>(
     entity: Entity<Row>,
     conditions: Conditions,
-    { orderBy, limit, offset = 0, isPrepared = false }: Listing,
+    { orderBy, limit, offset = 0, each, isPrepared = false }: Listing,
   ): Promise<readonly Row[]> {
     const view = `${pg.escapeIdentifier(this.parts.schema)}.${pg.escapeIdentifier(entity.projection.name)}`;
     const page = `LIMIT ${conditions.bind(limit)} OFFSET ${conditions.bind(offset)}`;
-    const text = `SELECT body FROM ${view} ${conditions.joins} WHERE workspace = $1 AND ${asOf('$2')} ${conditions.sql}
-       ORDER BY ${orderBy} ${page}`;
-    return this.#open(entity, text, conditions, isPrepared);
+    let matching = `FROM ${view} ${conditions.joins} WHERE workspace = $1 AND ${asOf('$2')} ${conditions.sql}`;
+    if (each) {
+      const column = pg.escapeIdentifier(each.column);
+      const [first, ...more] = each.values;
+      if (more.length === 0) {
+        matching += ` AND ${column} = ${conditions.bind(first)}`;
+      } else {
+        // No plan merges what an index has in order for many values, so the page is chosen among the first rows of each.
+        const end = limit === undefined ? 'NULL' : conditions.bind(offset + limit);
+        matching += ` AND key = ANY (ARRAY(
+          SELECT first.key FROM unnest(${conditions.bind(each.values)}::text[]) AS e(each)
+          CROSS JOIN LATERAL (SELECT key ${matching} AND ${column} = each ORDER BY ${orderBy} LIMIT ${end}) first))`;
+      }
+    }
+    return this.#open(entity, `SELECT body ${matching} ORDER BY ${orderBy} ${page}`, conditions, isPrepared);
   }
 
   /** What a statement selects as `body`. */

@@ -11,13 +11,13 @@ export const latestPoints = async (
 ): Promise<ReadonlyMap<string, readonly Point[]>> => {
   const byKey = new Map(runIds.map((runId): [string, Point[]] => [rowKey(rows.workspace, runId), []]));
   const found = await rows.all(latestMetricEntity, { runKey: [...byKey.keys()] }, '"runKey", metric');
-  for (const { runKey, metric, ...measured } of found) byKey.get(runKey)?.push({ key: metric, ...measured });
+  for (const row of found) byKey.get(row.runKey)?.push({ ...row, key: row.metric });
   return new Map(runIds.map((runId) => [runId, byKey.get(rowKey(rows.workspace, runId)) ?? []]));
 };
 
 /**
  * The latest metrics of runs for one search: joined once for each metric that it names, so that PostgreSQL can walk the index
- * of a metric's values in their order and stop at the end of the page.
+ * of a metric's values within an experiment in their order and stop at the end of the page.
  */
 export const joinedMetrics = (rows: RowQuery): MetricColumns => {
   const joined = new Map<string, { readonly value: string; readonly isNaN: string; onlyNumbers: boolean }>();
@@ -27,8 +27,9 @@ export const joinedMetrics = (rows: RowQuery): MetricColumns => {
     const name = `m${joined.size + 1}`;
     const columns = { value: `${name}_value`, isNaN: `${name}_nan`, onlyNumbers: false };
     conditions.join(
-      `LEFT JOIN (SELECT "runKey" AS ${name}_run, value AS ${columns.value}, "isNaN" AS ${columns.isNaN}
-        FROM ${rows.relation(latestMetricEntity, name)} WHERE metric = ${conditions.bind(metric)}) ${name} ON ${name}_run = key`,
+      `LEFT JOIN (SELECT "runKey" AS ${name}_run, "experimentId" AS ${name}_experiment, value AS ${columns.value}, "isNaN" AS ${columns.isNaN}
+        FROM ${rows.relation(latestMetricEntity, name)} WHERE metric = ${conditions.bind(metric)}) ${name}
+       ON ${name}_run = key AND ${name}_experiment = "experimentId"`,
     );
     joined.set(metric, columns);
     return columns;

@@ -149,8 +149,9 @@ const prepareRun = async (): Promise<string> => {
   const [metrics, params, tags] = [someOf(chance, NUMBERS), someOf(chance, TEXTS), someOf(chance, TEXTS)];
   const name = oneOf(chance, TEXTS) || 'unnamed';
   const startTime = Math.floor(chance() * 20);
+  const experimentId = oneOf(chance, experimentIds.slice(0, 2));
   const { run } = await call('POST', 'runs/create', {
-    experiment_id: oneOf(chance, experimentIds.slice(0, 2)),
+    experiment_id: experimentId,
     run_name: name,
     start_time: startTime,
   });
@@ -179,7 +180,7 @@ const prepareRun = async (): Promise<string> => {
     end_time: endTime,
     artifact_uri: run.info.artifact_uri,
   };
-  searches['runs']?.objects.push({ id, attributes, metrics, params, tags, datasets });
+  searches['runs']?.objects.push({ id, experimentId, attributes, metrics, params, tags, datasets });
   return id;
 };
 
@@ -234,7 +235,10 @@ const prepareLoggedModel = async (runIds: readonly string[]): Promise<void> => {
     creation_timestamp,
     last_updated_timestamp: creation_timestamp,
   };
-  searches['logged models']?.objects.push({ id: model_id, attributes, metrics, params, tags, datasets: [] });
+  searches['logged models']?.objects.push({
+    ...{ id: model_id, experimentId: experiment_id },
+    ...{ attributes, metrics, params, tags, datasets: [] },
+  });
 };
 
 beforeAll(async () => {
@@ -285,14 +289,24 @@ describe.each(Object.keys(searches))('a search of %s', (name) => {
     for (let asked = 0; asked < QUESTIONS; asked += 1) {
       const terms = Array.from({ length: Math.floor(chance() * 4) }, () => randomTerm(chance, grammar, search.objects));
       const order = randomOrder(search);
+      const experiments = chance() < 0.5 ? experimentIds : [oneOf(chance, experimentIds)];
       const ties = order.length === 0 && search.byDefault.length > 0 ? search.byDefault : search.ties;
       const wanted = inOrder(
-        search.objects.filter((object) => fits(object, terms)),
+        search.objects.filter(
+          ({ experimentId, ...object }) =>
+            (experimentId === undefined || experiments.includes(experimentId)) && fits(object, terms),
+        ),
         [...order, ...ties],
         rankOf,
       ).map(({ id }) => id);
       const filter = filterText(terms);
-      const ids = idsOf(await ask(filter, order));
+      const ids: string[] = [];
+      const max_results = Math.ceil(OBJECTS / 4 + chance() * OBJECTS);
+      for (let page_token = '', isFirst = true; isFirst || page_token !== ''; isFirst = false) {
+        const answer = await ask(filter, order, { max_results, page_token, experiment_ids: experiments });
+        ids.push(...idsOf(answer));
+        page_token = answer.next_page_token ?? '';
+      }
       expect(ids, `seed ${SEED}: ${filter} ORDER BY ${order.map(clauseText).join(', ')}`).toEqual(wanted);
       found += wanted.length > 0 && wanted.length < search.objects.length ? 1 : 0;
     }

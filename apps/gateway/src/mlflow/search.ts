@@ -110,6 +110,14 @@ export const addFilter = (columns: SearchColumns, filter: readonly Comparison[],
 const CLAUSE =
   /^\s*(?:([A-Za-z_]+)\s*\.\s*)?(`[^`]+`|"[^"]+"|[\p{L}_][\p{L}\p{N}_./-]*|(?<=\.)\S+?)(?:\s+(ASC|DESC))?\s*$/iu;
 
+const bare = (quoted: string): string => quoted.replace(/^[`"]|[`"]$/g, '');
+
+/** The metric by which the first clause of `order_by` orders, if it is one. */
+export const firstMetric = ([clause = '']: readonly string[], { entities }: Grammar): string | undefined => {
+  const [, spelled = '', quoted = ''] = CLAUSE.exec(clause) ?? [];
+  return entities[spelled] === 'metric' ? bare(quoted) : undefined;
+};
+
 interface Order {
   /** Names of what a key may belong to, and other names of attributes. */
   readonly grammar: Grammar;
@@ -138,7 +146,7 @@ export const orderBySql = (
           : `Invalid order_by clause '${clause}'. Could not be parsed.`,
       );
     }
-    const key = quoted.replace(/^[`"]|[`"]$/g, '');
+    const key = bare(quoted);
     const entity = spelled === undefined ? 'attribute' : grammar.entities[spelled];
     if (grammar === MODEL_FILTER && spelled !== undefined) throw unknownModelKey(`${spelled}.${key}`);
     if (entity === undefined) throw unknownEntity(grammar, spelled ?? '');

@@ -1,9 +1,11 @@
+import type { RegistryEvent } from '@kontor/domain/registry';
+import type { Projection } from '@kontor/event-sourcing';
 import { entity } from '../graphql/entity.js';
 import { aliasMoves } from './alias-moves.projection.js';
 import { artifacts } from './artifacts.projection.js';
 import { evaluationDatasetRecords, evaluationDatasets } from './evaluation-datasets.projection.js';
 import { experiments } from './experiments.projection.js';
-import { latestMetrics } from './latest-metrics.projection.js';
+import { latestMetrics, type LatestMetricRow } from './latest-metrics.projection.js';
 import { loggedModels } from './logged-models.projection.js';
 import { metricHistory } from './metric-history.projection.js';
 import { modelVersions } from './model-versions.projection.js';
@@ -35,12 +37,12 @@ export const runEntity = entity('Run', runs, {
   personal: ['userId', 'tags'],
 });
 
-/** Parts of runs: nobody asks for one by an id. */
-export const latestMetricEntity = entity('Metric', latestMetrics, {
-  columns: { runKey: 'text', metric: 'text', isNaN: 'boolean', value: 'double precision' },
+/** Parts of runs: nobody asks for one by an id, and all who read them name a run or a metric. */
+export const latestMetricEntity = entity('Metric', latestMetrics as Projection<LatestMetricRow, RegistryEvent>, {
+  columns: { runKey: 'text', metric: 'text', experimentId: 'text', isNaN: 'boolean', value: 'double precision' },
   indexes: [
     ['runKey', 'metric'],
-    ['workspace', 'metric', 'isNaN', 'value'],
+    ['workspace', 'experimentId', 'metric', 'isNaN', 'value'],
   ],
   order: { column: 'metric', descending: false },
 });

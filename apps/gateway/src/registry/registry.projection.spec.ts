@@ -77,6 +77,7 @@ describe('latest metrics', () => {
   const latest = ({ key, ...measured }: ReturnType<typeof point>) => ({
     runKey: 'default/r1',
     metric: key,
+    experimentId: '1',
     ...measured,
   });
 
@@ -84,6 +85,7 @@ describe('latest metrics', () => {
     projectionSpec(latestMetrics)
       .given(logged)
       .thenRows({
+        'default/r1': { experimentId: '1' },
         'default/r1/loss': latest(point('loss', 0.5, 1)),
         'default/r1/auc': latest(point('auc', 0.7, 0)),
       });
@@ -96,9 +98,12 @@ describe('latest metrics', () => {
     const later = { ...point('a/b', 0.1, 2), timestampMs: 5 };
     projectionSpec(latestMetrics)
       .given(
-        recorded<RegistryEvent>([log(point('a/b', 0.5, 2)), log(later), log(point('a/b', 9, 2), point('a/b', 9, 1))]),
+        recorded<RegistryEvent>([
+          { stream: run, type: 'RunStarted', data: started },
+          ...[log(point('a/b', 0.5, 2)), log(later), log(point('a/b', 9, 2), point('a/b', 9, 1))],
+        ]),
       )
-      .thenRows({ 'default/r1/a%2Fb': latest(later) });
+      .thenRows({ 'default/r1': { experimentId: '1' }, 'default/r1/a%2Fb': latest(later) });
   });
 });
 
