@@ -137,12 +137,12 @@ export const searchLoggedModels = async (request: Request, call: MlflowCall): Pr
   }
   const terms = parseFilter(LOGGED_MODEL_FILTER, filter);
   terms.forEach(checkStatus);
-  const experimentIds = request.experiment_ids.map(checkedExperimentId);
+  const experimentIds = [...new Set(request.experiment_ids.map(checkedExperimentId))];
   const listing = ['logged-models', experimentIds, filter, datasets, order_by];
   const token = call.readPageToken(listing, request.page_token);
   const rows = token ? call.rowsAt(token.position) : await call.rows();
   const conditions = rows.conditions();
-  conditions.add(`NOT deleted AND "experimentId" = ANY (${conditions.bind(experimentIds)})`);
+  conditions.add('NOT deleted');
   const latest = latestPoint(rows, datasets);
   const columns: SearchColumns = {
     attributes: ATTRIBUTES,
@@ -158,8 +158,9 @@ export const searchLoggedModels = async (request: Request, call: MlflowCall): Pr
   }
   const offset = token?.offset ?? 0;
   const size = Number(max_results);
+  const each = { column: 'experimentId', values: experimentIds };
   const order = orderBy(rows, order_by, conditions);
-  const found = await rows.list(loggedModelEntity, conditions, { orderBy: order, limit: size + 1, offset });
+  const found = await rows.list(loggedModelEntity, conditions, { orderBy: order, limit: size + 1, offset, each });
   const models = await loggedModelsJson(rows, found.slice(0, size));
   return {
     ...(models.length > 0 && { models }),

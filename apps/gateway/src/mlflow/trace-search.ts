@@ -122,7 +122,7 @@ export const searchTraces = async (
   const token = call.readPageToken(listing, page_token);
   const rows = token ? call.rowsAt(token.position) : await call.rows();
   const conditions = rows.conditions();
-  conditions.add(`NOT deleted AND "experimentId" = ANY (${conditions.bind(experimentIds)})`);
+  conditions.add('NOT deleted');
   const spans = terms.filter(({ entity }) => entity === 'span');
   addFilter(
     COLUMNS,
@@ -132,10 +132,11 @@ export const searchTraces = async (
   addSpans(rows, spans, conditions);
   const ties = '"requestTimeMs" DESC, key ASC';
   const orderBy = orderBySql(COLUMNS, order_by, { grammar: TRACE_FILTER, ties, conditions });
+  const each = { column: 'experimentId', values: experimentIds };
   const offset = token?.offset ?? 0;
   const size = Number(max_results);
   try {
-    const found = await rows.list(traceEntity, conditions, { orderBy, limit: size + 1, offset });
+    const found = await rows.list(traceEntity, conditions, { orderBy, limit: size + 1, offset, each });
     return {
       found: found.slice(0, size),
       ...(found.length > size && {
