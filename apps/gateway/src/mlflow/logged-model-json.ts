@@ -1,10 +1,11 @@
 import type { LoggedModelRow } from '../registry/logged-models.projection.js';
-import { metricBatchEntity, modelVersionEntity, registeredModelEntity } from '../registry/registry.entities.js';
+import { metricBatchEntity, modelVersionEntity } from '../registry/registry.entities.js';
 import { withValues } from '@kontor/domain/registry';
 import { spacedJson } from './json.js';
 import { toMs } from './names.js';
 import type { RowQuery } from './row-query.js';
 import { modelMetricJson } from './run-json.js';
+import { modelsOf } from './version-rows.js';
 
 /** How MLflow spells a logged model's status. */
 export const LOGGED_MODEL_STATUS = {
@@ -40,16 +41,14 @@ export const loggedModelsJson = async (
   const versions = [...(await rows.all(modelVersionEntity, { loggedModelId, deleted: false }, 'key', MAX_ROWS))].sort(
     (a, b) => a.createdAt.localeCompare(b.createdAt) || a.version - b.version,
   );
-  const modelId = [...new Set(versions.map((version) => version.modelId))];
-  const registered = await rows.all(registeredModelEntity, { modelId, deleted: false }, 'key', MAX_ROWS);
-  const names = new Map(registered.map((row) => [row.modelId, row.name]));
+  const registered = await modelsOf(rows, versions);
   const batches = await rows.all(metricBatchEntity, { loggedModelId }, 'logged, key', MAX_ROWS);
   const versionsOf = groupedBy(versions, (row) => row.loggedModelId);
   const batchesOf = groupedBy(batches, (row) => row.loggedModelId);
   return models.map((row) => {
     const registrations = (versionsOf.get(row.loggedModelId) ?? []).flatMap((version) => {
-      const name = names.get(version.modelId);
-      return name === undefined ? [] : [{ name, version: String(version.version) }];
+      const model = registered.get(version.modelId);
+      return model === undefined || model.deleted ? [] : [{ name: model.name, version: String(version.version) }];
     });
     const tags = withVersions(row.tags, registrations);
     const metrics = (batchesOf.get(row.loggedModelId) ?? []).flatMap(({ runId, points }) =>

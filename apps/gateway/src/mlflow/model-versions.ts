@@ -1,60 +1,64 @@
 import { modelVersionEntity, registeredModelEntity } from '../registry/registry.entities.js';
-import type { RegisteredModelRow } from '../registry/registered-models.projection.js';
 import { inMlflowsWords, type MlflowCall } from './call.js';
 import { endpoint, type Endpoint } from './endpoint.js';
 import { parseFilter, VERSION_FILTER } from './filter.js';
 import { bool, message, repeated, required, string } from './message.js';
 import { askedKey, atMost, checkedKey, DESCRIPTION_LIMIT, registryTags } from './names.js';
-import { MODEL_COLUMNS, page, promptTerms, searchFields, type SearchRequest } from './registry-search.js';
+import { page, promptTerms, searchFields, type SearchRequest } from './registry-search.js';
 import { addFilter, orderBySql } from './search.js';
-import { canonicalStage, named, modelByName, versionJson } from './version-rows.js';
+import { canonicalStage, modelByName, modelsOf, named, versionJson } from './version-rows.js';
 import { resolveSource } from './version-source.js';
 
 const tag = message({ key: required(string), value: string });
 const MAX_VERSION_PAGE = 200_000n;
 
+/** What a filter asks about a version itself. The name stands on its model's row, because a rename touches no versions. */
 const VERSION_COLUMNS = {
-  attributes: {
-    run_id: `coalesce("runId", '')`,
-    source_path: `body->>'source'`,
-    version_number: 'version',
-  },
+  run_id: `coalesce("runId", '')`,
+  source_path: `body->>'source'`,
+  version_number: 'version',
 };
-/** What versions are ordered by, beside the name of their model. */
 const VERSION_ORDER = {
-  version_number: VERSION_COLUMNS.attributes.version_number,
+  version_number: 'version',
   creation_timestamp: '"createdAt"',
-  last_updated_timestamp: `body->>'updatedAt'`,
+  last_updated_timestamp: '"updatedAt"',
 };
 
 const searchVersions = async (request: SearchRequest, call: MlflowCall): Promise<object> => {
-  const { prompts, others: terms } = promptTerms(parseFilter(VERSION_FILTER, request.filter ?? ''));
-  const names = terms.filter(({ entity, key }) => entity === 'attribute' && key === 'name');
-  const others = terms.filter((term) => !names.includes(term));
+  const { prompts: isPrompt, others: terms } = promptTerms(parseFilter(VERSION_FILTER, request.filter ?? ''));
+  const [first, ...more] = terms.filter(({ entity, key }) => entity === 'attribute' && key === 'name');
+  const only = more.length === 0 && first?.comparator === '=' ? first : undefined;
+  const others = terms.filter((term) => term !== only);
   const limits = { byDefault: MAX_VERSION_PAGE, most: MAX_VERSION_PAGE };
-  const byId = new Map<string, RegisteredModelRow>();
-  const { found, next } = await page('versions', request, call, limits, async (rows, limit, offset) => {
-    // A version's row names its model by id, because a rename touches no versions: names are resolved first.
-    const modelConditions = rows.conditions();
-    modelConditions.add(`NOT deleted AND "isPrompt" = ${modelConditions.bind(prompts)}`);
-    addFilter(MODEL_COLUMNS, names, modelConditions);
-    for (const model of await rows.list(registeredModelEntity, modelConditions, { orderBy: 'name', limit: 100_000 })) {
-      byId.set(model.modelId, model);
+  const { rows, found, next } = await page('versions', request, call, limits, async (query, limit, offset) => {
+    const conditions = query.conditions().add('NOT deleted');
+    const model = only && (await query.find(registeredModelEntity, { name: only.value, deleted: false, isPrompt }));
+    if (only && !model) return [];
+    // Of one model an index has the versions in their order, and all have the same name.
+    if (!model) {
+      conditions.join(
+        `JOIN (SELECT key AS model_key, name AS model_name FROM ${query.relation(registeredModelEntity, 'm')}
+          WHERE NOT deleted AND "isPrompt" = ${conditions.bind(isPrompt)}) model ON model_key = $1 || '/' || "modelId"`,
+      );
     }
-    const conditions = rows.conditions();
-    conditions.add(`NOT deleted AND "modelId" = ANY (${conditions.bind([...byId.keys()])})`);
-    addFilter(VERSION_COLUMNS, others, conditions);
-    const byName = `array_position(${conditions.bind([...byId.keys()])}::text[], "modelId"::text)`;
-    const orderable = { attributes: { ...VERSION_ORDER, name: byName } };
-    const orderBy = orderBySql(orderable, request.order_by, {
+    // An index finds those of one run, but not with what comes in place of a run that is not there.
+    for (const { entity, key, comparator, value } of others)
+      if (entity === 'attribute' && key === 'run_id' && comparator === '=' && value !== '')
+        conditions.add(`"runId" = ${conditions.bind(value)}`);
+    const name = model ? `''::text` : 'model_name';
+    addFilter({ attributes: { ...VERSION_COLUMNS, name } }, others, conditions);
+    const orderBy = orderBySql({ attributes: { ...VERSION_ORDER, name } }, request.order_by, {
       grammar: VERSION_FILTER,
-      ties: `${request.order_by.length === 0 ? "body->>'updatedAt' DESC, " : ''}${byName} ASC, version DESC`,
+      ties: `${request.order_by.length === 0 ? '"updatedAt" DESC, ' : ''}${name} ASC, version DESC`,
       conditions,
     });
-    return rows.list(modelVersionEntity, conditions, { orderBy, limit, offset });
+    const each = model && { column: 'modelId', values: [model.modelId] };
+    const isPrepared = model !== undefined && others.length + request.order_by.length === 0;
+    return query.list(modelVersionEntity, conditions, { orderBy, limit, offset, ...(each && { each }), isPrepared });
   });
+  const models = await modelsOf(rows, found);
   const versions = found.flatMap((row) => {
-    const model = byId.get(row.modelId);
+    const model = models.get(row.modelId);
     return model ? [versionJson(model, row)] : [];
   });
   return { ...(versions.length > 0 && { model_versions: versions }), ...next };

@@ -18,12 +18,21 @@ import {
 } from './names.js';
 import { toMlflowError } from './rejections.js';
 import type { RowQuery } from './row-query.js';
-import { MODEL_COLUMNS, page, promptTerms, PROMPT_TAG, searchFields } from './registry-search.js';
+import { page, promptTerms, PROMPT_TAG, searchFields } from './registry-search.js';
 import { addFilter, orderBySql } from './search.js';
 import { canonicalStage, named, latestVersions, modelByName, versionJson, versionOf } from './version-rows.js';
 
 const tag = message({ key: required(string), value: string });
 const MAX_MODEL_PAGE = 1_000n;
+
+/** How a filter on models is written in SQL. */
+const MODEL_COLUMNS = {
+  attributes: {
+    name: 'name',
+    timestamp: `body->>'updatedAt'`,
+    last_updated_timestamp: `body->>'updatedAt'`,
+  },
+};
 
 const modelExists = (name: string) =>
   new MlflowError('RESOURCE_ALREADY_EXISTS', `Registered Model (name=${name}) already exists.`);

@@ -60,12 +60,3 @@ export const searchFields = {
   order_by: repeated(string),
   page_token: string,
 } as const;
-
-/** How a filter on models is written in SQL. */
-export const MODEL_COLUMNS = {
-  attributes: {
-    name: 'name',
-    timestamp: `body->>'updatedAt'`,
-    last_updated_timestamp: `body->>'updatedAt'`,
-  },
-};

@@ -14,6 +14,16 @@ export const modelByName = async (rows: RowQuery, name: string): Promise<Registe
   throw missing(`Registered Model with name=${name} not found`);
 };
 
+/** The models of some versions, by id. */
+export const modelsOf = async (
+  rows: RowQuery,
+  versions: readonly ModelVersionRow[],
+): Promise<ReadonlyMap<string, RegisteredModelRow>> => {
+  const ids = [...new Set(versions.map(({ modelId }) => modelId))];
+  const models = await Promise.all(ids.map((modelId) => rows.byId(registeredModelEntity, modelId)));
+  return new Map(models.flatMap((model): [string, RegisteredModelRow][] => (model ? [[model.modelId, model]] : [])));
+};
+
 /** @throws MlflowError unless the model has this version, not deleted. */
 export const versionOf = async (
   rows: RowQuery,

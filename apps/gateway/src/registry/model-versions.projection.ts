@@ -17,7 +17,7 @@ export type ModelVersionRow = Omit<DataOf<'ModelVersionRegistered'>, 'name'> & {
 /** Versions of registered models, with the files that they are made of. */
 export const modelVersions: Projection<ModelVersionRow, RegistryEvent> = {
   name: 'model_versions',
-  version: 2,
+  version: 3,
   canHandle: [
     'ModelVersionRegistered',
     'StageChanged',

@@ -96,6 +96,7 @@ export const aliasMoveEntity = entity('AliasMove', aliasMoves, {
 export const modelVersionEntity = entity('ModelVersion', modelVersions, {
   columns: {
     createdAt: 'text',
+    updatedAt: 'text',
     modelId: 'text',
     manifestDigest: 'text',
     runId: 'text',
@@ -107,6 +108,8 @@ export const modelVersionEntity = entity('ModelVersion', modelVersions, {
   indexes: [
     ['workspace', 'modelId', 'createdAt', 'key'],
     ['workspace', 'modelId', 'stage', 'deleted', 'version'],
+    ['workspace', 'modelId', 'updatedAt'],
+    ['workspace', 'updatedAt'],
     ['workspace', 'manifestDigest'],
     // What a version was made of is not deleted or written to, so each deletion and each stored file asks for them.
     ['workspace', 'runId'],
