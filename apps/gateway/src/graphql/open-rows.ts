@@ -9,7 +9,10 @@ export const openRows = async <Row extends object>(
   rows: readonly Row[],
 ): Promise<readonly Row[]> => {
   if (entity.personal.length === 0) return rows;
-  const members = rows.map((row) => Object.entries(row).filter(([name]) => entity.personal.includes(name)));
+  const members = rows.map((row) =>
+    entity.personal.flatMap((name) => (name in row ? [[name, row[name as keyof Row]] as const] : [])),
+  );
   const opened = await personal.open(workspace, members);
+  if (opened === members) return rows;
   return rows.map((row, index) => ({ ...row, ...Object.fromEntries(opened[index] ?? []) }));
 };

@@ -76,8 +76,15 @@ export const writtenNumber = (value: Json): string | undefined =>
   isRawJSON(value) ? (value as unknown as { readonly rawJSON: string }).rawJSON : undefined;
 
 /** Writes JSON with each bigint as a number, as protobuf's JSON of MLflow's own server does. */
-export const writeJson = (value: unknown): string =>
-  JSON.stringify(value, (_key, item: unknown) => (typeof item === 'bigint' ? rawJSON(String(item)) : item));
+export const writeJson = (value: unknown): string => {
+  try {
+    // Without a function that looks at each value it costs half, and nearly no answer has a bigint.
+    return JSON.stringify(value);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    return JSON.stringify(value, (_key, item: unknown) => (typeof item === 'bigint' ? rawJSON(String(item)) : item));
+  }
+};
 
 const { rawJSON, isRawJSON } = JSON as unknown as {
   readonly rawJSON: (text: string) => Json;
