@@ -10,6 +10,7 @@ import type { LogReader } from '../log/log-reader.js';
 import type { WebhookDeliveries } from '../registry/webhook-deliveries.js';
 import { invalid, MlflowError } from './errors.js';
 import type { Lookups } from './lookups.js';
+import { CommandRejected, failureOf, inMlflowsWords } from './outcomes.js';
 import { type PageToken, readPageToken } from './page-token.js';
 import { toMlflowError } from './rejections.js';
 import type { Attempt } from './retries.js';
@@ -53,32 +54,6 @@ const ADDITIONS: ReadonlySet<string> = new Set([
   'LogRunOutputs',
   'RegisterModelVersion',
 ]);
-
-/** Why a command came to no decision, in MLflow's words. What is the registry's own fault is no answer to a client. */
-export const failureOf = ({ code, message, correlationId }: Extract<SendResult, { outcome: 'failed' }>): Error => {
-  switch (code) {
-    case 'INVALID':
-      return invalid(message);
-    case 'FORBIDDEN':
-      return new MlflowError('PERMISSION_DENIED', message);
-    case 'UNAVAILABLE':
-      return new MlflowError('TEMPORARILY_UNAVAILABLE', message, { retryAfterSeconds: 1 });
-    default:
-      return new Error(`the registry failed: ${code} ${message} (${correlationId})`);
-  }
-};
-
-/** A command that was refused, before it is said in MLflow's words. */
-export class CommandRejected extends Error {
-  constructor(
-    readonly code: string,
-    message: string,
-    readonly details: Readonly<Record<string, unknown>>,
-  ) {
-    super(message);
-    this.name = 'CommandRejected';
-  }
-}
 
 /** What the headers of a request say, whatever the endpoint. */
 export interface Asked {
@@ -379,16 +354,3 @@ export class MlflowCall {
     return inMlflowsWords(this.command(type, data), named);
   }
 }
-
-/** The outcome of a command, with a rejection in MLflow's words. `named` adds what the texts need and the rejection lacks. */
-export const inMlflowsWords = async <Outcome>(
-  outcome: Promise<Outcome>,
-  named: Readonly<Record<string, unknown>> = {},
-): Promise<Outcome> => {
-  try {
-    return await outcome;
-  } catch (error) {
-    if (!(error instanceof CommandRejected)) throw error;
-    throw toMlflowError(error.code, error.message, { ...error.details, ...named });
-  }
-};

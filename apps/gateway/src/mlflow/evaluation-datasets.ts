@@ -1,6 +1,7 @@
 import type { EvaluationDatasetRow } from '../registry/evaluation-datasets.projection.js';
 import { datasetRecordEntity, evaluationDatasetEntity, experimentEntity } from '../registry/registry.entities.js';
-import { inMlflowsWords, type MlflowCall } from './call.js';
+import type { MlflowCall } from './call.js';
+import { inMlflowsWords } from './outcomes.js';
 import { inCommands, parsedText, readRecords, tagPairs } from './dataset-record-input.js';
 import { endpoint, type Endpoint } from './endpoint.js';
 import { invalid, missing } from './errors.js';

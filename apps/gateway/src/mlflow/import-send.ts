@@ -1,6 +1,7 @@
 import { derivedId, requestHash } from '@kontor/service/process';
 import type { SendResult } from '../commands/command-client.js';
-import { failureOf, type MlflowCall } from './call.js';
+import type { MlflowCall } from './call.js';
+import { failureOf } from './outcomes.js';
 
 /** An import, as its caller was told when it began. */
 export interface Import {

@@ -1,7 +1,8 @@
 import type { LoggedModelRow } from '../registry/logged-models.projection.js';
 import { loggedModelEntity } from '../registry/registry.entities.js';
 import { checkedPath, listArtifacts, manifestOf } from './artifact-paths.js';
-import { CommandRejected, type MlflowCall } from './call.js';
+import type { MlflowCall } from './call.js';
+import { CommandRejected } from './outcomes.js';
 import { endpoint, type Endpoint } from './endpoint.js';
 import { invalid, missing } from './errors.js';
 import { activeExperiment } from './experiments.js';

@@ -1,5 +1,6 @@
 import { modelVersionEntity, registeredModelEntity } from '../registry/registry.entities.js';
-import { inMlflowsWords, type MlflowCall } from './call.js';
+import type { MlflowCall } from './call.js';
+import { inMlflowsWords } from './outcomes.js';
 import { endpoint, type Endpoint } from './endpoint.js';
 import { parseFilter, VERSION_FILTER } from './filter.js';
 import { bool, message, repeated, required, string } from './message.js';

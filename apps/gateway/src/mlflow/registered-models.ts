@@ -1,6 +1,6 @@
 import { modelVersionEntity, registeredModelEntity } from '../registry/registry.entities.js';
 import type { RegisteredModelRow } from '../registry/registered-models.projection.js';
-import { CommandRejected } from './call.js';
+import { CommandRejected } from './outcomes.js';
 import { endpoint, type Endpoint } from './endpoint.js';
 import { invalid, missing, MlflowError } from './errors.js';
 import { MODEL_FILTER, parseFilter } from './filter.js';

@@ -1,4 +1,4 @@
-import type { CommandRejected } from './call.js';
+import type { CommandRejected } from './outcomes.js';
 import { invalid } from './errors.js';
 import { pythonFloat } from './json.js';
 import { double, int64, type Message, required, string } from './message.js';

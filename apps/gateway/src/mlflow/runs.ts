@@ -1,7 +1,8 @@
 import { experimentEntity, runEntity } from '../registry/registry.entities.js';
 import type { RunRow } from '../registry/runs.projection.js';
 import { checkedPath, listArtifacts } from './artifact-paths.js';
-import { CommandRejected, inMlflowsWords, type MlflowCall } from './call.js';
+import type { MlflowCall } from './call.js';
+import { CommandRejected, inMlflowsWords } from './outcomes.js';
 import { endpoint, type Endpoint } from './endpoint.js';
 import { invalid, missing } from './errors.js';
 import { storedText, withDatasetTexts } from './dataset-texts.js';

@@ -1,6 +1,7 @@
 import { experimentEntity, scorerEntity, scorerVersionEntity } from '../registry/registry.entities.js';
 import type { ScorerRow, ScorerVersionRow } from '../registry/scorers.projection.js';
-import { inMlflowsWords, type MlflowCall } from './call.js';
+import type { MlflowCall } from './call.js';
+import { inMlflowsWords } from './outcomes.js';
 import { endpoint, type Endpoint } from './endpoint.js';
 import { invalid } from './errors.js';
 import { activeExperiment, checkedExperimentId } from './experiments.js';

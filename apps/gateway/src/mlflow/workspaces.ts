@@ -15,7 +15,8 @@ import {
   workspaceEntity,
 } from '../registry/registry.entities.js';
 import type { WorkspaceRow } from '../registry/workspaces.projection.js';
-import { inMlflowsWords, type MlflowCall } from './call.js';
+import type { MlflowCall } from './call.js';
+import { inMlflowsWords } from './outcomes.js';
 import { endpoint, type Endpoint } from './endpoint.js';
 import { noWorkspace } from './enter-workspace.js';
 import { invalid, MlflowError } from './errors.js';
