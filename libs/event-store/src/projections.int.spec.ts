@@ -6,7 +6,7 @@ import { claimCheckpoint, readCheckpoints } from './checkpoints.js';
 import { ConsistencyTimeout, GapInBatch, ProjectionFailed } from './errors.js';
 import { type LogFixture, openLog, requests } from './log.fixture.js';
 import { tailLog } from './log-tail.js';
-import { runProjections } from './projection-runner.js';
+import { appliedChannel, runProjections } from './projection-runner.js';
 import type { ReadModel } from './read-model.js';
 import { ensureReadModels, rebuildReadModel } from './rebuild-read-model.js';
 import { verifyReadModels } from './verify-read-models.js';
@@ -232,6 +232,24 @@ describe('projections', () => {
     stop.abort();
     await running;
     await applied.close();
+  });
+
+  it('tells a reader who cannot wait what is true, whatever was said on the channel', async () => {
+    const applied = createAppliedPosition(pool, SCHEMA, [readModel]);
+    expect(await applied.waitUntilProcessed(1n, 0)).toBeGreaterThanOrEqual(1n);
+    await applied.close();
+
+    const other = createAppliedPosition(pool, SCHEMA, [readModel]);
+    const isListening = async () => {
+      const { rowCount } = await pool.query(
+        `SELECT FROM pg_stat_activity WHERE datname = current_database() AND query = 'LISTEN "${appliedChannel(SCHEMA)}"'`,
+      );
+      return rowCount === 1;
+    };
+    await eventually(isListening);
+    await pool.query(`SELECT pg_notify('${appliedChannel(SCHEMA)}', 'no position')`);
+    expect(await other.waitUntilProcessed(1n)).toBeGreaterThanOrEqual(1n);
+    await other.close();
   });
 
   it('has readers wait for what was promised, and a writer who is far ahead for the rows', async () => {

@@ -1,4 +1,4 @@
-import { latest, type Position } from '@kontor/event-sourcing';
+import { BEGINNING, latest, parsePosition, type Position } from '@kontor/event-sourcing';
 import type pg from 'pg';
 import { readCheckpoints } from './checkpoints.js';
 import { ConsistencyTimeout } from './errors.js';
@@ -65,7 +65,9 @@ export const createAppliedPosition = (
   /** The newest, and the newest that is no addition. */
   const promised = { all: 0n, changes: 0n };
   const learn = (position: Position): Position => (known = latest(known, position));
-  const listener = new Listener(pool.options, appliedChannel(schema), (payload) => learn(BigInt(payload)));
+  const listener = new Listener(pool.options, appliedChannel(schema), (payload) =>
+    learn(parsePosition(payload) ?? BEGINNING),
+  );
   const look = shared(async () => {
     const position = (await readCheckpoints(pool, schema, consumers)).reduce((low, one) => (one < low ? one : low));
     learn(position);
@@ -73,7 +75,8 @@ export const createAppliedPosition = (
   });
   const waitUntilProcessed = async (wanted: Position, timeoutMs = DEFAULT_WAIT_MS): Promise<Position> => {
     const deadline = performance.now() + timeoutMs;
-    for (let isHinted = true; ;) {
+    // Whoever cannot wait is told what PostgreSQL says, not what this process happens to know.
+    for (let isHinted = timeoutMs > 0; ;) {
       // Counted before the look, so that a commit between the look and the wait is not missed.
       const { seen } = listener;
       if (!isHinted) await look();
