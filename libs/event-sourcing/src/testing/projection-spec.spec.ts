@@ -50,6 +50,13 @@ describe('projectionSpec', () => {
     expect(() => expecting(counting({ evolve }), { sum: 3, seen: new Date(0) })).toThrow('from a stored one');
   });
 
+  it('refuses a look at a row that the event does not touch', () => {
+    const evolve: Projection<Row, Counted>['evolve'] = (row, event, _key, other) => ({
+      sum: (row ?? other('default/b') ?? { sum: 0 }).sum + event.data.by,
+    });
+    expect(() => expecting(counting({ evolve }))).toThrow('looks at default/b, which it does not touch');
+  });
+
   it('refuses a row that two workspaces would share, and one that an event touches twice', () => {
     const shared = counting({ keys: () => ['a'] });
     expect(() => expecting(shared, { sum: 3 }, 'a')).toThrow('belongs to no workspace');

@@ -43,8 +43,13 @@ const apply = <Row extends object, E extends DomainEvent>(
   if (!projection.canHandle.includes(event.type)) return;
   const keys = projection.keys(event);
   deepStrictEqual(new Set(keys).size, keys.length, `${event.type} touches a row twice`);
+  const rowOf = (key: string): Row | undefined => {
+    // Storage reads no more than the rows that a batch touches: another one would be there by chance.
+    deepStrictEqual(keys.includes(key), true, `${event.type} looks at ${key}, which it does not touch`);
+    return rows.get(key);
+  };
   for (const key of keys) {
-    const row = projection.evolve(rows.get(key), event, key, (other) => rows.get(other));
+    const row = projection.evolve(rows.get(key), event, key, rowOf);
     if (row === undefined) rows.delete(key);
     else rows.set(key, row);
   }
