@@ -50,6 +50,9 @@ class Gate {
 
 type Place = 'its facts' | 'its decision' | 'its look at the row' | 'its answer';
 
+/** How often a worker has asked how far the log is. */
+let looks = 0;
+
 /** A host's worker; nothing comes from the log, so it does only what waits in the outbox. */
 const workerOf = (held: { readonly at: Place; readonly gate: Gate } | undefined, of: Context = context) => {
   const passing = (at: Place) => (held?.at === at ? held.gate.pass() : Promise.resolve());
@@ -89,7 +92,11 @@ const workerOf = (held: { readonly at: Place; readonly gate: Gate } | undefined,
       yield [];
       await once(signal, 'abort');
     },
-    head: () => store.head(),
+    head: async () => {
+      const head = await store.head();
+      looks += 1;
+      return head;
+    },
     recorded: () => Promise.resolve(undefined),
   });
 };
@@ -167,7 +174,7 @@ it('a worker that stalls after its answer does not replace the one that another 
   expect(await service.outboxOf(cause)).toMatchObject([{ reply: accepted }]);
 });
 
-it('a worker of a context without reactions reads no event, and says that it has passed them all', async () => {
+it('a worker of a context without reactions reads no event, and says once that it has passed them all', async () => {
   const count = counting('unanswered');
   const worker = workerOf(undefined, { ...context, reactions: { canHandle: [], react: () => [] } });
   await worker.start();
@@ -179,6 +186,10 @@ it('a worker of a context without reactions reads no event, and says that it has
       return rows[0]?.pos === String(head);
     });
   }
+  const written = async () => (await pool.query<{ xmin: string }>('SELECT xmin FROM governance.consumer')).rows;
+  const [before, looksBefore] = [await written(), looks];
+  await eventually(() => Promise.resolve(looks >= looksBefore + 2));
+  expect(await written()).toEqual(before);
   await worker.stop();
   expect(worker.problem).toBeUndefined();
 });

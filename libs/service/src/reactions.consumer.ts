@@ -200,8 +200,11 @@ export class ReactionsConsumer {
   /** Nothing follows from any event, so none is read. It only says how far it is: partitions and alarms wait for all consumers. */
   async #passAll(claim: CheckpointClaim): Promise<void> {
     const { signal } = this.#stopping;
+    let written = claim.position;
     while (!signal.aborted) {
-      await this.#take(claim, [], await this.options.head());
+      const head = await this.options.head();
+      if (head > written) await this.#take(claim, [], head);
+      written = head;
       await pause(CHECKPOINT_MS, signal);
     }
   }
