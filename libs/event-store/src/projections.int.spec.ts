@@ -258,20 +258,22 @@ describe('projections', () => {
     const store = log.store();
     const before = await applied.reached();
     await applied.untilKept();
-    const write = async (events: number): Promise<bigint> => {
+    const write = async (events: number, isAddition: boolean): Promise<bigint> => {
       const many = Array.from({ length: events }, (_, value) => event('Set', { value, tags: [] }));
       const result = await store.append(append('default/registry/run/promised', many));
       if (result.outcome !== 'appended') throw new Error(result.outcome);
-      applied.promise(result.lastPosition);
+      applied.promise(result.lastPosition, isAddition);
       return result.lastPosition;
     };
-    const near = await write(1);
+    const near = await write(1, true);
     await applied.untilNear(near);
-    const far = await write(100);
+    expect(await applied.untilKept(true)).toBe(before);
+    const far = await write(100, false);
     const settled: string[] = [];
     const waiting = [
       applied.untilNear(far).then(() => settled.push('near')),
       applied.untilKept().then(() => settled.push('kept')),
+      applied.untilKept(true).then(() => settled.push('kept without additions')),
     ];
     await expect(applied.waitUntilProcessed(near, 300)).rejects.toThrow(ConsistencyTimeout);
     expect(settled).toEqual([]);
