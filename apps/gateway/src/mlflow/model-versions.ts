@@ -36,12 +36,12 @@ const searchVersions = async (request: SearchRequest, call: MlflowCall): Promise
     const model = only && (await query.find(registeredModelEntity, { name: only.value, deleted: false, isPrompt }));
     if (only && !model) return [];
     // Of one model an index has the versions in their order, and all have the same name.
-    if (!model) {
+    if (model) conditions.add(`"modelId" = ${conditions.bind(model.modelId)}`);
+    else
       conditions.join(
         `JOIN (SELECT key AS model_key, name AS model_name FROM ${query.relation(registeredModelEntity, 'm')}
           WHERE NOT deleted AND "isPrompt" = ${conditions.bind(isPrompt)}) model ON model_key = $1 || '/' || "modelId"`,
       );
-    }
     // An index finds those of one run, but not with what comes in place of a run that is not there.
     for (const { entity, key, comparator, value } of others)
       if (entity === 'attribute' && key === 'run_id' && comparator === '=' && value !== '')
@@ -53,9 +53,8 @@ const searchVersions = async (request: SearchRequest, call: MlflowCall): Promise
       ties: `${request.order_by.length === 0 ? '"updatedAt" DESC, ' : ''}${name} ASC, version DESC`,
       conditions,
     });
-    const each = model && { column: 'modelId', values: [model.modelId] };
     const isPrepared = model !== undefined && others.length + request.order_by.length === 0;
-    return query.list(modelVersionEntity, conditions, { orderBy, limit, offset, ...(each && { each }), isPrepared });
+    return query.list(modelVersionEntity, conditions, { orderBy, limit, offset, isPrepared });
   });
   const models = await modelsOf(rows, found);
   const versions = found.flatMap((row) => {
