@@ -18,9 +18,9 @@ const idField = { Run: 'runId', LoggedModel: 'loggedModelId', Folder: 'folder' }
  * @throws MlflowError 409 ARTIFACT_IMMUTABLE that names the version.
  */
 const refuseRegistered = async (call: MlflowCall, { command, id, path }: OwnedPath): Promise<void> => {
-  const rows = await call.rowsAnew();
   const column = { Run: 'runId', LoggedModel: 'loggedModelId', Folder: undefined }[command];
   if (column === undefined) return;
+  const rows = await call.rowsAnew();
   const versions = await rows.all(modelVersionEntity, { [column]: id, deleted: false }, 'key', 1000);
   for (const { modelId, version, storageLocation } of versions) {
     const root = ownedPath(storageLocation.replace(/^mlflow-artifacts:\/*/, ''));
