@@ -40,6 +40,7 @@ const beforeOperation = (error: unknown): unknown => {
   return withStatus(error, STATUS[String(error.extensions['code'])] ?? 400);
 };
 
+/** Of what is not said with 400, by code. */
 const STATUS: Readonly<Record<string, number>> = { CONSISTENCY_TIMEOUT: 503, FORBIDDEN: 403 };
 
 /** The composition of the gateway's doors. */

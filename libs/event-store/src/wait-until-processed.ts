@@ -12,10 +12,13 @@ export const DEFAULT_WAIT_MS = 1_000;
 const POLL_MS = 100;
 const RETRY_AFTER_MS = 500;
 
-/** So long a reader waits for what was promised to it. */
+/** How long a reader waits for what was promised to it: a batch takes milliseconds, so by then no rows are made at all. */
 const PROMISED_WAIT_MS = 5_000;
 
-/** Rows may be so far behind an acknowledged write: more than commands are under way at once, and some tens of ms of the largest. */
+/**
+ * How far rows may be behind an acknowledged write. More than there are commands under way at once, so that few writes wait; and
+ * the largest events of this number are applied in some tens of ms, so that no reader waits long.
+ */
 const MAX_PROMISED_EVENTS = 64n;
 
 /** The position that the read models have reached, for readers who must see a write. */

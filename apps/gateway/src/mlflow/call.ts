@@ -128,7 +128,7 @@ export class MlflowCall {
   }
 
   /**
-   * The rows at the moment that is asked about; else at the newest position, and not before the last write of this actor.
+   * The rows at the moment that is asked about; else at the newest position, and not before what this gateway has answered.
    * All reads of a call share it. A write that has happened before reads what it read then, and so comes to its answer again.
    */
   rows(): Promise<RowQuery> {
@@ -324,7 +324,7 @@ export class MlflowCall {
     }
   }
 
-  /** Sends a command without waiting for its rows: {@link settle} waits once for those of many. */
+  /** Sends a command of which the reads that follow need not see the effect, unless {@link settle} says so, once for many. */
   submit(
     type: string,
     data: object,

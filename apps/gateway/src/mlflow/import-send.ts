@@ -51,7 +51,7 @@ export const outcomeOf = (reply: SendResult): Outcome => {
   }
 };
 
-/** Waits until what was written can be read. */
+/** Sees to it that the reads that follow see what was written. */
 export const settle = async (call: MlflowCall, outcomes: readonly (Outcome | undefined)[]): Promise<void> => {
   const written = outcomes.flatMap((outcome) => (outcome && 'position' in outcome ? [outcome.position] : []));
   if (written.length > 0) await call.settle(written.reduce((a, b) => (a > b ? a : b)));

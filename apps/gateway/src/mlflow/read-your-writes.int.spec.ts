@@ -1,4 +1,4 @@
-// "A call waits for its own position, so the next read sees it": whoever reads, and although an answer does not wait for its rows.
+// A read sees every write that was answered before it, whoever made it, although the answer did not wait for its rows (adr/0009).
 import { registry } from '@kontor/domain/registry';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../gateway.fixture.js';

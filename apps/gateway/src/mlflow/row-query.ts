@@ -163,6 +163,7 @@ export class RowQuery {
     return rows;
   }
 
+  /** A page of the rows that meet the conditions, in an order. Binds values of its own, so conditions are for one statement. */
   async list<Row extends object>(
     entity: Entity<Row>,
     conditions: Conditions,

@@ -88,6 +88,7 @@ export const resolveSource = async (call: MlflowCall, asked: Asked): Promise<Ori
     case 'file':
       return fromLocalPath(await call.rows(), asked);
     default:
+      // Where nothing is to be found, no rows are waited for.
       return asked.runId === undefined && asked.loggedModelId === undefined
         ? unknownOrigin(source)
         : fromElsewhere(await call.rows(), asked);

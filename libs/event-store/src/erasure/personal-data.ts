@@ -133,6 +133,7 @@ export class PersonalData {
   /**
    * The JSON value with every encrypted text as the person wrote it, or as {@link ERASED} if its key was destroyed.
    *
+   * @returns the same object if nothing in it is encrypted.
    * @throws KeyUnusable if a key is unknown; Error if a text was moved or changed.
    */
   async open<Value>(workspace: string, value: Value): Promise<Value> {
