@@ -34,8 +34,8 @@ const FIRST_QUERY = `# Ctrl-Enter asks.
 }
 `;
 
-/** Documentation beside an editor and an answer leaves no room for them in a window that is smaller, in pixels. */
-const ROOM_FOR_DOCS = 1000;
+/** Documentation beside an editor and an answer leaves no room for them in a narrower window. */
+const MIN_WIDTH_WITH_DOCS_PX = 1000;
 
 /** A link may ask, and may not change anything: a mutation waits for the button. */
 const mayRun = (text) => {
@@ -70,7 +70,7 @@ createRoot(document.querySelector('#explorer')).render(
     {
       fetcher,
       defaultQuery: FIRST_QUERY,
-      ...(document.documentElement.clientWidth >= ROOM_FOR_DOCS && { visiblePlugin: DOC_EXPLORER_PLUGIN }),
+      ...(document.documentElement.clientWidth >= MIN_WIDTH_WITH_DOCS_PX && { visiblePlugin: DOC_EXPLORER_PLUGIN }),
       ...(query && { initialQuery: query }),
     },
     home,

@@ -87,10 +87,10 @@ export class PagesController {
     return this.#asset(file, reply);
   }
 
-  /** What a browser asks for beside whatever it shows that names no picture of its own, as JSON. */
+  /** Browsers ask for it beside every answer that names no icon, such as JSON; a 404 would stand in their consoles. */
   @Get('/favicon.ico')
   @HttpCode(204)
-  picture(): void {
+  favicon(): void {
     return undefined;
   }
 
