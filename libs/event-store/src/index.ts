@@ -43,7 +43,7 @@ export {
 } from './errors.js';
 export type { Parity } from './compare-builds.js';
 export { createEventStore, createPool, type EventStoreOptions, type PostgresEventStore } from './event-store.js';
-export { KEY_LIFETIME_MS, PersonalData, type PersonalDataOptions } from './erasure/personal-data.js';
+export { PersonalData, type PersonalDataOptions } from './erasure/personal-data.js';
 export { keyStoreUrl } from './erasure/prepare-key-store.js';
 export { type Leadership, leadUntilAborted } from './leader.js';
 export { type LogAlarm, readLogAlarms } from './log-alarms.js';

@@ -15,7 +15,7 @@ import { decrypt, encrypt } from './cipher.js';
 import { type DataKey, type KeyStanding, KeyStore } from './key-store.js';
 
 /** A destroyed key, and what was opened with it, is gone from the memory of every process after this time. */
-export const KEY_LIFETIME_MS = 10_000;
+const KEY_LIFETIME_MS = 10_000;
 /** Whether the kept keys still stand is asked this often; an answer that is not there at the next time counts as a no. */
 const CHECK_MS = KEY_LIFETIME_MS / 2;
 /** Some megabytes. */
