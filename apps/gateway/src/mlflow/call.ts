@@ -1,4 +1,5 @@
 import type { ArtifactStore } from '@kontor/artifact-store';
+import type { registryCommands } from '@kontor/domain/registry';
 import { latest, type Position, type RecordedEvent } from '@kontor/event-sourcing';
 import type { PersonalData, SecretStore } from '@kontor/event-store';
 import type { CommandReply } from '@kontor/messaging';
@@ -47,7 +48,7 @@ const SENT_AT_ONCE = 16;
  * Commands that take nothing away: what is in rows that lack their effect is there in rows that have it. These are the many writes
  * of a training, and its next one need not wait for the rows of the one before.
  */
-const ADDITIONS: ReadonlySet<string> = new Set([
+const ADDITIONS: ReadonlySet<string> = new Set<keyof typeof registryCommands>([
   'StartRun',
   'LogRunData',
   'LogRunInputs',
