@@ -92,6 +92,26 @@ describe('the states of streams', () => {
     expect([await readAgain(STREAM), await readAgain(hers), await readAgain(his)]).toEqual([0, 2, 3]);
   });
 
+  it('are kept when a key of others was forgotten before they grew, and as they were when it was meanwhile', async () => {
+    const hers: StreamId = 'default/registry/run/hers';
+    await append(100, { stream: hers, key: 'ada/1' });
+    const states = new StreamStates(counting, plainData());
+    const grow = async (whileItGrows: () => void): Promise<number> => {
+      const { seen } = states.expected(hers, counter);
+      whileItGrows();
+      await append(1, { stream: hers, key: 'ada/1' });
+      states.keep(hers, { ...seen, state: Number(seen.state) + 1, version: seen.version + 1n });
+      read = 0;
+      await states.read(hers, counter);
+      return read;
+    };
+    await states.read(hers, counter);
+    states.forgetPersonal(new Set(['eve/1']));
+    expect(await grow(() => undefined)).toBe(0);
+    expect(await grow(() => states.forgetPersonal(new Set(['eve/2'])))).toBe(1);
+    expect(await grow(() => states.forgetPersonal(new Set(['ada/1'])))).toBe(103);
+  });
+
   it('are not kept if a key was forgotten while they were folded', async () => {
     const hers: StreamId = 'default/registry/run/hers';
     await append(2, { stream: hers, key: 'ada/1' });

@@ -103,7 +103,8 @@ export class StreamStates {
 
   #kept(stream: StreamId, { initialState }: Fold): StreamState {
     const kept = this.#states.get(stream);
-    if (kept) return kept;
+    // What is still kept was folded from nothing that was forgotten until now.
+    if (kept) return { ...kept, era: this.#era };
     return { state: initialState as unknown, version: 0n, position: 0n, keys: NO_KEYS, era: this.#era };
   }
 
@@ -143,8 +144,9 @@ export class StreamStates {
   /** Keeps a state, unless a newer one is kept or it holds personal data of which some was forgotten since it was folded. */
   keep(stream: StreamId, state: StreamState): void {
     if ((this.#states.get(stream)?.version ?? 0n) > state.version) return;
-    this.#states.delete(stream);
+    // An older one stays then, so that only what is new is folded again.
     if (state.keys.size > 0 && state.era !== this.#era) return;
+    this.#states.delete(stream);
     this.#states.set(stream, state);
     if (this.#states.size <= MAX_STATES) return;
     const [oldest] = this.#states.keys();
