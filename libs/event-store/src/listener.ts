@@ -19,8 +19,6 @@ export class Listener {
   constructor(
     private readonly options: pg.ClientConfig,
     private readonly channel: string,
-    /** Called with what a notification says, before those who wait go on. */
-    private readonly onPayload?: (payload: string) => void,
   ) {
     this.#running = this.#run();
   }
@@ -30,10 +28,9 @@ export class Listener {
     return this.#seen;
   }
 
-  /** As a notification that came another way. */
-  hint(): void {
-    this.#seen += 1;
-    this.#wake();
+  /** Lets all who wait go on, as a notification does. */
+  wake(): void {
+    for (const done of [...this.#waiting]) done();
   }
 
   /** Waits for a notification after the one numbered `seen`, or for `timeoutMs`, whichever comes first. */
@@ -55,13 +52,9 @@ export class Listener {
   async close(): Promise<void> {
     this.#closed = true;
     this.#stop.abort();
-    this.#wake();
+    this.wake();
     await this.#client?.end();
     await this.#running;
-  }
-
-  #wake(): void {
-    for (const done of [...this.#waiting]) done();
   }
 
   async #run(): Promise<void> {
@@ -72,9 +65,9 @@ export class Listener {
       });
       const ended = new Promise<void>((resolve) => client.once('end', resolve));
       client.on('error', () => undefined); // 'end' follows, and the loop connects again
-      client.on('notification', ({ payload = '' }) => {
-        this.onPayload?.(payload);
-        this.hint();
+      client.on('notification', () => {
+        this.#seen += 1;
+        this.wake();
       });
       try {
         this.#client = client;

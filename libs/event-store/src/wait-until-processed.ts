@@ -1,4 +1,4 @@
-import { BEGINNING, latest, parsePosition, type Position } from '@kontor/event-sourcing';
+import { latest, type Position } from '@kontor/event-sourcing';
 import type pg from 'pg';
 import { readCheckpoints } from './checkpoints.js';
 import { ConsistencyTimeout } from './errors.js';
@@ -68,9 +68,7 @@ export const createAppliedPosition = (
   /** The newest, and the newest that is no addition. */
   const promised = { all: 0n, changes: 0n };
   const learn = (position: Position): Position => (known = latest(known, position));
-  const listener = new Listener(pool.options, appliedChannel(schema), (payload) =>
-    learn(parsePosition(payload) ?? BEGINNING),
-  );
+  const listener = new Listener(pool.options, appliedChannel(schema));
   const look = shared(async () => {
     const position = (await readCheckpoints(pool, schema, consumers)).reduce((low, one) => (one < low ? one : low));
     learn(position);
@@ -79,15 +77,17 @@ export const createAppliedPosition = (
   const waitUntilProcessed = async (wanted: Position, timeoutMs = DEFAULT_WAIT_MS): Promise<Position> => {
     const deadline = performance.now() + timeoutMs;
     // Whoever cannot wait is told what PostgreSQL says, not what this process happens to know.
-    for (let isHinted = timeoutMs > 0; ;) {
+    for (let isNews = timeoutMs > 0; ;) {
       // Counted before the look, so that a commit between the look and the wait is not missed.
       const { seen } = listener;
-      if (!isHinted) await look();
+      if (!isNews) await look();
       if (known >= wanted) return known;
       const leftMs = deadline - performance.now();
       if (leftMs <= 0) throw new ConsistencyTimeout(known, wanted, RETRY_AFTER_MS);
+      const before = known;
       await listener.wait(seen, Math.min(POLL_MS, leftMs));
-      isHinted = listener.seen > seen;
+      // Noted in this process, or looked up by somebody else; what a notification says is only a hint to look.
+      isNews = known > before;
     }
   };
   return {
@@ -111,7 +111,7 @@ export const createAppliedPosition = (
     },
     note: (position) => {
       learn(position);
-      listener.hint();
+      listener.wake();
     },
     close: () => listener.close(),
   };
