@@ -307,6 +307,8 @@ export class MlflowCall {
 
   async #accepted(sent: Sent): Promise<Accepted> {
     const result = await this.#sent(sent);
+    // Its position is an old one then, and the answer shows what others have written since.
+    if (result.eventIds.length === 0) await this.parts.log.applied.untilKept();
     await this.settle(BigInt(result.position), ADDITIONS.has(sent.type));
     return result;
   }
