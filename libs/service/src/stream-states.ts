@@ -83,9 +83,12 @@ export class StreamStates {
   /**
    * Notes what an append that is under way makes of a stream, for those who decide before it is there.
    *
+   * Not if personal data of the state may have been forgotten meanwhile: those decide on the kept one.
+   *
    * @param append never the last word: whoever awaits it keeps the state or breaks the chain.
    */
   lead(stream: StreamId, seen: StreamState, chain: AppendChain, append: Promise<unknown>): void {
+    if (this.#isOutdated(seen)) return;
     const before = this.#ahead.get(stream)?.settled;
     // Without their results: each would keep those of all before it, for as long as the stream is never idle.
     const settled = Promise.allSettled([before, append]).then(() => undefined);
@@ -99,6 +102,11 @@ export class StreamStates {
   /** Waits until no append of this process to the stream is under way. */
   async settled(stream: StreamId): Promise<void> {
     await this.#ahead.get(stream)?.settled;
+  }
+
+  /** Whether some personal data was forgotten since a state that holds some was folded. */
+  #isOutdated({ keys, era }: StreamState): boolean {
+    return keys.size > 0 && era !== this.#era;
   }
 
   #kept(stream: StreamId, { initialState }: Fold): StreamState {
@@ -145,7 +153,7 @@ export class StreamStates {
   keep(stream: StreamId, state: StreamState): void {
     if ((this.#states.get(stream)?.version ?? 0n) > state.version) return;
     // An older one stays then, so that only what is new is folded again.
-    if (state.keys.size > 0 && state.era !== this.#era) return;
+    if (this.#isOutdated(state)) return;
     this.#states.delete(stream);
     this.#states.set(stream, state);
     if (this.#states.size <= MAX_STATES) return;
