@@ -32,9 +32,10 @@ export const latestMetrics: Projection<LatestMetricRow | RunPlaceRow, RegistryEv
   name: 'latest_metrics',
   version: 2,
   canHandle: ['RunStarted', 'RunDataLogged'],
-  keys: ({ workspace, data }) => {
-    if ('startTimeMs' in data) return [rowKey(workspace, data.runId)];
-    if (!('metrics' in data) || data.metrics.length === 0) return [];
+  keys: (event) => {
+    if (event.type === 'RunStarted') return [rowKey(event.workspace, event.data.runId)];
+    if (event.type !== 'RunDataLogged' || event.data.metrics.length === 0) return [];
+    const { workspace, data } = event;
     const metrics = [...pointsByMetric(data.metrics).keys()];
     return [rowKey(workspace, data.runId), ...metrics.map((metric) => rowKey(workspace, data.runId, metric))];
   },
