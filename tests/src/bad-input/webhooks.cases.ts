@@ -60,7 +60,7 @@ export const webhookCases: readonly MlflowCase[] = [
   ),
   create(
     { url: 'https://bank.example:99999/' },
-    "Invalid webhook URL 'https://bank.example:99999/': its host or its port",
+    "Invalid webhook URL 'https://bank.example:99999/': expected https://<host>[:<port>]",
   ),
   create({ url: 'https://ada:secret@93.184.216.34/' }, 'must not contain a user name or a password'),
   create({ url: `https://93.184.216.34/${'x'.repeat(2048)}` }, "'url' exceeds the maximum length of 2048 characters"),

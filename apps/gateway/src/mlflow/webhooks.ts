@@ -52,7 +52,7 @@ const refusal = (url: string, { problem }: OutgoingRefused): string => {
     case 'scheme':
       return `Invalid webhook URL scheme: '${problem.scheme}'. Allowed schemes are: ${problem.allowed.join(', ')}.`;
     case 'syntax':
-      return `Invalid webhook URL '${url}': ${/[[\]]/.test(url) ? "ValueError('Invalid IPv6 URL')" : 'its host or its port is none.'}`;
+      return `Invalid webhook URL '${url}': ${/^\w+:\/\/[^/?#]*[[\]]/.test(url) ? "ValueError('Invalid IPv6 URL')" : 'expected https://<host>[:<port>], with a port up to 65535.'}`;
     case 'host':
       return `Webhook URL must include a hostname: '${url}'`;
     case 'credentials':

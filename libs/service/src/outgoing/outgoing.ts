@@ -44,7 +44,7 @@ const sentence = (problem: Problem): string => {
     case 'scheme':
       return `the scheme '${problem.scheme}' is not among the allowed: ${problem.allowed.join(', ')}`;
     case 'syntax':
-      return 'the host or the port of the URL is none';
+      return 'the URL has no valid host or port; a host may be followed by a port up to 65535';
     case 'host':
       return 'the URL names no host';
     case 'credentials':
