@@ -3,7 +3,7 @@ import { ERASED, personal, readData } from '@kontor/event-sourcing';
 import { eventually, testDatabase, uuidv7 } from '@kontor/testing';
 import fc from 'fast-check';
 import type pg from 'pg';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { createPool } from '../event-store.js';
 import { KeyUnusable, OnLegalHold } from '../errors.js';
@@ -165,6 +165,17 @@ describe('personal data', () => {
     await keys.query('GRANT SELECT ON keys.data_key TO kontor_registry');
     await keys.end();
     expect(forgotten).toEqual([undefined, undefined]);
+  });
+
+  it('is not opened with a key that nobody asked about for 10 s, as after a suspended process goes on', async () => {
+    const [gateway, governance] = [asRole('kontor_gateway'), asRole('kontor_governance')];
+    const event = await store(governance, 'mona', 'her words');
+    expect(await read(gateway, event)).toMatchObject({ value: 'her words' });
+    await governance.destroy(eraser, workspace, 'mona', 1);
+    const later = performance.now() + 10_001;
+    vi.spyOn(performance, 'now').mockReturnValue(later);
+    expect(await read(gateway, event)).toMatchObject({ value: ERASED });
+    vi.restoreAllMocks();
   });
 
   it('is not confused with what was erased when a key is missing or the key file is another one', async () => {

@@ -69,6 +69,8 @@ export class PersonalData {
   readonly #current = new Map<string, string>();
   readonly #timer: NodeJS.Timeout;
   #isChecking = false;
+  /** When all that is kept was known to stand. */
+  #stoodAtMs = performance.now();
   /**
    * Called when keys are forgotten: whatever was opened with them must be forgotten too. With the ids of the keys, which other
    * workspaces may have as well; without any if it is all of them.
@@ -89,6 +91,7 @@ export class PersonalData {
 
   /** Drops all keys from memory. */
   forget(): void {
+    this.#stoodAtMs = performance.now();
     this.#kept.clear();
     this.#current.clear();
     this.onForget?.();
@@ -101,10 +104,12 @@ export class PersonalData {
       return;
     }
     this.#isChecking = true;
+    const askedAtMs = performance.now();
     try {
       const asked = [...this.#kept.values()];
       const destroyed = asked.length > 0 ? await this.#store.destroyedOf(asked) : [];
       this.#drop(destroyed.map(({ workspace, id }) => nameOf(workspace, id)));
+      this.#stoodAtMs = askedAtMs;
     } catch {
       // Whoever needs a key next asks the store, and is told.
       this.forget();
@@ -175,7 +180,13 @@ export class PersonalData {
     this.forget();
   }
 
+  /** A process that was suspended has asked nothing for longer, and comes back before its timer does. */
+  #forgetUnlessChecked(): void {
+    if (performance.now() - this.#stoodAtMs > KEY_LIFETIME_MS) this.forget();
+  }
+
   async #currentKey(workspace: string, subject: string): Promise<{ readonly id: string; readonly key: Buffer }> {
+    this.#forgetUnlessChecked();
     const person = JSON.stringify([workspace, subject]);
     const kept = this.#kept.get(this.#current.get(person) ?? '');
     const { id, key } = kept ?? (await this.#asking(() => this.#store.current(workspace, subject)));
@@ -186,6 +197,7 @@ export class PersonalData {
 
   /** The keys by id. @throws KeyUnusable if the store does not know one. */
   async #keys(workspace: string, ids: ReadonlySet<string>): Promise<ReadonlyMap<string, DataKey>> {
+    this.#forgetUnlessChecked();
     const found = new Map<string, DataKey>();
     for (const id of ids) {
       const kept = this.#kept.get(nameOf(workspace, id));
