@@ -128,7 +128,10 @@ export class CommandClient {
       const timeoutMs = Math.max(1, Math.min(COMMAND_TIMEOUT_MS, untilMs - performance.now()));
       const result = await sendCommand(this.nats, { context, type, payload, assertion, correlationId, timeoutMs });
       const pauseMs = RETRY_AFTER_MS[tries] ?? (options.isPatient ? PATIENT_RETRY_MS : Infinity);
-      const isAway = result.outcome === 'failed' && result.code === 'UNAVAILABLE';
+      // What was signed before this process or the service was suspended has expired on its way.
+      const isAway =
+        result.outcome === 'failed' &&
+        (result.code === 'UNAVAILABLE' || (result.code === 'UNAUTHENTICATED' && tries === 0));
       if (!isAway || performance.now() + pauseMs >= untilMs) return result;
       await delay(pauseMs);
     }
