@@ -18,7 +18,7 @@ import { type ReadModel, tablesOf } from './read-model.js';
 const FIRST_BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 5_000;
 /** Two signs of life may fail before the lease runs out. */
-const RENEW_MS = LEASE_MS / 3;
+const RENEW_MS = Math.floor(LEASE_MS / 3);
 
 export interface RunProjectionsOptions {
   readonly pool: pg.Pool;

@@ -40,7 +40,7 @@ export class GroundTruthController {
     const commandId = commandIdOf(request);
     const digest = `sha256:${createHash('sha256').update(canonicalize(records)).digest('hex')}`;
     const { endpoint, labelName, source } = batch;
-    // The log first: it refuses who may not send and what is unknown. Labels are telemetry and count once per prediction
+    // The log first: it refuses who may not send. Labels are telemetry and count once per prediction
     // and revision, so sending the batch again after a failure in between is safe.
     const result = await this.gateway.commands.send({
       context: 'monitoring',
