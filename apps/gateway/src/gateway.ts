@@ -229,6 +229,7 @@ const project = (
     onRetry: (error, delayMs) => {
       // Anyone may ask for readiness; the cause is for the log alone.
       onProblem('the read models do not go on; the log of the gateway says why');
+      applied.doubt();
       logger.error(`the read models do not go on; they try again in ${delayMs} ms`, error);
     },
     onApplied: (position) => {

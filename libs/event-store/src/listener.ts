@@ -19,6 +19,8 @@ export class Listener {
   constructor(
     private readonly options: pg.ClientConfig,
     private readonly channel: string,
+    /** Called when the session has ended: notifications may be lost until the next one listens. */
+    private readonly onEnd?: () => void,
   ) {
     this.#running = this.#run();
   }
@@ -63,7 +65,12 @@ export class Listener {
         ...connectionOf(this.options),
         application_name: `kontor-listen-${this.channel}`,
       });
-      const ended = new Promise<void>((resolve) => client.once('end', resolve));
+      const ended = new Promise<void>((resolve) =>
+        client.once('end', () => {
+          this.onEnd?.();
+          resolve();
+        }),
+      );
       client.on('error', () => undefined); // 'end' follows, and the loop connects again
       client.on('notification', () => {
         this.#seen += 1;

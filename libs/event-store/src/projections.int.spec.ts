@@ -1,4 +1,5 @@
 import type { DomainEvent, Projection, RecordedEvent } from '@kontor/event-sourcing';
+import { setImmediate } from 'node:timers/promises';
 import { eventually, prng, testDatabase, uuidv7 } from '@kontor/testing';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -262,16 +263,18 @@ describe('projections', () => {
       const many = Array.from({ length: events }, (_, value) => event('Set', { value, tags: [] }));
       const result = await store.append(append('default/registry/run/promised', many));
       if (result.outcome !== 'appended') throw new Error(result.outcome);
-      applied.promise(result.lastPosition, isAddition);
+      applied.promise(result.lastPosition, { isAddition, items: events });
       return result.lastPosition;
     };
     const near = await write(1, true);
-    await applied.untilNear(near);
+    await applied.untilNear();
     expect(await applied.untilKept(true)).toBe(before);
-    const far = await write(100, false);
+    const far = await write(2_000, false);
+    await applied.untilNear();
+    const last = await write(1, true);
     const settled: string[] = [];
     const waiting = [
-      applied.untilNear(far).then(() => settled.push('near')),
+      applied.untilNear().then(() => settled.push('near')),
       applied.untilKept().then(() => settled.push('kept')),
       applied.untilKept(true).then(() => settled.push('kept without additions')),
     ];
@@ -288,11 +291,46 @@ describe('projections', () => {
       onApplied: (position) => applied.note(position),
     });
     await Promise.all(waiting);
-    expect(await applied.reached()).toBe(far);
+    expect(await applied.untilKept(true)).toBeGreaterThanOrEqual(far);
+    expect(await applied.untilKept()).toBe(last);
+    expect(await applied.reached()).toBe(last);
     stop.abort();
     await running;
     await applied.close();
   });
+
+  it.each(['a look', 'a doubt', 'the end of its session'] as const)(
+    'has readers wait again for what PostgreSQL has lost in a crash, as %s tells',
+    async (what) => {
+      const applied = createAppliedPosition(pool, SCHEMA, [readModel]);
+      const reached = await applied.reached();
+      const lost = reached + 5n;
+      applied.note(lost);
+      applied.promise(lost);
+      expect(await applied.untilKept()).toBe(lost);
+      const ends = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND query = 'LISTEN "${appliedChannel(SCHEMA)}"'`;
+      if (what === 'a look') expect(await applied.reached()).toBe(reached);
+      else if (what === 'a doubt') applied.doubt();
+      else await eventually(async () => (await log.admin.query(ends)).rowCount === 1);
+      // Who knows that it is kept answers without asking anybody.
+      const isKept = async () => {
+        let kept = false;
+        const asked = applied.untilKept().then(
+          () => (kept = true),
+          () => undefined,
+        );
+        waiting.push(asked);
+        await setImmediate();
+        return kept;
+      };
+      const waiting: Promise<unknown>[] = [];
+      await eventually(async () => !(await isKept()));
+      await expect(applied.waitUntilProcessed(lost, 1)).rejects.toMatchObject({ reached });
+      await Promise.all(waiting);
+      await applied.close();
+    },
+  );
 
   it('goes on after its sessions were killed', async () => {
     const stop = new AbortController();

@@ -16,10 +16,12 @@ const RETRY_AFTER_MS = 500;
 const PROMISED_WAIT_MS = 5_000;
 
 /**
- * How far rows may be behind an acknowledged write. More than there are commands under way at once, so that few writes wait; and
- * the largest events of this number are applied in some tens of ms, so that no reader waits long.
+ * How much may be promised and not applied, by {@link AppliedPosition.promise}'s weight. More than small commands are under way at
+ * once, so that few writes wait, and two of the largest batches, which take some tens of ms: no reader waits long.
  */
-const MAX_PROMISED_EVENTS = 64n;
+const MAX_PROMISED_WEIGHT = 2_000;
+/** Of each write beside its items: 60 small ones may be promised. */
+const WRITE_WEIGHT = 32;
 
 /** The position that the read models have reached, for readers who must see a write. */
 export interface AppliedPosition {
@@ -37,13 +39,14 @@ export interface AppliedPosition {
    * Has all who ask {@link untilKept} from now on wait for a position: its write may be acknowledged before the rows are there.
    *
    * @param isAddition whether it takes nothing away that rows show, so that who looks for what was there before need not wait.
+   * @param items how many things the rows are made of: metrics, tags, spans.
    */
-  promise(position: Position, isAddition?: boolean): void;
+  promise(position: Position, options?: { readonly isAddition?: boolean; readonly items?: number }): void;
   /**
-   * Waits until the rows are near a promised position; mostly they are. So who writes faster than rows are made goes no faster
-   * than they. Does not reject because they are late: the write has happened.
+   * Waits while too much is promised; mostly it is not. So who writes faster than rows are made goes no faster than they. Does not
+   * reject because they are late: the write has happened.
    */
-  untilNear(position: Position): Promise<void>;
+  untilNear(): Promise<void>;
   /**
    * Waits until everything that was promised is applied; mostly it is.
    *
@@ -54,6 +57,11 @@ export interface AppliedPosition {
   untilKept(withoutAdditions?: boolean): Promise<Position>;
   /** Tells those who wait what was applied, where this process knows it first. */
   note(position: Position): void;
+  /**
+   * Forgets what is known: rows and checkpoint of the last moments are lost together when PostgreSQL crashes, because nobody
+   * waits for their flush. A listening session that ends is taken for one.
+   */
+  doubt(): void;
   close(): Promise<void>;
 }
 
@@ -67,13 +75,29 @@ export const createAppliedPosition = (
   let known: Position = 0n;
   /** The newest, and the newest that is no addition. */
   const promised = { all: 0n, changes: 0n };
-  const learn = (position: Position): Position => (known = latest(known, position));
-  const listener = new Listener(pool.options, appliedChannel(schema));
+  /** What is promised and not known to be applied, the oldest first. */
+  const owed: { readonly position: Position; readonly weight: number }[] = [];
+  const doubt = (): void => void (known = 0n);
+  const listener = new Listener(pool.options, appliedChannel(schema), doubt);
   const look = shared(async () => {
+    const before = known;
     const position = (await readCheckpoints(pool, schema, consumers)).reduce((low, one) => (one < low ? one : low));
-    learn(position);
+    // Behind what was known when it was asked: PostgreSQL has lost it.
+    known = position < before ? position : latest(known, position);
     return position;
   });
+  /** What must be applied first if too much is promised; never what was promised last. */
+  const tooMuch = (): Position | undefined => {
+    while (owed[0] !== undefined && owed[0].position <= known) owed.shift();
+    let left = owed.reduce((sum, { weight }) => sum + weight, 0);
+    let wanted: Position | undefined;
+    for (const { position, weight } of owed.slice(0, -1)) {
+      if (left <= MAX_PROMISED_WEIGHT) break;
+      left -= weight;
+      wanted = position;
+    }
+    return wanted;
+  };
   const waitUntilProcessed = async (wanted: Position, timeoutMs = DEFAULT_WAIT_MS): Promise<Position> => {
     const deadline = performance.now() + timeoutMs;
     // Whoever cannot wait is told what PostgreSQL says, not what this process happens to know.
@@ -97,22 +121,25 @@ export const createAppliedPosition = (
       const wanted = withoutAdditions ? promised.changes : promised.all;
       return known < wanted ? await waitUntilProcessed(wanted, PROMISED_WAIT_MS) : known;
     },
-    promise: (position, isAddition = false) => {
+    promise: (position, { isAddition = false, items = 0 } = {}) => {
       promised.all = latest(promised.all, position);
       if (!isAddition) promised.changes = latest(promised.changes, position);
+      owed.push({ position, weight: WRITE_WEIGHT + items });
     },
-    untilNear: async (position) => {
-      if (position - known <= MAX_PROMISED_EVENTS) return;
+    untilNear: async () => {
+      const wanted = tooMuch();
+      if (wanted === undefined) return;
       try {
-        await waitUntilProcessed(position - MAX_PROMISED_EVENTS, PROMISED_WAIT_MS);
+        await waitUntilProcessed(wanted, PROMISED_WAIT_MS);
       } catch (error) {
         if (!(error instanceof ConsistencyTimeout)) throw error;
       }
     },
     note: (position) => {
-      learn(position);
+      known = latest(known, position);
       listener.wake();
     },
+    doubt,
     close: () => listener.close(),
   };
 };

@@ -66,6 +66,10 @@ export interface Asked {
   readonly reason?: string | undefined;
 }
 
+/** How many metrics, tags, records and the like a command brings. */
+const itemsIn = (data: unknown): number =>
+  Object.values(data as object).reduce<number>((sum, value) => sum + (Array.isArray(value) ? value.length : 0), 0);
+
 /** One request of an MLflow client: who asks, the position it reads, and the commands that it sends. */
 export class MlflowCall {
   #rows: Promise<RowQuery> | undefined;
@@ -309,7 +313,7 @@ export class MlflowCall {
     const result = await this.#sent(sent);
     // Its position is an old one then, and the answer shows what others have written since.
     if (result.eventIds.length === 0) await this.parts.log.applied.untilKept();
-    await this.settle(BigInt(result.position), ADDITIONS.has(sent.type));
+    await this.settle(BigInt(result.position), { isAddition: ADDITIONS.has(sent.type), items: itemsIn(sent.data) });
     return result;
   }
 
@@ -342,14 +346,18 @@ export class MlflowCall {
    * every other. MLflow clients send no token, so the gateway remembers for them.
    *
    * @param isAddition see {@link found}
+   * @param items how many things its rows are made of.
    */
-  async settle(position: Position, isAddition = false): Promise<void> {
+  async settle(
+    position: Position,
+    { isAddition = false, items = 0 }: { readonly isAddition?: boolean; readonly items?: number } = {},
+  ): Promise<void> {
     this.#position = position;
     this.said.position = position;
     this.#rows = undefined;
     const { applied } = this.parts.log;
-    applied.promise(position, isAddition);
-    await applied.untilNear(position);
+    applied.promise(position, { isAddition, items });
+    await applied.untilNear();
   }
 
   /** As {@link command}, with a rejection in MLflow's words. `named` adds what the texts need and the rejection lacks. */
