@@ -6,7 +6,7 @@ import { appEnvironment } from './app-environment.js';
 import { type AppName, mainOf, startApp } from './app-process.js';
 import { prepareBroker } from './broker.js';
 import { rolePasswords } from './database-roles.js';
-import { choosePorts, urlOf } from './ports.js';
+import { choosePorts, type Ports, urlOf } from './ports.js';
 import { eventTypes } from './event-types.js';
 import { giveKeys, prepareKeys } from './keys.js';
 import { removeRunFile, type RunFile, writeRunFile } from './run-file.js';
@@ -46,7 +46,7 @@ export const databaseIn = (url: string): string => {
 /** Starts all of it below the lock; `started` collects what has to be stopped, whether or not the rest follows. */
 const startAll = async (
   config: CliConfig,
-  lock: DataDirectoryLock,
+  { lock, ports }: { lock: DataDirectoryLock; ports: Ports },
   started: Supervised[],
   signal: AbortSignal,
   events: SupervisorEvents & { timed<T>(name: string, body: () => Promise<T>): Promise<T> },
@@ -54,9 +54,6 @@ const startAll = async (
   const { timed } = events;
   await ensureDirectory('KONTOR_KEYS_DIR', config.keysDir, PRIVATE);
   if (config.artifactsDir !== undefined) await ensureDirectory('KONTOR_ARTIFACTS_DIR', config.artifactsDir);
-  const ports = await choosePorts(config, (line) => {
-    events.say(line);
-  });
   const open = async <S extends Server>(name: string, body: () => Promise<S>): Promise<S> => {
     const server = await timed(name, body);
     if (server.process) started.push(server.process);
@@ -97,7 +94,6 @@ const startAll = async (
   };
   await settle([...SERVICES, 'serving' as const].map(startOne));
   await startOne('gateway');
-  ports.release();
 
   const addresses = {
     gateway: urlOf(config.host, ports.gateway),
@@ -142,6 +138,7 @@ export const startPlatform = async (
     broken.abort(error);
   };
   let announce = (): Promise<void> => Promise.resolve();
+  let ports: Ports | undefined;
   const events = {
     say,
     changed: (): void => void announce().catch(fail),
@@ -166,12 +163,14 @@ export const startPlatform = async (
     const isDoor = (one: Supervised): boolean => one.name === 'gateway' || one.name === 'serving';
     for (const group of [isDoor, (one: Supervised) => !isDoor(one) && !isServer(one), isServer])
       await Promise.all(started.filter(group).map((one) => one.stop()));
+    ports?.release();
     await removeRunFile(config.dataDir);
     await lock.release();
   };
   const stop = (): Promise<void> => (stopped ??= stopAll());
   try {
-    const up = await startAll(config, lock, started, signal, events);
+    ports = await choosePorts(config, say);
+    const up = await startAll(config, { lock, ports }, started, signal, events);
     announce = up.announce;
     await announce();
     return { addresses: up.addresses, stop, broken: broken.signal };

@@ -1,5 +1,5 @@
 import { createServer, type Server } from 'node:net';
-import { freePort, isPortFree } from '@kontor/embedded';
+import { isPortFree } from '@kontor/embedded';
 import type { CliConfig, Door } from '../config.js';
 import { UsageError } from '../usage-error.js';
 
@@ -7,15 +7,23 @@ import { UsageError } from '../usage-error.js';
 export interface Ports {
   readonly gateway: number;
   readonly serving: number;
-  /** Gives the claims up, once both listen; they end with this process too. */
+  /** Gives the claims up, once nothing listens any more; they end with this process too. */
   release(): void;
 }
 
 /**
- * Claims a port for the seconds until an app listens on it: two clones that start at once would both find it free. An abstract
- * socket is taken at once or not at all, by any user, and goes with its process. Only Linux has them; elsewhere the second
- * of the two is told that the port is in use.
- * @returns undefined if another start has claimed it
+ * Where the search for another port goes on, and how often: up to 4985 no gateway meets a serving door, nor a port that browsers
+ * refuse (https://fetch.spec.whatwg.org/#port-blocking). Below the ports that the system lends to outgoing connections: one of
+ * those could be gone whenever an app starts again.
+ */
+const STEP = 25;
+const TRIES = 40;
+
+/**
+ * Claims a port for as long as the platform runs: two clones that start at once would both find it free, and so would one that
+ * starts while the app of another is restarted. An abstract socket is taken at once or not at all, by any user, and goes with
+ * its process. Only Linux has them; elsewhere the second of the two is told that the port is in use.
+ * @returns undefined if another platform has claimed it
  */
 const claim = (host: string, port: number): Promise<Server | undefined> =>
   new Promise((resolve, reject) => {
@@ -24,9 +32,8 @@ const claim = (host: string, port: number): Promise<Server | undefined> =>
       if (error.code === 'EADDRINUSE') resolve(undefined);
       else reject(error);
     });
-    server.listen(`\0kontor-port-${host}-${port}`, () => {
-      resolve(server);
-    });
+    if (process.platform !== 'linux') resolve(server);
+    else server.listen(`\0kontor-port-${host}-${port}`, () => void resolve(server));
   });
 
 /** Where a client on this machine reaches a server that listens on `host`. */
@@ -35,26 +42,40 @@ export const urlOf = (host: string, port: number): string => {
   return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
 };
 
+/** @returns the claim on the port, undefined if it is taken. What is claimed is not even probed: its app may be about to listen. */
+const take = async (host: string, port: number): Promise<Server | undefined> => {
+  const claimed = await claim(host, port);
+  if (!claimed) return undefined;
+  try {
+    if (await isPortFree(host, port)) return claimed;
+  } catch (cause) {
+    claimed.close();
+    const reason = (cause as Error).message;
+    throw new UsageError(
+      `KONTOR_HOST: "${host}" cannot be listened on (${reason}); allowed is an address or name of this machine`,
+      { cause },
+    );
+  }
+  claimed.close();
+  return undefined;
+};
+
 const choose = async (
   host: string,
   name: string,
   door: Door,
   { say, claims }: { say: (line: string) => void; claims: Server[] },
 ): Promise<number> => {
-  const claimed = process.platform === 'linux' ? await claim(host, door.port) : undefined;
-  if (claimed) claims.push(claimed);
-  const isFree = await isPortFree(host, door.port).catch((cause: unknown) => {
-    const reason = (cause as Error).message;
-    throw new UsageError(
-      `KONTOR_HOST: "${host}" cannot be listened on (${reason}); allowed is an address or name of this machine`,
-      { cause },
-    );
-  });
-  if (isFree && (claimed || process.platform !== 'linux')) return door.port;
-  if (door.isExplicit) throw new UsageError(`${name}: port ${door.port} is taken on ${host}; allowed is any free port`);
-  const other = await freePort(host);
-  say(`port ${door.port} is taken: using ${other} (set ${name} to choose one)`);
-  return other;
+  const candidates = Array.from({ length: door.isExplicit ? 1 : TRIES }, (_, i) => door.port + i * STEP);
+  for (const port of candidates) {
+    const claimed = await take(host, port);
+    if (!claimed) continue;
+    claims.push(claimed);
+    if (port !== door.port) say(`port ${door.port} is taken: using ${port} (set ${name} to choose one)`);
+    return port;
+  }
+  const taken = door.isExplicit ? 'is taken' : `and the ${TRIES - 1} tried after it are taken`;
+  throw new UsageError(`${name}: port ${door.port} ${taken} on ${host}; allowed is any free port`);
 };
 
 /**

@@ -125,6 +125,15 @@ describe('the ports', () => {
     next.release();
   });
 
+  it.runIf(process.platform === 'linux')("stay their platform's while its app is down and starts again", async () => {
+    squatter.close();
+    const running = await open({ port: taken, isExplicit: true });
+    const other = await open({ port: taken, isExplicit: false });
+    expect(other.gateway).not.toBe(taken);
+    await expect(open({ port: taken, isExplicit: true })).rejects.toThrow(`KONTOR_PORT: port ${taken} is taken`);
+    for (const ports of [running, other]) ports.release();
+  });
+
   it('refuse a chosen port that is taken', async () => {
     const refused = open({ port: taken, isExplicit: true });
     await expect(refused).rejects.toThrow(`KONTOR_PORT: port ${taken} is taken on 127.0.0.1`);
