@@ -11,8 +11,9 @@ import {
   renewCheckpoint,
 } from './checkpoints.js';
 import { GapInBatch, isTransient, ProjectionFailed } from './errors.js';
+import { GrownTables } from './grown-tables.js';
 import { pause } from './pause.js';
-import { foldBatches, writeChanges } from './projection-store.js';
+import { type Changes, foldBatches, writeChanges } from './projection-store.js';
 import { type ReadModel, tablesOf } from './read-model.js';
 
 const FIRST_BACKOFF_MS = 100;
@@ -74,6 +75,7 @@ const runOnce = async (options: RunProjectionsOptions, onProgress: () => void): 
   let delivered = least(claims.map((claim) => claim.position));
   options.onApplied?.(delivered);
 
+  const grown = new GrownTables(pool);
   const idle = new AbortController();
   const renewal = renew(options, claims, idle.signal);
   try {
@@ -81,9 +83,11 @@ const runOnce = async (options: RunProjectionsOptions, onProgress: () => void): 
       refuseGap(batch, delivered);
       // Where a rebuild has taken all read models further, the batches still come one after the other.
       delivered = batch.at(-1)?.position ?? delivered;
-      claims = await applyToAll(options, claims, batch);
+      const applied = await applyToAll(options, claims, batch);
+      claims = applied.claims;
       onProgress();
       options.onApplied?.(least(claims.map((claim) => claim.position)));
+      await grown.wrote(applied.changes);
       if (signal.aborted) break;
     }
   } finally {
@@ -126,17 +130,18 @@ const renew = async (
 /**
  * Two round trips: one reads the rows that the batch touches, one writes them and moves the checkpoints, all or nothing.
  *
- * @returns the claims after it.
+ * @returns the claims after it, and what it changed.
  */
 const applyToAll = async (
   options: RunProjectionsOptions,
   claims: readonly CheckpointClaim[],
   batch: readonly RecordedEvent[],
-): Promise<readonly CheckpointClaim[]> => {
+): Promise<{ readonly claims: readonly CheckpointClaim[]; readonly changes: readonly Changes[] }> => {
   const { pool, schema, readModels } = options;
   const last = batch.at(-1)?.position ?? 0n;
+  let changes: readonly Changes[];
   try {
-    const changes = await foldBatches(
+    changes = await foldBatches(
       pool,
       readModels.map((readModel, index) => {
         const done = claims[index]?.position ?? 0n;
@@ -153,5 +158,6 @@ const applyToAll = async (
     if (present.every(({ position }, index) => position === claims[index]?.position)) throw error;
     return await applyToAll(options, present, batch);
   }
-  return claims.map((claim) => ({ ...claim, position: last > claim.position ? last : claim.position }));
+  const moved = claims.map((claim) => ({ ...claim, position: last > claim.position ? last : claim.position }));
+  return { claims: moved, changes };
 };
