@@ -13,7 +13,7 @@ const alias = 'example_alias';
 export const EXAMPLES: Readonly<Record<WebhookEvent, Value>> = {
   'registered_model.created': { name, tags, description: 'An example registered model' },
   'model_version.created': {
-    ...{ name, version, source: 'runs:/abcd1234abcd5678/model', run_id: 'abcd1234abcd5678', tags },
+    ...{ name, version, source: 'models:/123', run_id: 'abcd1234abcd5678', tags },
     description: 'An example model version',
   },
   'model_version_tag.set': { name, version, ...tag },
