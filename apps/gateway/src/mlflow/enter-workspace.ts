@@ -10,7 +10,7 @@ import { checkedWorkspaceName } from './names.js';
  * it, because clients print links to it.
  */
 const PREFIXED =
-  /^\/+workspaces\/([^/?]*)(\/(?:(?:api|ajax-api|v1\/traces|health|version|(?:model-versions\/)?get-artifact)(?:[/?].*)?)?)$/;
+  /^\/+workspaces\/([^/?]*)\/*(\/(?:(?:api|ajax-api|v1\/traces|health|version|(?:model-versions\/)?get-artifact)(?:[/?].*)?)?)$/;
 
 /**
  * The URL that is routed: without the prefix of a workspace, which {@link enterWorkspace} reads from the original one, and

@@ -231,14 +231,16 @@ describe('a request', () => {
     expect(await chosen('/workspaces/team-b/ajax-api/2.0/mlflow/experiments/search')).toBe('team-b');
   });
 
-  it('is understood with more than one slash at the start of its path', async () => {
+  it('is understood with more than one slash at the start of its path, and behind the workspace', async () => {
     const query = '?name=nobody&version=1&path=a';
     const plain = await call('GET', `/model-versions/get-artifact${query}`);
     expect(plain).toEqual(refused(404, 'RESOURCE_DOES_NOT_EXIST'));
     expect(await call('GET', `//model-versions/get-artifact${query}`)).toEqual(plain);
     expect(await call('GET', '///health')).toEqual({ status: 200, body: 'OK' });
-    const { experiments } = (await experimentsOf(`//${at('team-a', 'experiments/search')}`)).body;
-    expect(experiments.at(-1).workspace).toBe('team-a');
+    for (const url of [`//${at('team-a', 'experiments/search')}`, at('team-a/', 'experiments/search')]) {
+      const { experiments } = (await experimentsOf(url)).body;
+      expect(experiments.at(-1).workspace, url).toBe('team-a');
+    }
   });
 
   it('finds health and version below a workspace too, and nothing that is not of MLflow', async () => {
