@@ -12,7 +12,6 @@ export const differences: readonly (readonly [mlflow: string, kontor: string])[]
   ['Versions found by a search have no aliases, and `model_id` is never returned.', 'Both are there.'],
   ['`user_id` of models and versions is never set.', 'It is the authenticated principal.'],
   ['`max_results=0` of a model search answers a token for the same page.', '400.'],
-  ['A version is registered from `runs:/<run>/...` although there is no such run.', '404 `Run with id=... not found`.'],
   ['A run without an experiment is an error of the database.', '400 that names `experiment_id`.'],
   ['Everything can be deleted and overwritten.', '409 `RESOURCE_CONFLICT` for what serves traffic or is registered.'],
   ['Page tokens are offsets.', 'They belong to one filter, order and position: pages neither skip nor repeat.'],

@@ -59,6 +59,22 @@ describe('the source of a version', () => {
     },
   );
 
+  it('may be a run that is not here, whose files are not here either', async () => {
+    const of = { run_id: 'elsewhere' };
+    const { status, model_version } = await register('scoring', 'runs:/elsewhere/model', of);
+    expect({ status, model_version }).toMatchObject({
+      status: 200,
+      model_version: { source: 'runs:/elsewhere/model', run_id: 'elsewhere' },
+    });
+    const found = `${gateway.server.url}/api/2.0/mlflow/model-versions/get-download-uri?name=scoring&version=${model_version.version}`;
+    expect(await (await fetch(found)).json()).toEqual({ artifact_uri: 'runs:/elsewhere/model' });
+    for (const run_id of ['elsewhere', '0'.repeat(32)])
+      expect(await register('scoring', `mlflow-artifacts:/1/${run_id}/artifacts/model`, { run_id })).toMatchObject({
+        status: 400,
+        message: expect.stringContaining(RUN_SENTENCE) as unknown,
+      });
+  });
+
   it('is refused for the host that it names before anything else of it is read', async () => {
     expect(await register('scoring', 'ftp://host/models/../x')).toMatchObject({
       status: 400,

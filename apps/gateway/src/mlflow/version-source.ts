@@ -199,12 +199,19 @@ const fromRun = async (rows: RowQuery, asked: Asked, rest: string): Promise<Orig
   const runId = slash < 0 ? rest : rest.slice(0, slash);
   const folder = slash < 0 ? '' : rest.slice(slash + 1).replace(/\/$/, '');
   if (runId === '' || asked.runId !== runId) throw refuse(source, RUN_SENTENCE);
-  return fromRunFolder(rows, source, runId, folder);
+  // Of a run that is not here the files are not either.
+  return (await fromRunFolder(rows, source, runId, folder)) ?? fromElsewhere(rows, asked);
 };
 
-const fromRunFolder = async (rows: RowQuery, source: string, runId: string, folder: string): Promise<Origin> => {
+/** Undefined if there is no such run. */
+const fromRunFolder = async (
+  rows: RowQuery,
+  source: string,
+  runId: string,
+  folder: string,
+): Promise<Origin | undefined> => {
   const run = await rows.byId(runEntity, runId);
-  if (!run) throw missing(`Run with id=${runId} not found`);
+  if (!run) return undefined;
   // A run's own folder, or the model that it logged under this name.
   const artifacts = await manifestOf(rows, `run:${runId}`, folder);
   return {
@@ -224,8 +231,9 @@ const fromProxy = async (rows: RowQuery, asked: Asked, rest: string): Promise<Or
     if (command !== 'LoggedModel') throw refuse(source, MODEL_SENTENCE);
     return fromLoggedModel(rows, asked, id, path);
   }
-  if (command !== 'Run' || runId !== id) throw refuse(source, RUN_SENTENCE);
-  return fromRunFolder(rows, source, id, path);
+  const origin = command === 'Run' && runId === id ? await fromRunFolder(rows, source, id, path) : undefined;
+  if (origin === undefined) throw refuse(source, RUN_SENTENCE);
+  return origin;
 };
 
 interface Imported extends Omit<Asked, 'isPrompt'> {
@@ -244,7 +252,7 @@ export const importedOrigin = async (rows: RowQuery, asked: Imported): Promise<O
   let origin: Origin | undefined;
   if (command === 'LoggedModel' && (await rows.byId(loggedModelEntity, id)))
     origin = await fromLoggedModel(rows, at, id, path);
-  if (command === 'Run' && (await rows.byId(runEntity, id))) origin = await fromRunFolder(rows, source, id, path);
+  if (command === 'Run') origin = await fromRunFolder(rows, source, id, path);
   if (origin === undefined)
     return {
       ...{ source, storageLocation: location, runId, loggedModelId, artifacts: null },

@@ -534,7 +534,7 @@ describe('of another workspace', () => {
       'POST /mlflow/registered-models/alias': ['missing', { ...version, alias: 'x' }],
       'DELETE /mlflow/registered-models/alias': ['missing', { name: model, alias: 'champion' }],
       'GET /mlflow/registered-models/alias': ['missing', { name: model, alias: 'champion' }],
-      'POST /mlflow/model-versions/create': ['missing', { name: 'mine', source: `runs:/${run}/model`, run_id: run }],
+      'POST /mlflow/model-versions/create': ['missing', { name: 'mine', source: `models:/${model}/1` }],
       'GET /mlflow/model-versions/get': ['missing', version],
       'PATCH /mlflow/model-versions/update': ['missing', { ...version, description: 'x' }],
       'POST /mlflow/model-versions/transition-stage': [
