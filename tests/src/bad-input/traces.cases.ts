@@ -341,6 +341,7 @@ export const traceCases: readonly MlflowCase[] = [
   }),
   exported(spans(span()), missing('x-mlflow-experiment-id'), {
     headers: { 'x-mlflow-experiment-id': '' },
+    status: 422,
     code: 'INVALID_PARAMETER_VALUE',
   }),
   exported(spans(span()), 'No Experiment with id=99999 exists', {

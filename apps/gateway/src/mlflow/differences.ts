@@ -103,8 +103,8 @@ export const differences: readonly (readonly [mlflow: string, kontor: string])[]
     'Spans are kept as they came. Token counts and costs of a trace are what its client says.',
   ],
   [
-    'Faults of `/v1/traces` are `{"detail": ...}`, and 422 without an experiment. Its answer is protobuf also to JSON.',
-    'As all other faults, and 400. JSON is answered with JSON.',
+    'Faults of `/v1/traces` are `{"detail": ...}`. Its answer is protobuf also to JSON.',
+    'As all other faults. JSON is answered with JSON.',
   ],
   [
     'A run that is unknown is no fault of `link-to-run` and of the header `x-mlflow-run-id`.',

@@ -147,7 +147,10 @@ export const exportTraces = async (
   const experimentId = header(request, 'x-mlflow-experiment-id');
   const packed = await readBytes((request.body as Readable | undefined) ?? Readable.from([]), MAX_BODY_BYTES);
   if (packed === undefined) throw tooLarge();
-  if (experimentId === '') throw missingValue('x-mlflow-experiment-id');
+  if (experimentId === '') {
+    const { errorCode, message } = missingValue('x-mlflow-experiment-id');
+    throw new MlflowError(errorCode, message, { status: 422 });
+  }
   const message = parsed(await unpacked(packed, header(request, 'content-encoding').toLowerCase()), mediaType);
   if (listIn(message, 'resource_spans').length === 0) throw refuse('Invalid OpenTelemetry format - no spans found');
   const runId = header(request, 'x-mlflow-run-id');
