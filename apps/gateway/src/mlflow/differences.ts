@@ -75,7 +75,6 @@ export const differences: readonly (readonly [mlflow: string, kontor: string])[]
     'A download has whatever media type its name suggests, also pages and SVG pictures.',
     'Texts, pictures, sound, film and PDF have theirs; all else is `application/octet-stream`: a stored script never runs here.',
   ],
-  ['`1.0` in a message about a wrong type is `1.0` and a `float`.', '`1` and an `int`.'],
   ['A media type is compared by its letters.', 'By its meaning: `APPLICATION/JSON` is JSON too.'],
   [
     'Filters name every token that they do not understand, and take no SQL keyword as a key without quotes.',

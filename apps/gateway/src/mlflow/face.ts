@@ -129,8 +129,8 @@ export const mountMlflow = (
           url,
           config: { access: isRead ? 'read' : 'write', expires: declared.expires === true },
           handler: async (request, reply) => {
-            const { input, sha256 } = await inputOf(declared, request);
-            const message = readMessage(declared.fields, input);
+            const { input, text, sha256 } = await inputOf(declared, request);
+            const message = readMessage(declared.fields, input, text);
             const call = callOf(
               request,
               isRead ? undefined : retries.attempt(request, reply, sha256, declared.creates),

@@ -150,6 +150,8 @@ const finiteFloat = (value: number): string => {
 /** Python's name of a JSON value's type, as MLflow's error texts say it. */
 export const pythonType = (value: Json): string => {
   if (value === null) return 'NoneType';
+  const written = writtenNumber(value);
+  if (written !== undefined) return /^-?\d+$/.test(written) ? 'int' : 'float';
   if (Array.isArray(value)) return 'list';
   switch (typeof value) {
     case 'string':

@@ -75,6 +75,8 @@ describe('a request message', () => {
       '{"run_id":1}',
       "Invalid value 1 for parameter 'run_id' supplied:  Hint: Value was of type 'int'. See the API docs",
     ],
+    ['{"run_id":9.0}', "Invalid value 9.0 for parameter 'run_id' supplied:  Hint: Value was of type 'float'."],
+    ['{"run_id":{"b":1.0}}', `Invalid value {"b":1.0} for parameter 'run_id' supplied:`],
     [
       '{"run_id":{"b":1,"a":[]}}',
       `Invalid value {"a":[],"b":1} for parameter 'run_id' supplied:  Hint: Value was of type 'dict'.`,
@@ -88,6 +90,7 @@ describe('a request message', () => {
       '{"run_id":"r","metrics":[{"key":"a","value":"x"}]}',
       `Invalid value "x" for parameter 'metrics[0].value' supplied:`,
     ],
+    ['{"run_id":"r","metrics":[{"key":1.0}]}', "Invalid value 1.0 for parameter 'metrics[0].key' supplied:"],
     [
       '{"run_id":"r","max_results":1.5}',
       "Invalid value 1.5 for parameter 'max_results' supplied:  Hint: Value was of type 'float'.",
@@ -108,7 +111,7 @@ describe('a request message', () => {
     ['{"run_id":"\\ud800"}', "parameter 'run_id' supplied: it holds half of a character"],
     ['{"run_id":"r","archive":1}', "Invalid value 1 for parameter 'archive' supplied:"],
   ])('refuses %s and names the field', (body, text) => {
-    expect(() => readMessage(fields, readBody(body))).toThrow(text);
+    expect(() => readMessage(fields, readBody(body), body)).toThrow(text);
   });
 
   it('reads what Python writes for numbers that JSON does not know, and decimals that are whole', () => {

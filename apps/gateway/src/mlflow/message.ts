@@ -1,5 +1,13 @@
-import { invalid } from './errors.js';
-import { isJsonObject, type Json, type JsonObject, parsePythonJson, pythonType, sortedJson } from './json.js';
+import { invalid, MlflowError } from './errors.js';
+import {
+  isJsonObject,
+  type Json,
+  type JsonObject,
+  parsePythonJson,
+  parseWrittenJson,
+  pythonType,
+  sortedJson,
+} from './json.js';
 
 type Kind = 'string' | 'int64' | 'double' | 'bool' | 'enum' | 'object' | 'json' | 'map' | 'message';
 
@@ -61,11 +69,21 @@ const MORE = 'See the API docs for more information about request parameters.';
 /** The refusal of a field that is absent. */
 export const missingValue = (path: string) => invalid(`Missing value for required parameter '${path}'. ${MORE}`);
 
-/** Two spaces after the colon, as MLflow writes it. */
-export const wrongValue = (path: string, value: Json) =>
-  invalid(
-    `Invalid value ${sortedJson(value)} for parameter '${path}' supplied:  Hint: Value was of type '${pythonType(value)}'. ${MORE}`,
-  );
+class WrongValue extends MlflowError {
+  constructor(
+    readonly path: string,
+    value: Json,
+  ) {
+    // Two spaces after the colon, as MLflow writes it.
+    super(
+      'INVALID_PARAMETER_VALUE',
+      `Invalid value ${sortedJson(value)} for parameter '${path}' supplied:  Hint: Value was of type '${pythonType(value)}'. ${MORE}`,
+    );
+  }
+}
+
+/** The refusal of a value that the field's type cannot hold. */
+export const wrongValue = (path: string, value: Json) => new WrongValue(path, value);
 
 /**
  * Reads a request body or query into a message.
@@ -74,10 +92,32 @@ export const wrongValue = (path: string, value: Json) =>
  * required field), `null` and, for required fields, the empty string count as absent, int64 may be a number or a
  * decimal string, an unknown enum name counts as absent.
  *
+ * @param text that the input was parsed from, if there is one: a refusal shows its numbers as they are written there.
  * @source MLflow 3.18.0, mlflow/server/handlers.py, `_get_request_message`.
  * @throws MlflowError INVALID_PARAMETER_VALUE that names the field by its path, such as `metrics[0].value`.
  */
-export const readMessage = <const F extends Fields>(fields: F, input: JsonObject, parent = ''): Message<F> => {
+export const readMessage = <const F extends Fields>(fields: F, input: JsonObject, text = ''): Message<F> => {
+  try {
+    return readFields(fields, input, '');
+  } catch (error) {
+    const written =
+      error instanceof WrongValue && text !== '' ? valueAt(parseWrittenJson(text), error.path) : undefined;
+    throw error instanceof WrongValue && written !== undefined ? wrongValue(error.path, written) : error;
+  }
+};
+
+/** What stands at a path such as `metrics[0].value`. */
+const valueAt = (root: Json, path: string): Json | undefined =>
+  path
+    .split(/[.[\]]+/)
+    .filter((part) => part !== '')
+    .reduce<Json | undefined>(
+      (value, part) =>
+        Array.isArray(value) ? value[Number(part)] : isJsonObject(value) ? own(value, part) : undefined,
+      root,
+    );
+
+const readFields = <const F extends Fields>(fields: F, input: JsonObject, parent: string): Message<F> => {
   const { named, knowsOldId } = layoutOf(fields);
   const known = knowsOldId && !input['run_id'] && input['run_uuid'] ? withRunId(input) : input;
   const read: Record<string, unknown> = {};
@@ -188,7 +228,7 @@ const readScalar = (field: Field, value: Json, path: string, whole: string, list
         ) as Readonly<Record<string, string>>;
       break;
     case 'message':
-      if (isJsonObject(value)) return readMessage(field.fields ?? {}, value, `${path}.`);
+      if (isJsonObject(value)) return readFields(field.fields ?? {}, value, `${path}.`);
       break;
   }
   throw wrongValue(whole, list ?? value);

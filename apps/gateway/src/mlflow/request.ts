@@ -18,10 +18,9 @@ interface Body {
 
 const NO_BODY: Body = { text: '', sha256: hash('sha256', '') };
 
-/** What a request says, and the SHA-256 of the body in which it says it. */
-interface Input {
+/** What a request says, and the body in which it says it. */
+interface Input extends Body {
   readonly input: Readonly<Record<string, Json>>;
-  readonly sha256: string;
 }
 
 /** The request's fields: path parts, and the query of a GET or of an endpoint that asks for it, or else the body. */
@@ -35,9 +34,9 @@ export const inputOf = async (
       params,
       name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
     );
-  const withParams = (input: Readonly<Record<string, Json>>, { sha256 } = NO_BODY): Input => ({
+  const withParams = (input: Readonly<Record<string, Json>>, body = NO_BODY): Input => ({
     input: { ...Object.fromEntries(Object.entries(input).filter(([name]) => !isInPath(name))), ...params },
-    sha256,
+    ...body,
   });
   const ofBody = async (stream: Readable | undefined): Promise<Input> => {
     const body = await readText(stream);
