@@ -1,5 +1,4 @@
 import { hostname } from 'node:os';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Context, Position, ReactionCommand, RecordedEvent } from '@kontor/event-sourcing';
 import {
   advanceCheckpoint,
@@ -12,42 +11,18 @@ import {
   isTransient,
   lockCheckpoint,
 } from '@kontor/event-store';
-import { type CommandReply, MessagingError } from '@kontor/messaging';
+import { MessagingError } from '@kontor/messaging';
 import pg from 'pg';
 import type { Dispatcher } from './dispatcher.js';
 import { derivedId } from './derived-id.js';
 import { pause } from './keep-running.js';
 import type { Log } from './log.js';
+import { type Enrich, OutboxWorker, type Problems } from './outbox-worker.js';
 
 const CONSUMER = { name: 'reactions', version: 1 } as const;
 const RETRY_MS = 500;
 /** How far the checkpoint stays behind events that nothing follows from: to read a second's events again costs less than to write it down for each batch. */
 const CHECKPOINT_MS = 1_000;
-/** How many waiting commands are read at once. */
-const PAGE = 100;
-/**
- * How often a command that fails for no known reason is tried, RETRY_MS apart, before it is parked. What is known to pass
- * by itself is UNAVAILABLE and is tried without end, so this is a bug and all tries may be the same: two seconds are for
- * what nobody thought of, and no longer, because all later commands of the context wait meanwhile.
- */
-const TRIES = 5;
-
-/** Facts that a command needs and its event does not hold, added right before it is dispatched. */
-export type Enrich = (command: WaitingCommand) => Promise<unknown>;
-
-/** A command that follows from an event, waiting to be dispatched. */
-export interface WaitingCommand {
-  readonly position: string;
-  readonly ordinal: number;
-  readonly workspace: string;
-  readonly commandId: string;
-  readonly type: string;
-  readonly data: unknown;
-  /** When it is dispatched, RFC 3339. */
-  readonly now: string;
-  readonly correlationId: string;
-  readonly causationId: string;
-}
 
 interface ReactionsConsumerOptions {
   readonly pool: pg.Pool;
@@ -64,8 +39,6 @@ interface ReactionsConsumerOptions {
   readonly enrich?: Readonly<Record<string, Enrich>>;
   readonly log: Log;
 }
-
-type Failed = Extract<CommandReply, { readonly outcome: 'failed' }>;
 
 /** A reaction threw: a bug. */
 class ReactionFailed extends Error {
@@ -89,17 +62,8 @@ const passesByItself = (error: unknown): boolean =>
 /**
  * Answers the events of all contexts with commands of its own.
  *
- * What follows from a batch of events and the checkpoint are written in one transaction. A worker then dispatches the
- * commands in order; their ids derive from the events, so a restart in between doubles nothing. A rejection is an
- * answer and is kept with the command. A command that is invalid, or that still fails after some tries, is parked with
- * its reply; later commands go on.
- *
- * Every process has a worker, and none waits for another: a command that two send is in the log once, by its id. Only a
- * refusal leaves nothing there, so a worker that stalled could carry out what another has seen refused and has gone on
- * from. Hence the rule: a worker appends only if it has seen the row open after it took the state that it judges. The
- * append names that state's version, so the stream has not moved since the row was open. A refusal that is noted between
- * that look and the append is one of the same state or an older one; the command then counts as carried out just before
- * the note, and nothing that came after the note on its stream. The first note stays.
+ * What follows from a batch of events and the checkpoint are written in one transaction; {@link OutboxWorker} then dispatches the
+ * commands. Their ids derive from the events, so a restart in between doubles nothing.
  *
  * An event whose reaction throws is parked with the reason, and so is every later event of its stream; other streams go
  * on. A service that starts takes the parked events and commands up again, in order: nothing is skipped, and readiness
@@ -110,14 +74,15 @@ export class ReactionsConsumer {
   readonly #outbox: string;
   readonly #parked: string;
   /** By part: why it does not move. What passes by itself is taken out again by the next step that succeeds. */
-  readonly #problems = new Map<'reactions' | 'parked' | 'outbox' | 'parkedCommands', string>();
+  readonly #problems: Problems = new Map();
   #parkedStreams: ReadonlySet<string> = new Set();
   #running: Promise<unknown> = Promise.resolve();
-  #wake: (() => void) | undefined;
+  readonly #worker: OutboxWorker;
 
   constructor(private readonly options: ReactionsConsumerOptions) {
     this.#outbox = `${pg.escapeIdentifier(options.schema)}.outbox`;
     this.#parked = `${pg.escapeIdentifier(options.schema)}.parked`;
+    this.#worker = new OutboxWorker({ ...options, table: this.#outbox, problems: this.#problems });
   }
 
   /** Why nothing moves any more, for readiness; undefined if all is well. */
@@ -143,13 +108,12 @@ export class ReactionsConsumer {
       UPDATE ${this.#outbox} SET parked_at = NULL WHERE parked_at IS NOT NULL`);
     this.#running = Promise.all([
       this.#supervise('reactions', () => this.#consume()),
-      this.#supervise('outbox', () => this.#work()),
+      this.#supervise('outbox', () => this.#worker.run(this.#stopping.signal)),
     ]);
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort();
-    this.#wake?.();
     await this.#running;
   }
 
@@ -170,7 +134,7 @@ export class ReactionsConsumer {
         }
         this.options.log.error(`${part} begins again`, error);
       }
-      await this.#pause(RETRY_MS);
+      await pause(RETRY_MS, signal);
     }
   }
 
@@ -180,7 +144,7 @@ export class ReactionsConsumer {
     const claim = await claimCheckpoint(pool, { ...CONSUMER, schema, owner: hostname() });
     this.#problems.delete('reactions');
     await this.#takeUpParked(claim);
-    this.#wake?.();
+    this.#worker.wake();
     if (this.options.context.reactions.canHandle.length === 0) return await this.#passAll(claim);
     let written = claim.position;
     let position = written;
@@ -193,7 +157,7 @@ export class ReactionsConsumer {
       await this.#take(claim, answered, position);
       written = position;
       writtenAtMs = performance.now();
-      if (answered.length > 0) this.#wake?.();
+      if (answered.length > 0) this.#worker.wake();
     }
   }
 
@@ -334,110 +298,5 @@ export class ReactionsConsumer {
     } catch (error) {
       throw new ReactionFailed(event, error);
     }
-  }
-
-  async #work(): Promise<void> {
-    const { signal } = this.#stopping;
-    while (!signal.aborted) {
-      const { rows } = await this.options.pool.query<Omit<WaitingCommand, 'now'>>(
-        `SELECT position, ordinal, workspace, command_id AS "commandId", type, data,
-                correlation_id AS "correlationId", causation_id AS "causationId"
-         FROM ${this.#outbox} WHERE done_at IS NULL AND parked_at IS NULL ORDER BY position, ordinal LIMIT ${PAGE}`,
-      );
-      this.#problems.delete('outbox');
-      for (const command of rows) {
-        if (signal.aborted) return;
-        await this.#carryOut(command);
-      }
-      if (rows.length < PAGE) await this.#pause(RETRY_MS);
-    }
-  }
-
-  async #carryOut(command: Omit<WaitingCommand, 'now'>): Promise<void> {
-    const { signal } = this.#stopping;
-    for (let tries = 1; !signal.aborted;) {
-      const reply = await this.#dispatch(command);
-      if (reply.outcome === 'rejected' && reply.code === 'NO_LONGER_WANTED') return;
-      // Others were faster on a busy stream. Nobody waits for this answer, so the command does: a suspension is not dropped.
-      if (reply.outcome === 'rejected' && reply.code === 'CONFLICT') continue;
-      if (reply.outcome !== 'failed') return this.#settle(command, reply);
-      const { type, position } = command;
-      if (reply.code === 'INVALID' || (reply.code === 'INTERNAL' && tries === TRIES)) return this.#park(command, reply);
-      if (reply.code === 'INTERNAL') tries += 1;
-      this.#problems.set('outbox', `outbox: ${type} after position ${position}: ${reply.message}`);
-      await pause(reply.retryAfterMs ?? RETRY_MS, signal);
-    }
-  }
-
-  /** @throws the driver's error if facts cannot be added because PostgreSQL is away; another failure there is a reply. */
-  async #dispatch(command: Omit<WaitingCommand, 'now'>): Promise<CommandReply> {
-    const { pool, dispatcher, enrich, log } = this.options;
-    const { type, correlationId } = command;
-    // The moment of the decision, not of its cause: what has expired since must not count.
-    const waiting = { ...command, now: new Date().toISOString() };
-    let data: unknown;
-    try {
-      data = (await enrich?.[type]?.(waiting)) ?? command.data;
-    } catch (error) {
-      // A broken connection looks like any other error. If PostgreSQL answers, the failure is this command's own.
-      await pool.query('SELECT');
-      log.error('facts for a command could not be added', error, { type, correlationId });
-      const reason = error instanceof Error ? error.message : String(error);
-      return { outcome: 'failed', code: 'INTERNAL', message: `adding its facts failed: ${reason}`, correlationId };
-    }
-    return dispatcher.dispatch({ ...waiting, data, asked: command.data, isWanted: () => this.#isOpen(command) });
-  }
-
-  /** Whether no worker has noted an answer. */
-  async #isOpen({ position, ordinal }: Pick<WaitingCommand, 'position' | 'ordinal'>): Promise<boolean> {
-    const { rowCount } = await this.options.pool.query(
-      `SELECT FROM ${this.#outbox} WHERE position = $1 AND ordinal = $2 AND done_at IS NULL`,
-      [position, ordinal],
-    );
-    return rowCount === 1;
-  }
-
-  async #settle(
-    { position, ordinal }: Pick<WaitingCommand, 'position' | 'ordinal'>,
-    reply: CommandReply,
-  ): Promise<void> {
-    this.#problems.delete('outbox');
-    await this.options.pool.query(
-      `UPDATE ${this.#outbox} SET reply = $3, done_at = clock_timestamp(), parked_at = NULL
-       WHERE position = $1 AND ordinal = $2 AND done_at IS NULL`,
-      [position, ordinal, JSON.stringify(reply)],
-    );
-  }
-
-  async #park({ position, ordinal, type }: Omit<WaitingCommand, 'now'>, reply: Failed): Promise<void> {
-    const { pool, log } = this.options;
-    log.error('a command is parked', reply.message, { type, position });
-    await pool.query(
-      `UPDATE ${this.#outbox} SET reply = $3, parked_at = clock_timestamp()
-       WHERE position = $1 AND ordinal = $2 AND done_at IS NULL`,
-      [position, ordinal, JSON.stringify(reply)],
-    );
-    this.#problems.delete('outbox');
-    const { rows } = await pool.query<{ type: string; position: string; message: string }>(
-      `SELECT type, position, reply->>'message' AS message
-       FROM ${this.#outbox} WHERE parked_at IS NOT NULL ORDER BY position, ordinal`,
-    );
-    const [first] = rows;
-    if (!first) return;
-    const where = `${first.type} after position ${first.position}`;
-    this.#problems.set(
-      'parkedCommands',
-      `outbox: ${rows.length} commands are parked, first: ${where}: ${first.message}`,
-    );
-  }
-
-  /** Waits, or less if there is something to do. */
-  async #pause(ms: number): Promise<void> {
-    const woken = new AbortController();
-    this.#wake = () => woken.abort();
-    const signal = AbortSignal.any([woken.signal, this.#stopping.signal]);
-    await delay(ms, undefined, { signal }).catch((error: unknown) => {
-      if (!signal.aborted) throw error;
-    });
   }
 }

@@ -30,7 +30,8 @@ import { Dispatcher } from './dispatcher.js';
 import { type BeforeAppend, DispatchHandler, type FindFacts } from './dispatch.handler.js';
 import { ensureKeyEncryptionKey, ensureKeyPair, loadLogKeys, LOG_KEY } from './keys.js';
 import { type Log } from './log.js';
-import { type Enrich, ReactionsConsumer } from './reactions.consumer.js';
+import { type Enrich } from './outbox-worker.js';
+import { ReactionsConsumer } from './reactions.consumer.js';
 import { askWitness } from './witness-client.js';
 import type { WitnessAddress } from './witness-variable.js';
 
