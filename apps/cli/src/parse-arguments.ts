@@ -1,4 +1,5 @@
 import { contexts } from '@kontor/domain/contexts';
+import { ROLES } from '@kontor/domain/roles';
 import { InvalidArgumentError } from 'commander';
 import { z } from 'zod';
 import type { From } from './commands/subscriber.js';
@@ -42,11 +43,19 @@ const collecting =
     return [...before, text];
   };
 
-/** One more role; roles are small words, so that a list of them in one argument is noticed. */
+/** One more role that something here asks for: with a misspelt one a token would look right and do nothing. */
 export const collectRole = collecting((text) => {
+  if (!ROLES.some((role) => role === text))
+    throw new InvalidArgumentError(
+      `Allowed are ${ROLES.join(', ')}. Repeat --role for each; one that only a policy asks for is a --policy-role.`,
+    );
+});
+
+/** One more role of a policy; roles are small words, so that a list of them in one argument is noticed. */
+export const collectPolicyRole = collecting((text) => {
   if (!/^[a-z][a-z-]{0,49}$/.test(text))
     throw new InvalidArgumentError(
-      'Allowed are 1 to 50 of a-z and -, beginning with a letter. Repeat --role for each.',
+      'Allowed are 1 to 50 of a-z and -, beginning with a letter. Repeat --policy-role for each.',
     );
 });
 

@@ -1,6 +1,7 @@
 import { CommanderError, InvalidArgumentError } from 'commander';
 import { describe, expect, it } from 'vitest';
 import {
+  collectPolicyRole,
   collectRole,
   collectType,
   parseActor,
@@ -40,7 +41,12 @@ describe('the command line', () => {
     [['token', '--actor', 'ada'], "required option '--role <role>' not specified"],
     [['token', '--actor', ' ada', '--role', 'owner'], 'without line breaks and blanks at the ends'],
     [['token', '--actor', '', '--role', 'owner'], 'Allowed are 1 to 200 characters'],
-    [['token', '--actor', 'ada', '--role', 'owner,reviewer'], 'Repeat --role for each'],
+    [
+      ['token', '--actor', 'ada', '--role', 'king'],
+      "'--role <role>' argument 'king' is invalid. Allowed are admin, auditor, ",
+    ],
+    [['token', '--actor', 'ada', '--role', 'owner,validator'], 'Repeat --role for each'],
+    [['token', '--actor', 'ada', '--role', 'owner', '--policy-role', 'legal,risk'], 'Repeat --policy-role for each'],
     [['token', '--actor', 'ada', '--role', 'owner', '--ttl', '8'], 'a number with s, m, h or d'],
     [['token', '--actor', 'ada', '--role', 'owner', '--ttl', '366d'], 'up to 365d'],
     [['events', '--after', '-1'], 'Allowed is a whole number from 0 to 9223372036854775807'],
@@ -112,9 +118,13 @@ describe('arguments', () => {
   });
 
   it('collect what is repeated', () => {
-    expect(collectRole('reviewer', collectRole('owner'))).toEqual(['owner', 'reviewer']);
+    expect(collectRole('validator', collectRole('owner'))).toEqual(['owner', 'validator']);
+    expect(collectPolicyRole('legal-counsel')).toEqual(['legal-counsel']);
     expect(collectType('RunStarted')).toEqual(['RunStarted']);
-    for (const text of ['', 'Owner', 'a b', '-a']) expect(() => collectRole(text)).toThrow(InvalidArgumentError);
+    for (const text of ['', 'Owner', 'a b', '-a']) {
+      expect(() => collectRole(text)).toThrow(InvalidArgumentError);
+      expect(() => collectPolicyRole(text)).toThrow(InvalidArgumentError);
+    }
   });
 
   it('read names of people and workspaces', () => {

@@ -1,9 +1,11 @@
+import { ROLES } from '@kontor/domain/roles';
 import { DEFAULT_WORKSPACE, LOCAL_ACTOR_ID } from '@kontor/service/process';
 import { type Command, Option } from 'commander';
 import { events } from '../commands/events.js';
 import { rebuild, replay } from '../commands/replay.js';
 import { readConfig } from '../config.js';
 import {
+  collectPolicyRole,
   collectRole,
   collectType,
   collectWorkspace,
@@ -21,6 +23,7 @@ const EIGHT_HOURS_MS = 8 * 3_600_000;
 interface TokenOptions {
   readonly actor: string;
   readonly role: readonly string[];
+  readonly policyRole?: readonly string[];
   readonly workspace?: readonly string[];
   readonly ttl: number;
 }
@@ -39,7 +42,8 @@ export const logVerbs = (kontor: Command, setExitCode: (code: number) => void): 
     .command('token')
     .description('print a signed token of a person')
     .requiredOption('--actor <name>', 'who it speaks for', parseActor)
-    .requiredOption('--role <role>', 'what they may do; repeat for each', collectRole)
+    .requiredOption('--role <role>', `what they may do: ${ROLES.join(', ')}; repeat for each`, collectRole)
+    .option('--policy-role <role>', 'one that a policy of yours asks for; repeat for each', collectPolicyRole)
     .option(
       '--workspace <name>',
       `where (default: "${DEFAULT_WORKSPACE}"); repeat for each that requests may choose`,
@@ -48,11 +52,10 @@ export const logVerbs = (kontor: Command, setExitCode: (code: number) => void): 
     .addOption(
       new Option('--ttl <duration>', 'how long: 30m, 8h, 7d').argParser(parseTtlMs).default(EIGHT_HOURS_MS, '8h'),
     )
-    .action(async ({ actor, role: roles, workspace: workspaces = [], ttl: ttlMs }: TokenOptions) => {
+    .action(async ({ actor, role, policyRole = [], workspace: workspaces = [], ttl: ttlMs }: TokenOptions) => {
       const [workspace = DEFAULT_WORKSPACE, ...moreWorkspaces] = workspaces;
-      print(
-        await signPersonToken(readConfig().keysDir, { actor, roles, workspace, moreWorkspaces, ttlMs }, Date.now()),
-      );
+      const person = { actor, roles: [...role, ...policyRole], workspace, moreWorkspaces, ttlMs };
+      print(await signPersonToken(readConfig().keysDir, person, Date.now()));
     });
 
   kontor

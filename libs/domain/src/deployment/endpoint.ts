@@ -1,4 +1,5 @@
 import { type CommandMetadata, type Decider, type Decision, reject, unreachable } from '@kontor/event-sourcing';
+import type { Role } from '../roles.js';
 import type { ModelVersionRef, Servable } from '../values.js';
 import { artifactsProblem } from '../version-artifacts.js';
 import type { DeploymentCommand } from './commands.js';
@@ -102,7 +103,7 @@ const isOwnService = ({ actor }: CommandMetadata): boolean =>
 const isDataPlane = ({ actor }: CommandMetadata): boolean => actor.kind === 'service' && actor.id === 'service:serving';
 
 /** Who may let a model answer again. Stopping one needs no role: whoever sees the harm comes first. */
-const OPERATING_ROLES = ['operator', 'owner', 'admin'] as const;
+const OPERATING_ROLES: readonly Role[] = ['operator', 'owner', 'admin'];
 
 // A hold asks a person, and only a person answers. The local user of an installation without sign-in may operate, because
 // nobody else is there.

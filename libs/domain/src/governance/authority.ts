@@ -1,8 +1,9 @@
 import type { Actor, CommandMetadata } from '@kontor/event-sourcing';
+import type { Role } from '../roles.js';
 
 /** Who may say what applies: the second line, or whoever runs the installation. */
-const GOVERNING_ROLES = ['risk-officer', 'admin'] as const;
-export const RISK_OFFICER = 'risk-officer';
+const GOVERNING_ROLES: readonly Role[] = ['risk-officer', 'admin'];
+export const RISK_OFFICER: Role = 'risk-officer';
 
 /** A forged context or evidence would be a way around the gate, so some commands come from this service alone. */
 export const isOwnService = ({ actor }: CommandMetadata): boolean =>
@@ -16,7 +17,7 @@ export const mayGovern = ({ kind, roles }: Actor): boolean =>
   kind === 'local' || (kind === 'person' && GOVERNING_ROLES.some((role) => roles.includes(role)));
 
 /** Who may erase a person. */
-export const ERASING_ROLES = ['data-protection-officer', 'admin'] as const;
+export const ERASING_ROLES: readonly Role[] = ['data-protection-officer', 'admin'];
 
 /** Whether the actor may erase a person; the local user of an installation without sign-in may. */
 export const mayErase = ({ kind, roles }: Actor): boolean =>

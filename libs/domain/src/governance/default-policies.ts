@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { GOLDEN_TOLERANCE } from '../golden.js';
+import type { Role } from '../roles.js';
 import type { governanceCommands } from './commands.js';
 import type { GateRule } from './events.js';
 
@@ -59,7 +60,7 @@ const unopposed: GateRule = {
   advice: 'Settle the objection; the person who rejected can revoke it.',
 };
 
-const approvedBy = (roles: readonly string[], count: string): GateRule => ({
+const approvedBy = (roles: readonly Role[], count: string): GateRule => ({
   id: 'APPROVALS',
   title: `${count} other than author and requester approved exactly this artifact${roles.length > 0 ? `: ${roles.join(', ')}` : ''}`,
   measure: 'human-sign-off',

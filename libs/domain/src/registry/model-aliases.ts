@@ -1,4 +1,5 @@
 import { type CommandMetadata, type CommandOf, type Decision, reject } from '@kontor/event-sourcing';
+import type { Role } from '../roles.js';
 import type { registryCommands } from './commands.js';
 import type { RegistryEvent } from './events.js';
 import { present, type RegisteredModel } from './registered-model-state.js';
@@ -35,7 +36,7 @@ export const removeAlias = (command: CommandWith<'RemoveAlias'>, model: Register
 };
 
 /** Who may release. The local user of an installation without sign-in may, because nobody else is there. */
-const RELEASING_ROLES = ['owner', 'admin'] as const;
+const RELEASING_ROLES: readonly Role[] = ['owner', 'admin'];
 
 const mayRelease = ({ actor }: CommandMetadata): boolean =>
   actor.kind === 'local' || RELEASING_ROLES.some((role) => actor.roles.includes(role));
