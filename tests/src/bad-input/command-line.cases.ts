@@ -33,6 +33,17 @@ export const commandLineCases: readonly CommandLineCase[] = [
     exitCode: 1,
     says: 'kontor: after: 9223372036854775807 is above the newest position',
   },
+  ...[
+    ['events', '--workspace', 'nope'],
+    ['hold', 'list', '--workspace', 'nope', '--json'],
+    ['hold', 'remove', '01975b00-0000-7000-8000-000000000001', '--workspace', 'nope', '--reason', 'x'],
+    ['erase', 'ada', '--reason', 'objection', '--actor', 'dora', '--receipt', 'r.jsonl', '--workspace', 'nope'],
+  ].map((args): CommandLineCase => ({
+    args,
+    on: 'platform',
+    exitCode: 1,
+    says: 'kontor: --workspace: there is no workspace nope; "kontor workspace list" prints those that there are',
+  })),
   wrong("missing required argument 'position'", 'undo'),
   wrong('Allowed is a whole number from 0', 'undo', 'last'),
   {
@@ -45,7 +56,7 @@ export const commandLineCases: readonly CommandLineCase[] = [
     args: ['undo', '1', '--yes', '--workspace', 'nope'],
     on: 'platform',
     exitCode: 1,
-    says: 'kontor: at 1 is no event',
+    says: 'kontor: --workspace: there is no workspace nope',
   },
   {
     args: ['workspace', 'create', 'default'],
@@ -103,13 +114,13 @@ export const commandLineCases: readonly CommandLineCase[] = [
     args: ['hold', 'add', '--workspace', 'nowhere', '--reason', 'x'],
     on: 'platform',
     exitCode: 1,
-    says: '--workspace: the log has no event of nowhere; allowed is one that has events',
+    says: 'kontor: --workspace: there is no workspace nowhere; "kontor workspace list" prints those that there are',
   },
   {
     args: ['subscriber', 'add', 'scout', '--workspace', 'nowhere'],
     on: 'platform',
     exitCode: 1,
-    says: '--workspace: the log has no event of nowhere; allowed is one that has events',
+    says: 'kontor: --workspace: there is no workspace nowhere; "kontor workspace list" prints those that there are',
   },
   {
     args: ['subscriber', 'remove', 'nobody'],

@@ -4,6 +4,7 @@ import type pg from 'pg';
 import { v7 as uuidv7 } from 'uuid';
 import { print } from '../print.js';
 import { govern, type Governance } from './govern.js';
+import { requireWorkspace } from './log-database.js';
 
 interface HoldOptions {
   readonly workspace: string;
@@ -28,11 +29,12 @@ export const removeHold = async (
   print(`released ${holdId}`);
 };
 
-/** `kontor hold list`: the holds that are placed, with who placed them, when and why. */
+/** `kontor hold list`: the holds that are placed, with who placed them, when and why. @throws CommandFailed if there is no such workspace */
 export const listHolds = async (
   pool: pg.Pool,
   { workspace, json }: { workspace?: string | undefined; json: boolean },
 ): Promise<void> => {
+  if (workspace !== undefined) await requireWorkspace(pool, workspace);
   const store = createEventStore(pool, { upcasters: governance.upcasters });
   const holds = await holdsOn(pool, workspace);
   if (holds.length === 0 && !json) print(`no legal hold is placed${workspace === undefined ? '' : ` on ${workspace}`}`);

@@ -1,5 +1,6 @@
 import { embeddedConfig, readSuperuser } from '@kontor/embedded';
 import { createPool } from '@kontor/event-store';
+import { DEFAULT_WORKSPACE } from '@kontor/service/process';
 import type pg from 'pg';
 import type { CliConfig } from '../config.js';
 import { rolePasswords } from '../supervisor/database-roles.js';
@@ -51,16 +52,19 @@ export const withLog = async <T>(connectionString: string, body: (pool: pg.Pool)
 };
 
 /**
- * For what is of no use in a workspace that nobody writes to, such as one that is misspelt.
+ * For what would be empty in a workspace that is misspelt. One that was deleted is there: its events are.
  *
- * @throws CommandFailed if the log has no event of the workspace
+ * @throws CommandFailed if nobody has made the workspace, and the log has no event of it
  */
 export const requireWorkspace = async (pool: pg.Pool, workspace: string): Promise<void> => {
-  // Stream ids begin with their workspace and are in order of their bytes: one look-up, however many there are.
-  const { rowCount } = await pool.query('SELECT FROM es.stream WHERE stream_id >= $1 AND stream_id < $2 LIMIT 1', [
-    `${workspace}/`,
-    `${workspace}0`,
-  ]);
+  if (workspace === DEFAULT_WORKSPACE) return;
+  // Stream ids begin with their workspace and are in order of their bytes: two look-ups, however many there are.
+  const { rowCount } = await pool.query(
+    'SELECT FROM es.stream WHERE stream_id >= $1 AND stream_id < $2 OR stream_id = $3 LIMIT 1',
+    [`${workspace}/`, `${workspace}0`, `${DEFAULT_WORKSPACE}/registry/workspace/${workspace}`],
+  );
   if (rowCount === 0)
-    throw new CommandFailed(`--workspace: the log has no event of ${workspace}; allowed is one that has events`);
+    throw new CommandFailed(
+      `--workspace: there is no workspace ${workspace}; "kontor workspace list" prints those that there are`,
+    );
 };

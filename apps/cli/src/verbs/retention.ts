@@ -5,10 +5,10 @@ import { archive } from '../commands/archive.js';
 import { erase, writeReceipt } from '../commands/erase.js';
 import { asGovernance } from '../commands/govern.js';
 import { addHold, listHolds, removeHold } from '../commands/hold.js';
-import { ownerUrl, readerUrl, requireWorkspace, withLog } from '../commands/log-database.js';
+import { ownerUrl, readerUrl, withLog } from '../commands/log-database.js';
 import { collectPlace, parseActor, parseDays, parsePartition, parseTime, parseWorkspace } from '../parse-arguments.js';
 import { print } from '../print.js';
-import { graphqlUrl, ownToken, running, withRunningLog } from './running.js';
+import { graphqlUrl, ownToken, running, runningWith, withRunningLog } from './running.js';
 
 /** 13 months: longer than a year's reviews reach back. */
 const HOT_WINDOW_DAYS = 396;
@@ -67,7 +67,7 @@ const eraseVerb = (kontor: Command): void => {
     .requiredOption('--receipt <file>', 'must not exist yet')
     .option('--workspace <name>', 'where', parseWorkspace, DEFAULT_WORKSPACE)
     .action(async (subjectId: string, { reason, actor, receipt, workspace }: EraseOptions) => {
-      const found = await running();
+      const found = await runningWith(workspace);
       const gateway = {
         url: graphqlUrl(found),
         token: await ownToken(found, { actor, roles: [ERASING_ROLE], workspace }),
@@ -90,8 +90,7 @@ const holdVerbs = (kontor: Command): void => {
     .requiredOption('--reason <text>', 'why')
     .option('--actor <name>', 'who does it', parseActor)
     .action(async (options: HoldOptions) => {
-      const { config, run } = await running();
-      await withLog(await readerUrl(config, run), (pool) => requireWorkspace(pool, options.workspace));
+      const { config, run } = await runningWith(options.workspace);
       print(await addHold(await asGovernance(config, run), options));
     });
 
@@ -110,7 +109,7 @@ const holdVerbs = (kontor: Command): void => {
     .requiredOption('--reason <text>', 'why')
     .option('--actor <name>', 'who does it', parseActor)
     .action(async (id: string, options: HoldOptions) => {
-      const { config, run } = await running();
+      const { config, run } = await runningWith(options.workspace);
       await removeHold(await asGovernance(config, run), id, options);
     });
 };

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { readerUrl, withLog } from '../commands/log-database.js';
+import { readerUrl, requireWorkspace, withLog } from '../commands/log-database.js';
 import { type CliConfig, readConfig } from '../config.js';
 import { type PersonToken, signPersonToken } from '../sign-token.js';
 import { readRunFile, type RunFile } from '../supervisor/run-file.js';
@@ -27,6 +27,13 @@ export const withRunningLog = async <T>(body: (pool: pg.Pool, found: Running) =>
   const found = await running();
   return withLog(await readerUrl(found.config, found.run), (pool) => body(pool, found));
 };
+
+/** What runs, for a command on one workspace. @throws CommandFailed as {@link running} does, and if there is no such workspace */
+export const runningWith = (workspace: string): Promise<Running> =>
+  withRunningLog(async (pool, found) => {
+    await requireWorkspace(pool, workspace);
+    return found;
+  });
 
 /** Where the running platform answers. */
 export const gatewayUrl = ({ run }: Running): string => run.addresses.gateway;
