@@ -35,13 +35,23 @@ export const parseActor = (text: string): string => {
   return text;
 };
 
-/** One more of an option that may be repeated. @param check throws InvalidArgumentError for a text that is not allowed */
+/**
+ * One more of an option that may be repeated; the same again changes nothing.
+ *
+ * @param check throws InvalidArgumentError for a text that is not allowed
+ * @param most how many different ones make sense
+ */
 const collecting =
-  (check: (text: string) => void) =>
+  (check: (text: string) => void, most = Infinity) =>
   (text: string, before: readonly string[] = []): readonly string[] => {
     check(text);
+    if (before.includes(text)) return before;
+    if (before.length === most) throw new InvalidArgumentError(`Allowed are ${most} at most.`);
     return [...before, text];
   };
+
+/** What a token may hold of roles, and of workspaces beside its first. @source `claims` in libs/service/src/sign-in.ts */
+const MAX_NAMES = 50;
 
 /** One more role that something here asks for: with a misspelt one a token would look right and do nothing. */
 export const collectRole = collecting((text) => {
@@ -57,7 +67,7 @@ export const collectPolicyRole = collecting((text) => {
     throw new InvalidArgumentError(
       'Allowed are 1 to 50 of a-z and -, beginning with a letter. Repeat --policy-role for each.',
     );
-});
+}, MAX_NAMES - ROLES.length);
 
 /** One more event type, as `ModelVersionRegistered`. */
 export const collectType = collecting((text) => {
@@ -81,7 +91,7 @@ export const parseNewWorkspace = (text: string): string => {
 };
 
 /** One more workspace. */
-export const collectWorkspace = collecting(parseWorkspace);
+export const collectWorkspace = collecting(parseWorkspace, MAX_NAMES + 1);
 
 /** A subscriber: part of a user's and of a consumer's name. */
 export const parseSubscriber = (text: string): string => {
@@ -118,8 +128,14 @@ export const collectStream = collecting((text) => {
     );
 });
 
-/** One more of something that is checked where it is used. */
-export const collect = collecting(() => undefined);
+/** A file or a directory. What is there is found out where it is used. */
+export const parsePath = (text: string): string => {
+  if (text.trim() === '') throw new InvalidArgumentError('Allowed is a path.');
+  return text;
+};
+
+/** One more path. */
+export const collectPath = collecting(parsePath);
 
 /** `100..200`: first and last position, both inclusive. */
 export const parseRange = (text: string): readonly [number, number] => {
@@ -130,11 +146,6 @@ export const parseRange = (text: string): readonly [number, number] => {
     );
   return [Number(first), Number(last)];
 };
-
-/** One more directory. */
-export const collectPlace = collecting((text) => {
-  if (text.trim() === '') throw new InvalidArgumentError('Allowed is a path. Repeat --to for a second place.');
-});
 
 /** The number of a partition of the log. */
 export const parsePartition = (text: string): number => {

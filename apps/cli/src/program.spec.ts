@@ -4,6 +4,7 @@ import {
   collectPolicyRole,
   collectRole,
   collectType,
+  collectWorkspace,
   parseActor,
   parsePositionArgument,
   parseTtlMs,
@@ -57,7 +58,10 @@ describe('the command line', () => {
     [['archive', 'one'], 'Allowed is the number of a partition, from 0'],
     [['archive', '0', '--hot-window', '1.5'], 'Allowed is a whole number of days, from 0'],
     [['archive', '--before', 'yesterday'], 'Allowed is a time of RFC 3339'],
-    [['archive', '0', '--to', ' '], 'Repeat --to for a second place'],
+    [['archive', '0', '--to', ' '], "'--to <directory>' argument ' ' is invalid. Allowed is a path."],
+    [['export', ''], "'file'. Allowed is a path."],
+    [['export', 'a.jsonl', '--since', ''], "'--since <checkpoint>' argument '' is invalid. Allowed is a path."],
+    [['erase', 'ada', '--receipt', ''], "'--receipt <file>' argument '' is invalid. Allowed is a path."],
     [['hold', 'add', '--workspace', 'default'], "required option '--reason <text>' not specified"],
     [['hold', 'remove', '--workspace', 'default', '--reason', 'x'], "missing required argument 'id'"],
     ...['a', 'Team', 'team_a', 'ab-', 'x'.repeat(64)].map((name): [string[], string] => [
@@ -121,6 +125,10 @@ describe('arguments', () => {
     expect(collectRole('validator', collectRole('owner'))).toEqual(['owner', 'validator']);
     expect(collectPolicyRole('legal-counsel')).toEqual(['legal-counsel']);
     expect(collectType('RunStarted')).toEqual(['RunStarted']);
+    expect(collectType('RunStarted', ['RunStarted'])).toEqual(['RunStarted']);
+    const most = Array.from({ length: 51 }, (_, n) => `team-${n}`);
+    expect(most.reduce<readonly string[]>((before, text) => collectWorkspace(text, before), [])).toEqual(most);
+    expect(() => collectWorkspace('team-51', most)).toThrow('Allowed are 51 at most.');
     for (const text of ['', 'Owner', 'a b', '-a']) {
       expect(() => collectRole(text)).toThrow(InvalidArgumentError);
       expect(() => collectPolicyRole(text)).toThrow(InvalidArgumentError);

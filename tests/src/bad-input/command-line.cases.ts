@@ -122,6 +122,10 @@ export const commandLineCases: readonly CommandLineCase[] = [
     exitCode: 1,
     says: 'kontor: --workspace: there is no workspace nowhere; "kontor workspace list" prints those that there are',
   },
+  wrong(
+    '--type: AlertRaised is an event of monitoring; add --context monitoring',
+    ...['subscriber', 'add', 'scout', '--context', 'registry', '--type', 'RunStarted', '--type', 'AlertRaised'],
+  ),
   {
     args: ['subscriber', 'remove', 'nobody'],
     on: 'platform',
@@ -162,6 +166,8 @@ export const commandLineCases: readonly CommandLineCase[] = [
     exitCode: 1,
     says: 'cannot be written: it exists',
   },
+  wrong("'file'. Allowed is a path.", 'export', ''),
+  wrong('--workspace: goes with --model, --endpoint or --use-case', 'export', 'x.jsonl', '--workspace', 'default'),
   { args: ['export', '/nowhere/x.jsonl'], on: 'platform', exitCode: 1, says: 'its folder does not exist' },
   {
     args: ['export', 'x.jsonl', '--since', '/nowhere'],

@@ -15,13 +15,12 @@ interface ImportOptions {
   readonly actor: string;
 }
 
-/** As MLflow's client sends it: a token counts for more than a name. */
-const authorizationOf = ({ username, password, token }: ImportOptions): string | undefined => {
-  if (token !== undefined) return `Bearer ${token}`;
-  if ((username === undefined) !== (password === undefined))
+/** As MLflow's client sends it: a token counts for more than a name, and what is empty is not set. */
+const authorizationOf = ({ username = '', password = '', token = '' }: ImportOptions): string | undefined => {
+  if (token !== '') return `Bearer ${token}`;
+  if ((username === '') !== (password === ''))
     throw new UsageError('MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD: both are needed, or neither');
-  if (username === undefined) return undefined;
-  return `Basic ${Buffer.from(`${username}:${password ?? ''}`).toString('base64')}`;
+  return username === '' ? undefined : `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
 };
 
 /** A token lives for a minute, an import for hours. */

@@ -5,7 +5,7 @@ import { newEpoch } from '../commands/new-epoch.js';
 import { beginRotation, finishRotation } from '../commands/rotate-key.js';
 import { readConfig } from '../config.js';
 import { publicKeys } from '../log-keys.js';
-import { collect, collectStream, parseRange, parseWorkspace } from '../parse-arguments.js';
+import { collectPath, collectStream, parsePath, parseRange, parseWorkspace } from '../parse-arguments.js';
 import { UsageError } from '../usage-error.js';
 import { withRunningLog } from './running.js';
 
@@ -18,7 +18,7 @@ interface ExportOptions {
   /** False for --no-events. */
   readonly events: boolean;
   readonly since?: readonly string[];
-  readonly workspace: string;
+  readonly workspace?: string;
 }
 
 const DOSSIERS = [
@@ -27,18 +27,7 @@ const DOSSIERS = [
   ['useCase', 'use-case'],
 ] as const;
 
-/** @throws UsageError if two are given of what excludes each other */
-const refuseTwo = ({ stream, positions, events, ...options }: ExportOptions): void => {
-  const given = [
-    ...DOSSIERS.filter(([name]) => options[name] !== undefined).map(([, flag]) => `--${flag}`),
-    ...(stream ? ['--stream'] : []),
-    ...(positions ? ['--positions'] : []),
-    ...(events ? [] : ['--no-events']),
-  ];
-  if (given.length > 1) throw new UsageError(`choose one of ${given.join(' and ')}`);
-};
-
-const dossierOf = ({ workspace, ...options }: ExportOptions) => {
+const dossierOf = ({ workspace = DEFAULT_WORKSPACE, ...options }: ExportOptions) => {
   const [dossier] = DOSSIERS.flatMap(([name, of]) => {
     const wanted = options[name];
     return wanted === undefined ? [] : [{ of, name: wanted, workspace }];
@@ -46,11 +35,25 @@ const dossierOf = ({ workspace, ...options }: ExportOptions) => {
   return dossier;
 };
 
+/** @throws UsageError if two are given of what excludes each other, or a workspace of which nothing is chosen */
+const refuseUnclear = (options: ExportOptions): void => {
+  const { stream, positions, events, workspace } = options;
+  const given = [
+    ...DOSSIERS.filter(([name]) => options[name] !== undefined).map(([, flag]) => `--${flag}`),
+    ...(stream ? ['--stream'] : []),
+    ...(positions ? ['--positions'] : []),
+    ...(events ? [] : ['--no-events']),
+  ];
+  if (given.length > 1) throw new UsageError(`choose one of ${given.join(' and ')}`);
+  if (workspace !== undefined && !dossierOf(options))
+    throw new UsageError('--workspace: goes with --model, --endpoint or --use-case; name one of them');
+};
+
 const exportVerb = (kontor: Command): void => {
   kontor
     .command('export')
     .description('write the log, or a part of it, into a bundle that kontor-verify checks anywhere, without network')
-    .argument('<file>', 'must not exist yet')
+    .argument('<file>', 'must not exist yet', parsePath)
     .option(
       '--model <name>',
       'all that belongs to a registered model: versions, runs, approvals, gates, endpoints, alerts',
@@ -63,11 +66,15 @@ const exportVerb = (kontor: Command): void => {
     .option(
       '--since <checkpoint>',
       'a file with a checkpoint: show that the log begins with it; repeat for each',
-      collect,
+      collectPath,
     )
-    .option('--workspace <name>', 'of the model, endpoint or use case', parseWorkspace, DEFAULT_WORKSPACE)
+    .option(
+      '--workspace <name>',
+      `of the model, endpoint or use case (default: "${DEFAULT_WORKSPACE}")`,
+      parseWorkspace,
+    )
     .action(async (path: string, options: ExportOptions) => {
-      refuseTwo(options);
+      refuseUnclear(options);
       await withRunningLog((pool, { config: { keysDir, witness } }) =>
         exportBundle(pool, {
           path,

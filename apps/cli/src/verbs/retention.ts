@@ -6,7 +6,15 @@ import { erase, writeReceipt } from '../commands/erase.js';
 import { asGovernance } from '../commands/govern.js';
 import { addHold, listHolds, removeHold } from '../commands/hold.js';
 import { ownerUrl, readerUrl, withLog } from '../commands/log-database.js';
-import { collectPlace, parseActor, parseDays, parsePartition, parseTime, parseWorkspace } from '../parse-arguments.js';
+import {
+  collectPath,
+  parseActor,
+  parseDays,
+  parsePartition,
+  parsePath,
+  parseTime,
+  parseWorkspace,
+} from '../parse-arguments.js';
 import { print } from '../print.js';
 import { graphqlUrl, ownToken, running, runningWith, withRunningLog } from './running.js';
 
@@ -44,7 +52,7 @@ const archiveVerb = (kontor: Command): void => {
     .description('write an old partition of the log to files, read it back, and take it out of the database')
     .argument('[partition]', 'its number; 0 is the oldest', parsePartition)
     .option('--before <time>', 'instead: all whose newest event is older', parseTime)
-    .option('--to <directory>', 'where to; repeat for a second place', collectPlace, [])
+    .option('--to <directory>', 'where to; repeat for a second place', collectPath, [])
     .option('--hot-window <days>', 'how old its newest event must be', parseDays, HOT_WINDOW_DAYS)
     .option('--drop', 'remove the rows of one that is archived', false)
     .option('--actor <name>', 'who does it', parseActor)
@@ -64,7 +72,7 @@ const eraseVerb = (kontor: Command): void => {
     .argument('<person>', 'the actor id of the person', parseActor)
     .addOption(new Option('--reason <ground>', 'GDPR, Article 17(1)').choices(ERASURE_REASONS).makeOptionMandatory())
     .requiredOption('--actor <name>', 'who erases; stands in the log', parseActor)
-    .requiredOption('--receipt <file>', 'must not exist yet')
+    .requiredOption('--receipt <file>', 'must not exist yet', parsePath)
     .option('--workspace <name>', 'where', parseWorkspace, DEFAULT_WORKSPACE)
     .action(async (subjectId: string, { reason, actor, receipt, workspace }: EraseOptions) => {
       const found = await runningWith(workspace);

@@ -1,6 +1,8 @@
 import { type Command, Option } from 'commander';
 import { addSubscriberVerb, type From, listSubscribersVerb, removeSubscriberVerb } from '../commands/subscriber.js';
 import { collectContext, collectType, parseFrom, parseSubscriber, parseWorkspace } from '../parse-arguments.js';
+import { eventTypes } from '../supervisor/event-types.js';
+import { UsageError } from '../usage-error.js';
 import { withRunningLog } from './running.js';
 
 interface AddOptions {
@@ -10,6 +12,14 @@ interface AddOptions {
   readonly from: From;
   readonly json: boolean;
 }
+
+/** @throws UsageError for a type of none of the contexts: the subscriber would wait for ever */
+const refuseNever = ({ context: contexts, type: types = [] }: AddOptions): void => {
+  const owners = eventTypes();
+  const never = types.find((type) => contexts && !contexts.includes(owners[type] ?? ''));
+  if (never !== undefined)
+    throw new UsageError(`--type: ${never} is an event of ${owners[never]}; add --context ${owners[never]}`);
+};
 
 /** Who reads the events from outside. */
 export const subscriberVerbs = (kontor: Command): void => {
@@ -28,9 +38,13 @@ export const subscriberVerbs = (kontor: Command): void => {
         .default('beginning'),
     )
     .option('--json', 'as JSON', false)
-    .action((name: string, { context: contexts, type: types, ...options }: AddOptions) =>
-      withRunningLog((pool, found) => addSubscriberVerb({ ...found, pool }, name, { ...options, contexts, types })),
-    );
+    .action((name: string, given: AddOptions) => {
+      refuseNever(given);
+      const { context: contexts, type: types, ...options } = given;
+      return withRunningLog((pool, found) =>
+        addSubscriberVerb({ ...found, pool }, name, { ...options, contexts, types }),
+      );
+    });
 
   subscriber
     .command('list')
