@@ -16,7 +16,6 @@ import { requestError } from './errors.js';
 import type { Resolvers, ResolversInterfaceTypes, ResolversTypes } from './generated/types.js';
 import { fromNodeId } from './node-id.js';
 import { readOne } from './read.js';
-import type { Where } from './rows.js';
 
 /** What the graph has no type for, or none with an id. */
 const PARTS: readonly Entity<object>[] = [latestMetricEntity, traceSpansEntity, datasetRecordEntity];
@@ -40,14 +39,17 @@ const readNode = async (id: string, parent: Momentary | undefined, context: Grap
     return event === undefined ? null : toEvent(event);
   }
   const entity = byType.get(named.type);
-  const row = entity && (await context.rows.byKey(entity, named.key, moment));
-  if (row === undefined || (entity === workspaceEntity && !hasAll(row, shownWorkspaces(context)))) return null;
+  if (entity === undefined) return null;
+  const { rows, workspace } = context;
+  const where = { ...shownWorkspaces(context), key: named.key };
+  const [row] =
+    entity === workspaceEntity
+      ? await rows.page(entity, { workspace, where, limit: 1 }, moment)
+      : [await rows.byKey(entity, named.key, moment)];
+  if (row === undefined) return null;
   // The table of entities is heterogeneous; the type name says which row it is.
   return { ...row, __typename: named.type } as unknown as AnyNode;
 };
-
-const hasAll = (row: object, where: Where): boolean =>
-  Object.entries(where).every(([name, value]) => (row as Record<string, unknown>)[name] === value);
 
 /** Fields of the shared types. */
 export const commonResolvers = {

@@ -6,7 +6,7 @@ import type { Entity, Moment, Seen } from './entity.js';
 import { asOf } from './as-of.js';
 import { openRows } from './open-rows.js';
 
-/** A filter: equality with columns of an entity. A column without a value does not filter. */
+/** A filter: equality with columns of an entity, or with its `key`. A column without a value does not filter. */
 export type Where = Readonly<Record<string, string | number | boolean | null | undefined>>;
 
 export interface PageQuery {
@@ -196,7 +196,8 @@ const filterNames = (entity: Entity<object>, where: Where): readonly string[] =>
     .filter((name) => where[name] !== undefined && where[name] !== null)
     .sort()
     .map((name) => {
-      if (entity.columns[name] === undefined) throw new Error(`${entity.projection.name} has no column ${name}`);
+      if (name !== 'key' && entity.columns[name] === undefined)
+        throw new Error(`${entity.projection.name} has no column ${name}`);
       return name;
     });
 
