@@ -68,7 +68,8 @@ export interface Platform {
   readonly output: () => string;
   /** Process ids by component, as they are now. */
   readonly processes: () => Readonly<Record<string, number>>;
-  stop(): Promise<void>;
+  /** What a `beforeAll` that starts one returns, so that Vitest calls it also if what comes after that fails. */
+  readonly stop: () => Promise<void>;
 }
 
 /** What `kontor up` writes into its data directory once everything is ready. */

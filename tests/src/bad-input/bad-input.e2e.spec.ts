@@ -71,13 +71,13 @@ const position = async (): Promise<string> => {
 
 beforeAll(async () => {
   platform = await startPlatform();
+  return platform.stop;
+});
+beforeAll(async () => {
   names = await prepare(platform);
   seen = await position();
 });
-afterAll(async () => {
-  await platform.stop();
-  rmSync(emptyDir, { recursive: true, force: true });
-});
+afterAll(() => rmSync(emptyDir, { recursive: true, force: true }));
 
 // One input that hangs must not hold up all others.
 vi.setConfig({ testTimeout: 30_000 });

@@ -49,15 +49,15 @@ const SMALL_PARTITION = `
 
 beforeAll(async () => {
   platform = await startPlatform();
+  return platform.stop;
+});
+beforeAll(async () => {
   await createExperiment(platform.gatewayUrl, 'first');
   await asSuperuser(SMALL_PARTITION);
   for (let number = 0; (await asSuperuser('SELECT FROM es.event_p0 LIMIT 1')).length === 0; number++)
     await createExperiment(platform.gatewayUrl, `experiment ${number}`);
 });
-afterAll(async () => {
-  await platform.stop();
-  rmSync(folder, { recursive: true });
-});
+afterAll(() => rmSync(folder, { recursive: true }));
 
 it('the page on archiving does what it says', async () => {
   const hold = await run('Put a workspace');

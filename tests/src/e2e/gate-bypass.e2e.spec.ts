@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { eventually, uuidv7 } from '@kontor/testing';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { ensureKeyPair, loadPrivateKey, signAssertion } from '@kontor/service/process';
 import { type Platform, startPlatform } from '../platform.js';
 import { Doors, type Forgery, type Version, type Visitor } from './gate.fixture.js';
@@ -86,6 +86,9 @@ const betweenGateAndStart = async (act: () => Promise<void>): Promise<string> =>
 
 beforeAll(async () => {
   platform = await startPlatform();
+  return platform.stop;
+});
+beforeAll(async () => {
   doors = new Doors(platform);
   good = await doors.register(MODEL, 0.6, ADA);
   other = await doors.register(MODEL, 0.9, ADA);
@@ -103,7 +106,6 @@ beforeAll(async () => {
     expect(answer).toBe('accepted');
   }
 });
-afterAll(() => platform.stop());
 
 describe('a version gets into production without its gate neither', () => {
   it("by its author's request, which is recorded with the reasons", async () => {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually, holdAppends, prng, uuidv7 } from '@kontor/testing';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import { mlflow, prepare } from '../bad-input/fixture.js';
 import { kontor, type Platform, startPlatform } from '../platform.js';
 
@@ -14,8 +14,8 @@ const TRAFFIC_MS = 1_000;
 let platform: Platform;
 beforeAll(async () => {
   platform = await startPlatform();
+  return platform.stop;
 });
-afterAll(() => platform.stop());
 
 const shuffled = (items: readonly string[], random: () => number): readonly string[] =>
   items

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import { mlflow } from '../bad-input/fixture.js';
 import { type Platform, startPlatform } from '../platform.js';
 
@@ -12,8 +12,8 @@ const BACK_DEADLINE_MS = 60_000;
 let platform: Platform;
 beforeAll(async () => {
   platform = await startPlatform();
+  return platform.stop;
 });
-afterAll(() => platform.stop());
 
 interface Message {
   readonly type: string;

@@ -42,10 +42,10 @@ const logged = async (): Promise<string[]> => {
 
 beforeAll(async () => {
   platform = await startPlatform();
+  return platform.stop;
 });
-afterAll(async () => {
+afterAll(() => {
   for (const child of children) child.kill('SIGKILL');
-  await platform.stop();
   rmSync(folder, { recursive: true });
 });
 

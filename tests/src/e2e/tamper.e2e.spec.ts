@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { createExperiment, type Finished, kontor, kontorVerify, type Platform, startPlatform } from '../platform.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'kontor-tamper-'));
@@ -25,8 +25,13 @@ const audit = async (): Promise<Finished> => {
   return kontorVerify(path, '--key', key, '--anchors', anchors);
 };
 
+// The platform writes into it until it stops.
+beforeAll(() => () => rmSync(folder, { recursive: true }));
 beforeAll(async () => {
   platform = await startPlatform({ KONTOR_ANCHOR_DIR: anchors });
+  return platform.stop;
+});
+beforeAll(async () => {
   for (let number = 1; number <= 6; number++) {
     await createExperiment(platform.gatewayUrl, `experiment ${number}`);
     // So that there is more than one checkpoint.
@@ -39,11 +44,7 @@ beforeAll(async () => {
   // What a superuser can do: no trigger fires for this session any more.
   await admin.query("SET session_replication_role = 'replica'");
   await admin.query('CREATE TABLE public.truth AS SELECT * FROM es.event');
-});
-afterAll(async () => {
-  await admin.end();
-  await platform.stop();
-  rmSync(folder, { recursive: true });
+  return () => admin.end();
 });
 
 // T19: each is done to the truth and undone again.

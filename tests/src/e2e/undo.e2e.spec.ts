@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pythonWith } from '@kontor/testing';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { kontor, type Platform, repositoryRoot, shell, startPlatform } from '../platform.js';
 
 const root = repositoryRoot();
@@ -21,8 +21,8 @@ if ('missing' in environment) console.warn(`the Python of docs/how-to/undo.md is
 let platform: Platform;
 beforeAll(async () => {
   platform = await startPlatform();
+  return platform.stop;
 });
-afterAll(() => platform.stop());
 
 /** Runs a program with the client. Importing it takes seconds, so each program does much. @returns its standard output */
 const python = async (program: string, token = ''): Promise<string> => {

@@ -31,12 +31,12 @@ const asSuperuser = async (sql: string): Promise<void> => {
 
 beforeAll(async () => {
   platform = await startPlatform();
+  return platform.stop;
+});
+beforeAll(async () => {
   for (const name of ['one', 'two', 'three']) await createExperiment(platform.gatewayUrl, name);
 });
-afterAll(async () => {
-  await platform.stop();
-  rmSync(folder, { recursive: true });
-});
+afterAll(() => rmSync(folder, { recursive: true }));
 
 const post = async (path: string, body: object): Promise<void> => {
   const response = await fetch(`${platform.gatewayUrl}/api/2.0/mlflow/${path}`, {

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually, prng } from '@kontor/testing';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import { mlflow } from '../bad-input/fixture.js';
 import { kontor, type Platform, repositoryRoot, startPlatform } from '../platform.js';
 import { ANY_WEBHOOK, startReceiver } from '../receiver.js';
@@ -18,8 +18,8 @@ const SECRET = 'a-long-random-text';
 let platform: Platform;
 beforeAll(async () => {
   platform = await startPlatform(ANY_WEBHOOK);
+  return platform.stop;
 });
-afterAll(() => platform.stop());
 
 const webhook = async (url: string, event: string, secret = SECRET): Promise<string> => {
   const [entity, action] = event.toUpperCase().split('.');

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensureKeyPair, loadPublicKey, LOG_KEY } from '@kontor/service/process';
 import { verifierKey } from '@kontor/transparency-log';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { createExperiment, kontor, kontorVerify, type Platform, repositoryRoot, startPlatform } from '../platform.js';
 
 const ORIGIN = 'kontor.example/log/0';
@@ -51,12 +51,14 @@ beforeAll(async () => {
   await ensureKeyPair(keysDir, LOG_KEY);
   writeFileSync(logKeyFile, verifierKey(ORIGIN, await loadPublicKey(keysDir, LOG_KEY)));
   witness = await startWitness();
-  platform = await startPlatform(settings());
+  return () => {
+    witness.child.kill();
+    rmSync(folder, { recursive: true });
+  };
 });
-afterAll(async () => {
-  await platform.stop();
-  witness.child.kill();
-  rmSync(folder, { recursive: true });
+beforeAll(async () => {
+  platform = await startPlatform(settings());
+  return platform.stop;
 });
 
 describe('a log with a witness', () => {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pythonWith, S3_REQUIREMENTS, startS3, type TestS3 } from '@kontor/testing';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { prepare } from '../../bad-input/fixture.js';
 import { kontor, type Platform, run, startPlatform } from '../../platform.js';
 
@@ -19,16 +19,16 @@ describe.skipIf(missing.length > 0 && !process.env['CI'])('a platform whose file
     if ('missing' in storage) throw new Error(storage.missing);
     s3 = await startS3(storage.python);
     bucket = await s3.makeBucket();
+    return () => s3.stop();
+  });
+  beforeAll(async () => {
     platform = await startPlatform({
       KONTOR_ARTIFACTS_S3_BUCKET: bucket,
       KONTOR_ARTIFACTS_S3_ENDPOINT: s3.url,
       KONTOR_ARTIFACTS_S3_ACCESS_KEY_ID: 'kontor',
       KONTOR_ARTIFACTS_S3_SECRET_ACCESS_KEY: 'the-secret-of-the-bucket',
     });
-  });
-  afterAll(async () => {
-    await platform.stop();
-    await s3.stop();
+    return platform.stop;
   });
 
   it('takes and gives files of the unmodified client in parts, past the gateway', async () => {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventually, pythonWith } from '@kontor/testing';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { kontor, type Platform, run, startPlatform } from '../../platform.js';
 import { ANY_WEBHOOK, startReceiver } from '../../receiver.js';
 import { startCuttingDoor } from './cutting-door.js';
@@ -15,8 +15,8 @@ describe.skipIf('missing' in environment && !inCi)('the unmodified MLflow client
   let platform: Platform;
   beforeAll(async () => {
     platform = await startPlatform(ANY_WEBHOOK);
+    return platform.stop;
   });
-  afterAll(() => platform.stop());
 
   const runClient = (env: NodeJS.ProcessEnv, program: string, ...args: readonly string[]) => {
     if ('missing' in environment) throw new Error(environment.missing);

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pythonWith } from '@kontor/testing';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { type Platform, repositoryRoot, run, startPlatform } from '../../platform.js';
 
 const inCi = Boolean(process.env['CI']);
@@ -39,8 +39,8 @@ describe('unmodified clients', () => {
   let platform: Platform;
   beforeAll(async () => {
     platform = await startPlatform();
+    return platform.stop;
   });
-  afterAll(() => platform.stop());
 
   const done = async (command: string, args: readonly string[]): Promise<void> => {
     const { exitCode, output } = await run(command, args, { env: { MLFLOW_TRACKING_URI: platform.gatewayUrl } });
