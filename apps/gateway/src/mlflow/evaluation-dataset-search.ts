@@ -12,13 +12,13 @@ const MAX_PAGE = 50_000n;
 
 const ORDERED: SearchColumns['attributes'] = {
   name: 'name',
-  created_time: msSql(`body->>'createdAt'`),
-  last_update_time: msSql(`body->>'updatedAt'`),
+  created_time: { body: msSql(`body->>'createdAt'`) },
+  last_update_time: { body: msSql(`body->>'updatedAt'`) },
 };
 const FILTERED: SearchColumns['attributes'] = {
   ...ORDERED,
-  created_by: `body->>'createdBy'`,
-  last_updated_by: `body->>'updatedBy'`,
+  created_by: { body: `body->>'createdBy'` },
+  last_updated_by: { body: `body->>'updatedBy'` },
 };
 
 export const searchDatasetFields = {

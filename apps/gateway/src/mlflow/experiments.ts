@@ -147,8 +147,8 @@ const searchExperiments = async (request: Message<typeof searchFields>, call: Ml
     attributes: {
       name: 'name',
       experiment_id: '"experimentId"',
-      creation_time: msSql(`body->>'createdAt'`),
-      last_update_time: msSql(`body->>'updatedAt'`),
+      creation_time: { body: msSql(`body->>'createdAt'`) },
+      last_update_time: { body: msSql(`body->>'updatedAt'`) },
     },
   };
   const question = (rows: RowQuery) => {

@@ -7,7 +7,7 @@ import { loggedModelsJson } from './logged-model-json.js';
 import { bool, int64, type Message, message, repeated, required, string } from './message.js';
 import { writePageToken } from './page-token.js';
 import type { Conditions, RowQuery } from './row-query.js';
-import { addFilter, comparison, msSql, type SearchColumns } from './search.js';
+import { addFilter, comparison, msSql, type SearchColumns, sqlOf } from './search.js';
 
 const DEFAULT_PAGE = 50n;
 const MAX_PAGE = 50_000n;
@@ -26,15 +26,15 @@ export const LOGGED_MODEL_FILTER: Grammar = {
   search: 'logged models',
 };
 
-const ATTRIBUTES: Readonly<Record<string, string>> = {
-  name: `body->>'name'`,
-  model_id: `body->>'loggedModelId'`,
-  model_type: `body->>'modelType'`,
-  status: `CASE body->>'status' WHEN 'UPLOAD_FAILED' THEN 'FAILED' ELSE body->>'status' END`,
+const ATTRIBUTES: SearchColumns['attributes'] = {
+  name: { body: `body->>'name'` },
+  model_id: { body: `body->>'loggedModelId'` },
+  model_type: { body: `body->>'modelType'` },
+  status: { body: `CASE body->>'status' WHEN 'UPLOAD_FAILED' THEN 'FAILED' ELSE body->>'status' END` },
   source_run_id: `coalesce("sourceRunId", '')`,
   experiment_id: '"experimentId"',
   creation_timestamp: msSql('"createdAt"'),
-  last_updated_timestamp: msSql(`body->>'updatedAt'`),
+  last_updated_timestamp: { body: msSql(`body->>'updatedAt'`) },
 };
 
 const STATUSES = ['PENDING', 'READY', 'FAILED'];
@@ -99,9 +99,9 @@ const orderBy = (rows: RowQuery, order: Request['order_by'], conditions: Conditi
     const direction = ascending ? 'ASC' : 'DESC';
     const [, entity, key = ''] = /^([^.]*)\.(.*)$/.exec(field_name) ?? [];
     if (entity === undefined) {
-      const column = ATTRIBUTES[LOGGED_MODEL_FILTER.aliases[field_name] ?? field_name];
-      if (column === undefined) throw invalid(`Invalid order by field name: ${field_name}`);
-      return `${column} ${direction} NULLS LAST`;
+      const attribute = ATTRIBUTES[LOGGED_MODEL_FILTER.aliases[field_name] ?? field_name];
+      if (attribute === undefined) throw invalid(`Invalid order by field name: ${field_name}`);
+      return `${sqlOf(attribute)} ${direction} NULLS LAST`;
     }
     if (entity !== 'metrics') {
       throw invalid(`Invalid order by field name: ${field_name}. Only metrics are supported.`);

@@ -16,7 +16,7 @@ const MAX_VERSION_PAGE = 200_000n;
 /** What a filter asks about a version itself. The name stands on its model's row, because a rename touches no versions. */
 const VERSION_COLUMNS = {
   run_id: `coalesce("runId", '')`,
-  source_path: `body->>'source'`,
+  source_path: { body: `body->>'source'` },
   version_number: 'version',
 };
 const VERSION_ORDER = {

@@ -29,8 +29,8 @@ const MAX_MODEL_PAGE = 1_000n;
 const MODEL_COLUMNS = {
   attributes: {
     name: 'name',
-    timestamp: `body->>'updatedAt'`,
-    last_updated_timestamp: `body->>'updatedAt'`,
+    timestamp: { body: `body->>'updatedAt'` },
+    last_updated_timestamp: { body: `body->>'updatedAt'` },
   },
 };
 

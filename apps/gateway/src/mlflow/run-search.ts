@@ -21,13 +21,13 @@ const MAX_EXPERIMENTS = 1000;
 const RUN_COLUMNS: Omit<SearchColumns, 'metrics'> = {
   ordersByKeys: true,
   attributes: {
-    run_id: `body->>'runId'`,
-    run_name: `body->>'name'`,
-    user_id: `body->>'userId'`,
+    run_id: { body: `body->>'runId'` },
+    run_name: { body: `body->>'name'` },
+    user_id: { body: `body->>'userId'` },
     status: 'status',
-    artifact_uri: `body->>'artifactUri'`,
+    artifact_uri: { body: `body->>'artifactUri'` },
     start_time: '"startTimeMs"',
-    end_time: `(body->>'endTimeMs')::bigint`,
+    end_time: { body: `(body->>'endTimeMs')::bigint` },
   },
 };
 

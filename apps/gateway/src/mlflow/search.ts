@@ -11,10 +11,16 @@ import {
 } from './filter.js';
 import type { Conditions } from './row-query.js';
 
-/** How the attributes of one search are written in SQL over a row's columns and body. */
+/** SQL of an attribute: over columns of the read model, or over what is only in the body of a row. */
+type Attribute = string | { readonly body: string };
+
+/** What is compared and ordered by. */
+export const sqlOf = (attribute: Attribute): string => (typeof attribute === 'string' ? attribute : attribute.body);
+
+/** How the attributes of one search are written in SQL. */
 export interface SearchColumns {
-  /** SQL of each attribute; numeric ones must be numbers. */
-  readonly attributes: Readonly<Record<string, string>>;
+  /** Numeric ones must be numbers. */
+  readonly attributes: Readonly<Record<string, Attribute>>;
   /** Whether rows are also ordered by metrics, params and tags. */
   readonly ordersByKeys?: boolean;
   /** Of what has metrics. */
@@ -67,12 +73,12 @@ const toSql = ({ attributes, metrics, terms }: SearchColumns, term: Comparison, 
   if (comparator !== 'IS NULL' && comparator !== 'IS NOT NULL') refusePersonal(entity, key);
   switch (entity) {
     case 'attribute': {
-      const left = attributes[key];
-      if (left === undefined) throw new Error(`no SQL for the attribute ${key}`);
-      const holds = comparison(left, term, conditions);
+      const attribute = attributes[key];
+      if (attribute === undefined) throw new Error(`no SQL for the attribute ${key}`);
+      const holds = comparison(sqlOf(attribute), term, conditions);
       // PostgreSQL knows nothing of what is in a body and takes a match for one row in 200: it would read and sort all rows for a
       // page. Half of them, as it takes a CASE for, makes it walk them in their order until the page is full.
-      return /\bbody\b/.test(left) ? `CASE WHEN ${holds} THEN true END` : holds;
+      return typeof attribute === 'string' ? holds : `CASE WHEN ${holds} THEN true END`;
     }
     case 'metric':
       if (metrics === undefined) throw new Error(`no SQL for the metric ${key}`);
@@ -155,7 +161,8 @@ export const orderBySql = (
     if (entity === undefined) throw unknownEntity(grammar, spelled ?? '');
     if (!columns.ordersByKeys && entity !== 'attribute') throw invalid(`Invalid order_by entity: ${entity}`);
     const name = entity === 'attribute' ? (grammar.aliases[key] ?? key) : key;
-    const field = (entity === 'attribute' && columns.attributes[name]) || `${entity}.${name}`;
+    const attribute = entity === 'attribute' ? columns.attributes[name] : undefined;
+    const field = attribute === undefined ? `${entity}.${name}` : sqlOf(attribute);
     // Experiments alone take a field twice, by either of its names.
     if (grammar !== EXPERIMENT_FILTER && seen.size === seen.add(field).size) {
       throw new MlflowError('INTERNAL_ERROR', `\`order_by\` contains duplicate fields: ${pythonList(clauses)}`, {
@@ -188,8 +195,8 @@ const orderTerm = (
       return `(SELECT p->>'value' FROM ${ofKey} LIMIT 1) ${direction} NULLS LAST`;
     }
     case 'attribute': {
-      const column = columns.attributes[key];
-      if (column !== undefined) return `${column} ${direction} NULLS LAST`;
+      const attribute = columns.attributes[key];
+      if (attribute !== undefined) return `${sqlOf(attribute)} ${direction} NULLS LAST`;
       if (grammar === MODEL_FILTER) throw unknownModelKey(key);
       const aliases = Object.keys(grammar.aliases).filter((name) => /^created$/i.test(name));
       const valid = [...Object.keys(columns.attributes), ...aliases];
