@@ -5,22 +5,22 @@ import { jetstream } from '@nats-io/jetstream';
 import { Body, Controller, HttpException, Inject, Post, Req } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { newCommandId } from '../commands/command-client.js';
+import { idempotencyKey, IdempotencyKeyInvalid, KEY_USED, KEY_USED_MESSAGE } from '../commands/idempotency-key.js';
 import type { Gateway } from '../gateway.js';
 import { GATEWAY } from '../gateway.token.js';
 import { principalOf } from '../http-door.js';
-import { MlflowError } from '../mlflow/errors.js';
-import { idempotencyKey } from '../mlflow/retries.js';
 import { labelRecords } from './label-batch.js';
 
 /** One message of JetStream holds at most 1 MiB; a label has some 200 bytes. */
 const LABELS_PER_MESSAGE = 2_000;
 
-/** By the rule of the MLflow face. @throws HttpException for a key that is none */
-const commandIdOf = (request: FastifyRequest): string => {
+/** @throws HttpException for a key that the log would not remember */
+const commandIdOf = ({ headers }: FastifyRequest): string => {
   try {
-    return idempotencyKey(request) ?? newCommandId();
+    return idempotencyKey(headers) ?? newCommandId();
   } catch (error) {
-    throw error instanceof MlflowError ? new HttpException(error.body(), error.status) : error;
+    if (!(error instanceof IdempotencyKeyInvalid)) throw error;
+    throw new HttpException({ error_code: 'INVALID_PARAMETER_VALUE', message: error.message }, 400);
   }
 };
 
@@ -49,9 +49,12 @@ export class GroundTruthController {
       principal,
       commandId,
     });
-    if (result.outcome !== 'accepted') {
-      const status = result.outcome === 'rejected' ? 409 : STATUS[result.code];
-      throw new HttpException({ error_code: result.code, message: result.message }, status);
+    if (result.outcome === 'rejected') {
+      const message = result.code === KEY_USED ? KEY_USED_MESSAGE : result.message;
+      throw new HttpException({ error_code: 'RESOURCE_CONFLICT', message, rejection: result.code }, 409);
+    }
+    if (result.outcome === 'failed') {
+      throw new HttpException({ error_code: result.code, message: result.message }, STATUS[result.code]);
     }
     const stream = jetstream(this.gateway.nats);
     for (let from = 0; from < records.length; from += LABELS_PER_MESSAGE) {

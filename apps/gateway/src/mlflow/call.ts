@@ -6,6 +6,7 @@ import type { CommandReply } from '@kontor/messaging';
 import type pg from 'pg';
 import type { OutgoingRules, Principal } from '@kontor/service/process';
 import type { CommandClient, SendOptions, SendResult } from '../commands/command-client.js';
+import { KEY_USED } from '../commands/idempotency-key.js';
 import type { Entity } from '../graphql/entity.js';
 import type { LogReader } from '../log/log-reader.js';
 import type { WebhookDeliveries } from '../registry/webhook-deliveries.js';
@@ -186,7 +187,7 @@ export class MlflowCall {
    */
   async answer<Answer>(handled: Promise<Answer>): Promise<Answer> {
     const refuseAnother = (): void => {
-      if (this.attempt?.isDone && !this.attempt.hasBegun) throw toMlflowError('IDEMPOTENCY_MISMATCH', '', {});
+      if (this.attempt?.isDone && !this.attempt.hasBegun) throw toMlflowError(KEY_USED, '', {});
     };
     const answer = await handled.catch((error: unknown) => {
       if (error instanceof MlflowError && error.status < 500) refuseAnother();

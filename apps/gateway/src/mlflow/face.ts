@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { StorageFull, StorageUnavailable, UploadAborted, UploadInvalid, UploadUnknown } from '@kontor/artifact-store';
 import { ConsistencyTimeout } from '@kontor/event-store';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { IdempotencyKeyInvalid } from '../commands/idempotency-key.js';
 import { isDatabaseAway } from '../database-away.js';
 import { type Gateway, SCHEMA } from '../gateway.js';
 import { principalOf } from '../http-door.js';
@@ -188,6 +189,7 @@ const sendError = (
     // The rows are late. The write has happened, so a read may simply be asked again.
     return sendError(new MlflowError('TEMPORARILY_UNAVAILABLE', error.message, { retryAfterSeconds: 1 }), reply, log);
   }
+  if (error instanceof IdempotencyKeyInvalid) return sendError(invalid(error.message), reply, log);
   const refusal = ofArtifacts(error);
   if (refusal) return sendError(refusal, reply, log);
   if (isFastifyRefusal(error)) {

@@ -1,4 +1,5 @@
 import type { KeptVersion, RegistryEvent } from '@kontor/domain/registry';
+import { KEY_USED, KEY_USED_MESSAGE } from '../commands/idempotency-key.js';
 import { invalid, missing, MlflowError } from './errors.js';
 
 type Details = Readonly<Record<string, unknown>>;
@@ -120,10 +121,8 @@ export const toMlflowError = (code: string, message: string, details: Details): 
           'Remove or reassign them before deleting the workspace.',
       );
     }
-    case 'IDEMPOTENCY_MISMATCH':
-      return new MlflowError('RESOURCE_CONFLICT', 'The Idempotency-Key was used for another request.', {
-        rejection: code,
-      });
+    case KEY_USED:
+      return new MlflowError('RESOURCE_CONFLICT', KEY_USED_MESSAGE, { rejection: code });
     case 'ROLE_REQUIRED':
       return new MlflowError('PERMISSION_DENIED', message);
     case 'ARCHIVE_NEEDS_ACTIVE_STAGE':

@@ -1,33 +1,14 @@
 import { hash } from 'node:crypto';
-import { outsideWindow } from '@kontor/event-sourcing';
 import { derivedId } from '@kontor/service/process';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { newCommandId } from '../commands/command-client.js';
+import { idempotencyKey } from '../commands/idempotency-key.js';
 import { principalOf } from '../http-door.js';
-import { invalid } from './errors.js';
-
-const HEADER = 'Idempotency-Key';
 
 /** MLflow's clients repeat for about four minutes; a job that is started again comes later. */
 const KEPT_MS = 30 * 60_000;
 /** About 3 MB. More requests than this without an answer are an outage, after which the oldest are given up first. */
 const MOST_KEPT = 10_000;
-
-/**
- * The id that a client chose for its write.
- *
- * @throws MlflowError for one that the log would not remember.
- */
-export const idempotencyKey = ({ headers }: FastifyRequest): string | undefined => {
-  const header = headers[HEADER.toLowerCase()];
-  if (header === undefined) return undefined;
-  const key = String(header).toLowerCase();
-  const refusal = outsideWindow(key, 0, Date.now());
-  if (refusal === undefined) return key;
-  const { oldest, newest } = refusal;
-  const allowed = `a UUIDv7 made between ${oldest.toISOString()} and ${newest.toISOString()}`;
-  throw invalid(`${HEADER}: must be ${allowed}, got ${JSON.stringify(key.slice(0, 100))}`);
-};
 
 /** Who asks what, in hex: the same for a request that comes again, and for no other. @param body its SHA-256 */
 const digestOf = (request: FastifyRequest, body: string): string => {
@@ -68,8 +49,6 @@ export class Attempt {
  * Recognises writes that come again: by the key that the client gave them, or because the same request had no answer.
  *
  * Requests that were answered are not remembered: two equal ones are two. The memory is this process's own.
- *
- * @source IETF draft-ietf-httpapi-idempotency-key-header, for the name of the header
  */
 export class Retries {
   readonly #unanswered = new Map<string, { readonly commandId: string; readonly sinceMs: number }>();
@@ -78,10 +57,10 @@ export class Retries {
    * @param body SHA-256 of the body; undefined where it is a file.
    * @param creates whether it has to be recognised without a key. What sets a value is better done once more: another value
    *   may have been set in between.
-   * @throws MlflowError for a key that is none.
+   * @throws IdempotencyKeyInvalid
    */
   attempt(request: FastifyRequest, reply: FastifyReply, body?: string, creates = false): Attempt {
-    const key = idempotencyKey(request);
+    const key = idempotencyKey(request.headers);
     const digest = body === undefined ? undefined : digestOf(request, body);
     if (key !== undefined) return new Attempt(key, digest, true);
     if (digest === undefined || !creates) return new Attempt(newCommandId(), digest, false);
