@@ -8,7 +8,7 @@ import type { Gateway } from './gateway.js';
 import { GATEWAY } from './gateway.token.js';
 import { isDatabaseAway } from './database-away.js';
 import { errorFormatter } from './graphql/error-format.js';
-import { withStatus } from './graphql/errors.js';
+import { statusOf, withStatus } from './graphql/errors.js';
 import { limitRules, MAX_TOKENS, MAX_VALIDATION_ERRORS } from './graphql/limits.js';
 import { operationPlugin } from './graphql/operation-plugin.js';
 import { GroundTruthController } from './ground-truth/ground-truth.controller.js';
@@ -37,11 +37,8 @@ const beforeOperation = (error: unknown): unknown => {
     return new GraphQLError('', { ...(error instanceof Error && { originalError: error }), extensions });
   }
   if (!(error instanceof GraphQLError)) return error;
-  return withStatus(error, STATUS[String(error.extensions['code'])] ?? 400);
+  return withStatus(error, statusOf(error));
 };
-
-/** Of what is not said with 400, by code. */
-const STATUS: Readonly<Record<string, number>> = { CONSISTENCY_TIMEOUT: 503, FORBIDDEN: 403 };
 
 /** The composition of the gateway's doors. */
 @Module({})

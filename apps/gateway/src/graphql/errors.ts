@@ -24,6 +24,12 @@ export const requestError = (
   details: Readonly<Record<string, unknown>> = {},
 ): GraphQLError => new GraphQLError(message, { extensions: { code, ...details } });
 
+/** Of what is not said with 400, by code. */
+const STATUS: Readonly<Record<string, number>> = { CONSISTENCY_TIMEOUT: 503, FORBIDDEN: 403 };
+
+/** The status of an error that keeps an operation from running at all. */
+export const statusOf = ({ extensions }: GraphQLError): number => STATUS[String(extensions['code'])] ?? 400;
+
 /** The error with the status that HTTP answers with; Apollo would take what is thrown before an operation runs for its own failure. */
 export const withStatus = (error: GraphQLError, status: number): GraphQLError =>
   new GraphQLError(error.message, { extensions: { ...error.extensions, http: { status } } });

@@ -4,15 +4,32 @@ import { canonicalize } from '@kontor/service/process';
 import { jetstream } from '@nats-io/jetstream';
 import { Body, Controller, HttpException, Inject, Post, Req } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
+import { GraphQLError } from 'graphql';
 import { newCommandId } from '../commands/command-client.js';
 import { idempotencyKey, IdempotencyKeyInvalid, KEY_USED, KEY_USED_MESSAGE } from '../commands/idempotency-key.js';
+import { isDatabaseAway } from '../database-away.js';
 import type { Gateway } from '../gateway.js';
 import { GATEWAY } from '../gateway.token.js';
+import { statusOf } from '../graphql/errors.js';
 import { principalOf } from '../http-door.js';
-import { labelRecords } from './label-batch.js';
+import { unexpected } from './expected-labels.js';
+import { type LabelProblem, labelRecords } from './label-batch.js';
 
 /** One message of JetStream holds at most 1 MiB; a label has some 200 bytes. */
 const LABELS_PER_MESSAGE = 2_000;
+
+const refused = (problem: Partial<LabelProblem>): HttpException =>
+  new HttpException({ error_code: 'INVALID_PARAMETER_VALUE', ...problem }, 400);
+
+/** @throws HttpException for rows that cannot be read now, and for a workspace in which nobody may write */
+const notReadable = (error: unknown): never => {
+  if (isDatabaseAway(error)) {
+    const message = 'The database cannot be reached at the moment; the batch can be sent again.';
+    throw new HttpException({ error_code: 'UNAVAILABLE', message }, 503);
+  }
+  if (!(error instanceof GraphQLError)) throw error;
+  throw new HttpException({ error_code: error.extensions['code'], message: error.message }, statusOf(error));
+};
 
 /** @throws HttpException for a key that the log would not remember */
 const commandIdOf = ({ headers }: FastifyRequest): string => {
@@ -20,7 +37,7 @@ const commandIdOf = ({ headers }: FastifyRequest): string => {
     return idempotencyKey(headers) ?? newCommandId();
   } catch (error) {
     if (!(error instanceof IdempotencyKeyInvalid)) throw error;
-    throw new HttpException({ error_code: 'INVALID_PARAMETER_VALUE', message: error.message }, 400);
+    throw refused({ message: error.message });
   }
 };
 
@@ -33,11 +50,12 @@ export class GroundTruthController {
   async receive(@Req() request: FastifyRequest, @Body() body: unknown): Promise<object> {
     const principal = principalOf(request);
     const parsed = labelRecords(body, principal.workspace);
-    if ('problem' in parsed) {
-      throw new HttpException({ error_code: 'INVALID_PARAMETER_VALUE', ...parsed.problem }, 400);
-    }
+    if ('problem' in parsed) throw refused(parsed.problem);
     const { batch, records } = parsed;
     const commandId = commandIdOf(request);
+    const context = this.gateway.contextFor(principal);
+    const problem = await context.then((ready) => unexpected(batch, ready)).catch(notReadable);
+    if (problem) throw refused(problem);
     const digest = `sha256:${createHash('sha256').update(canonicalize(records)).digest('hex')}`;
     const { endpoint, labelName, source } = batch;
     // The log first: it refuses who may not send. Labels are telemetry and count once per prediction

@@ -6,8 +6,29 @@ import { startTestGateway, type TestGateway } from '../gateway.fixture.js';
 let gateway: TestGateway;
 beforeAll(async () => {
   gateway = await startTestGateway({ services: [monitoring] });
+  await watch('credit', 'repaid');
+  await watch('churn', 'left');
+  await watch('churn', 'cancelled');
+  await watch('ridership', null);
 });
 afterAll(() => gateway.stop());
+
+const digest = `sha256:${'a'.repeat(64)}`;
+
+/** Defines one more monitor of an endpoint, on a baseline with this label column. */
+const watch = async (endpoint: string, labelColumn: string | null): Promise<void> => {
+  const [baselineId, monitorId] = [uuidv7(), `m-${uuidv7()}`];
+  const baseline = `default/monitoring/baseline/${baselineId}`;
+  const asked = { version: { modelName: 'm', version: 1, manifestDigest: digest }, endpoint: `${endpoint}-staging` };
+  const columns = { labelColumn, features: ['AGEP'], categoricalFeatures: [] };
+  const dataset = { name: 'reference', digest, rows: 10 };
+  await gateway.append(baseline, 'BaselineRequested', { baselineId, dataset, ...asked, ...columns });
+  const position = await gateway.append(`default/monitoring/monitor/${monitorId}`, 'MonitorDefined', {
+    ...{ monitorId, endpoint, baselineId, windowMs: 86_400_000, latenessMs: 0, psiThreshold: 0.1 },
+    ...{ persistence: { windows: 2, ofWindows: 3 }, protectedAttributes: [], dataSourceIds: [] },
+  });
+  await gateway.server.gateway.log.wait(position);
+};
 
 const label = { predictionId: uuidv7(), label: 1, observedAt: '2026-06-01T12:00:00Z' };
 const batch = { endpoint: 'credit', labelName: 'repaid', labels: [label] };
@@ -61,4 +82,29 @@ it('takes a batch once, and refuses its key for another one in the words of the 
       rejection: 'IDEMPOTENCY_MISMATCH',
     },
   });
+});
+
+it.each([
+  ['endpoint', { endpoint: 'nobody' }, 'no monitor watches "nobody"; allowed are churn, credit, ridership'],
+  [
+    'labelName',
+    { labelName: 'repayed' },
+    'no baseline of a monitor of credit has the label column "repayed"; allowed are repaid',
+  ],
+  [
+    'labelName',
+    { endpoint: 'churn', labelName: 'repaid' },
+    'no baseline of a monitor of churn has the label column "repaid"; allowed are cancelled, left',
+  ],
+])('refuses a batch that nothing would become of: %s in %o', async (path, change, message) => {
+  const before = await gateway.server.gateway.log.head();
+  expect(await send(change)).toEqual({
+    status: 400,
+    json: { error_code: 'INVALID_PARAMETER_VALUE', message: `${path}: ${message}`, problems: [{ path, message }] },
+  });
+  expect(await gateway.server.gateway.log.head()).toBe(before);
+});
+
+it('takes any label name where a monitor has a baseline without labels', async () => {
+  expect(await send({ endpoint: 'ridership', labelName: 'riders' })).toMatchObject({ status: 201 });
 });

@@ -36,6 +36,12 @@ export interface LabelProblem {
   readonly problems: readonly { readonly path: string; readonly message: string }[];
 }
 
+/** One thing that is wrong, in the form of several. */
+export const problemOf = (path: string, message: string): LabelProblem => ({
+  message: `${path}: ${message}`,
+  problems: [{ path, message }],
+});
+
 /**
  * Reads a batch of labels as it came in.
  *

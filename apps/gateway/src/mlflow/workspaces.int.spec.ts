@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { registry } from '@kontor/domain/registry';
 import { loadPrivateKey, ensureKeyPair, signToken, TOKEN_ISSUER } from '@kontor/service/process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -755,6 +756,19 @@ describe('of another workspace', () => {
     expect(await experiments()).toMatchObject({
       status: 403,
       errors: [{ message: "Workspace 'gone' not found", extensions: { code: 'FORBIDDEN' } }],
+    });
+    const labels = await fetch(`${gateway.server.url}/v1/ground-truth`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...bearer(await token(['owner'], 'gone')) },
+      body: JSON.stringify({
+        endpoint: 'credit',
+        labelName: 'repaid',
+        labels: [{ predictionId: randomUUID(), label: 1, observedAt: '2026-06-01T12:00:00Z' }],
+      }),
+    });
+    expect({ status: labels.status, json: await labels.json() }).toEqual({
+      status: 403,
+      json: { error_code: 'FORBIDDEN', message: "Workspace 'gone' not found" },
     });
     for (const role of ['admin', 'auditor'])
       expect((await experiments(role)).data).toMatchObject({ experiments: { nodes: [{ name: 'Default' }] } });

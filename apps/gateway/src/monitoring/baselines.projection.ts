@@ -7,6 +7,8 @@ type Pinned = Extract<MonitoringEvent, { type: 'BaselinePinned' }>['data'];
 export type BaselineRow = Pick<Pinned, 'baselineId' | 'version' | 'dataset' | 'features' | 'performance'> & {
   readonly modelName: string;
   readonly state: 'REQUESTED' | 'COMPLETED' | 'FAILED';
+  /** Null if it has no labels. */
+  readonly labelColumn: string | null;
   readonly score: Pinned['score'] | null;
   readonly binsHash: string | null;
   readonly requestedAt: string;
@@ -18,7 +20,7 @@ export type BaselineRow = Pick<Pinned, 'baselineId' | 'version' | 'dataset' | 'f
 /** References that windows are compared with. A pinned baseline never changes. */
 export const baselines: Projection<BaselineRow, MonitoringEvent> = {
   name: 'baselines',
-  version: 1,
+  version: 2,
   canHandle: ['BaselineRequested', 'BaselinePinned', 'BaselineFailed'],
   // A monitor names a baseline too, and is none.
   keys: ({ type, workspace, data }) =>
@@ -27,13 +29,14 @@ export const baselines: Projection<BaselineRow, MonitoringEvent> = {
     const at = event.recordedAt;
     switch (event.type) {
       case 'BaselineRequested': {
-        const { baselineId, version, dataset } = event.data;
+        const { baselineId, version, dataset, labelColumn } = event.data;
         return {
           baselineId,
           version,
           dataset,
           modelName: version.modelName,
           state: 'REQUESTED',
+          labelColumn,
           features: [],
           score: null,
           binsHash: null,
@@ -46,8 +49,9 @@ export const baselines: Projection<BaselineRow, MonitoringEvent> = {
       }
       case 'BaselinePinned': {
         const { modelName } = event.data.version;
-        const { requestedAt = at, requestedBy = event.actor } = row ?? {};
-        return { ...event.data, modelName, state: 'COMPLETED', requestedAt, requestedBy, pinnedAt: at, failure: null };
+        const { requestedAt = at, requestedBy = event.actor, labelColumn = null } = row ?? {};
+        const asked = { modelName, labelColumn, requestedAt, requestedBy };
+        return { ...event.data, ...asked, state: 'COMPLETED', pinnedAt: at, failure: null };
       }
       case 'BaselineFailed':
         return row && { ...row, state: 'FAILED', failure: event.data.reason };

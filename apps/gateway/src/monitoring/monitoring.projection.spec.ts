@@ -64,7 +64,7 @@ describe('baselines', () => {
     requestedBy: 'ada',
     failure: null,
   };
-  const asked = { features: [], score: null, binsHash: null, performance: null, pinnedAt: null };
+  const asked = { labelColumn: 'PINCP', features: [], score: null, binsHash: null, performance: null, pinnedAt: null };
 
   it('hold the bins from the moment they are pinned', () => {
     const events = recorded<MonitoringEvent>([
@@ -76,7 +76,9 @@ describe('baselines', () => {
       .thenRows({ [`default/${id(1)}`]: { ...row, ...asked, state: 'REQUESTED' } });
     projectionSpec(baselines)
       .given(events)
-      .thenRows({ [`default/${id(1)}`]: { ...pinned, ...row, state: 'COMPLETED', pinnedAt: time(1) } });
+      .thenRows({
+        [`default/${id(1)}`]: { ...pinned, ...row, labelColumn: 'PINCP', state: 'COMPLETED', pinnedAt: time(1) },
+      });
   });
 
   it('say why one could not be made, and begin with the pin where nobody asked', () => {
@@ -91,7 +93,9 @@ describe('baselines', () => {
       .thenRows({ [`default/${id(1)}`]: { ...row, ...asked, state: 'FAILED', failure: reason } });
     projectionSpec(baselines)
       .given(recorded<MonitoringEvent>([{ stream, type: 'BaselinePinned', data: pinned }]))
-      .thenRows({ [`default/${id(1)}`]: { ...pinned, ...row, state: 'COMPLETED', pinnedAt: time(0) } });
+      .thenRows({
+        [`default/${id(1)}`]: { ...pinned, ...row, labelColumn: null, state: 'COMPLETED', pinnedAt: time(0) },
+      });
   });
 });
 
