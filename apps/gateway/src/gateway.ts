@@ -23,19 +23,18 @@ import {
   ensureKeyEncryptionKey,
   ensureKeyPair,
   loadPrivateKey,
-  mayCommand,
   type Principal,
   TOKEN_ISSUER,
 } from '@kontor/service/process';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { mayAdminister, type RecordedEvent } from '@kontor/event-sourcing';
+import type { RecordedEvent } from '@kontor/event-sourcing';
 import type pg from 'pg';
 import { CommandClient, ISSUER } from './commands/command-client.js';
 import type { GatewayConfig } from './config.js';
 import { decodeTokens, readLogIdentity, waitMsOf } from './graphql/consistency.js';
 import type { GraphContext } from './graphql/context.js';
 import { entities } from './graphql/entities.js';
-import { requestError } from './graphql/errors.js';
+import { refuseDeleted } from './graphql/deleted-workspace.js';
 import { rowKey } from './graphql/row-key.js';
 import { Rows } from './graphql/rows.js';
 import { LogReader } from './log/log-reader.js';
@@ -168,9 +167,8 @@ export const openGateway = async (config: GatewayConfig): Promise<Gateway> => {
       const { workspace } = principal;
       if (workspace !== DEFAULT_WORKSPACE) {
         const row = await rows().byKey(workspaceEntity, rowKey(DEFAULT_WORKSPACE, workspace), { position });
-        // As in the MLflow face, also as of a moment when it was there; who governs and audits goes on.
-        if (row?.deleted && mayCommand(principal) && !mayAdminister(principal.actor))
-          throw requestError('FORBIDDEN', `Workspace '${workspace}' not found`);
+        // Also as of a moment when it was there.
+        if (row?.deleted) refuseDeleted(principal);
       }
       return {
         principal,

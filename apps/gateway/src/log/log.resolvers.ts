@@ -1,12 +1,16 @@
 import { contexts } from '@kontor/domain/contexts';
+import type { RegistryEvent } from '@kontor/domain/registry';
 import { latest, parsePosition, type Position, type RecordedEvent } from '@kontor/event-sourcing';
 import { type GraphContext, type Momentary, momentOf } from '../graphql/context.js';
 import { pageRows } from '../graphql/connection.js';
+import { refuseDeleted } from '../graphql/deleted-workspace.js';
 import { requestError } from '../graphql/errors.js';
 import { toNodeId } from '../graphql/node-id.js';
 import { rowKey } from '../graphql/row-key.js';
 import type { Resolvers } from '../graphql/generated/types.js';
 import type { LogMessage } from '../subscriptions/live-log.js';
+
+type Deletion = Extract<RegistryEvent, { type: 'WorkspaceDeleted' }>['data'];
 
 /** An event as the graph shows it. */
 export const toEvent = (event: RecordedEvent) => ({
@@ -59,6 +63,9 @@ const toPosition = (text: string | null | undefined): Position => parsePosition(
 export const refusePast = (field: string, parent: Momentary | undefined): void => {
   if (parent) throw requestError('BAD_USER_INPUT', `${field}: is about now; ask for it outside of \`at\``);
 };
+
+const isDeletionOf = (workspace: string, { type, data }: Pick<RecordedEvent, 'type' | 'data'>): boolean =>
+  type === 'WorkspaceDeleted' && (data as Deletion).name === workspace;
 
 const EVENT_TYPES: ReadonlySet<string> = new Set(contexts.flatMap(({ events }) => Object.keys(events)));
 
@@ -121,11 +128,17 @@ export const logResolvers: Pick<Resolvers, 'Query' | 'Subscription' | 'EventMess
         const { live } = context.log;
         const known = knownTypes(types);
         const wanted = known && new Set(known);
-        const start = after === null || after === undefined ? live.position : toPosition(after);
+        const { position: signedIn } = context.moment;
+        const start = after === null || after === undefined ? signedIn : toPosition(after);
         if (start > live.position) await context.log.reach(start, 'after');
         const messages = live.follow({
-          after: start,
-          accept: ({ type, workspace }) => workspace === context.workspace && (wanted?.has(type) ?? true),
+          // Not behind the position for which the workspace was looked up: what became of it since then counts.
+          after: start < signedIn ? start : signedIn,
+          accept: (event) => {
+            const { type, workspace, position } = event;
+            if (position > signedIn && isDeletionOf(context.workspace, event)) refuseDeleted(context.principal);
+            return position > start && workspace === context.workspace && (wanted?.has(type) ?? true);
+          },
           onUnread: () => context.socket?.endSoon(),
         });
         return asPayloads(messages, () => context.socket?.closeLagged());

@@ -15,7 +15,7 @@ export type LogMessage =
 
 export interface FollowOptions {
   readonly after: Position;
-  /** Which events are messages; the others only move the position. */
+  /** Which events are messages; the others only move the position. What it throws ends the reader. */
   readonly accept: (event: RecordedEvent) => boolean;
   /** Called once when too much is unread, while the reader still has not come back. */
   readonly onUnread?: () => void;
