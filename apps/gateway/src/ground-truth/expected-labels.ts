@@ -1,11 +1,12 @@
+import { endpointEntity } from '../deployment/deployment.entities.js';
 import type { GraphContext } from '../graphql/context.js';
 import { readAll, readOne } from '../graphql/read.js';
 import { baselineEntity, monitorEntity } from '../monitoring/monitoring.entities.js';
 import { type LabelBatch, type LabelProblem, problemOf } from './label-batch.js';
 
 /**
- * Why nothing would become of labels: monitoring keeps those of endpoints that a monitor watches, and sets them beside the
- * label column of its baseline. A monitor whose baseline has none takes labels of any name.
+ * Why nothing would become of labels. Those of an endpoint are counted by the guards of its rollouts, whatever their name, and a
+ * monitor sets them beside the label column of its baseline; one whose baseline has none takes labels of any name.
  */
 export const unexpected = async (
   { endpoint, labelName }: LabelBatch,
@@ -13,9 +14,9 @@ export const unexpected = async (
 ): Promise<LabelProblem | undefined> => {
   const monitors = await readAll(monitorEntity, { endpoint }, undefined, context);
   if (monitors.length === 0) {
-    const watched = (await readAll(monitorEntity, {}, undefined, context)).map((monitor) => monitor.endpoint);
-    const allowed = watched.length > 0 ? `allowed are ${listed(watched)}` : 'none is watched yet: define one first';
-    return problemOf('endpoint', `no monitor watches ${JSON.stringify(endpoint)}; ${allowed}`);
+    if (await readOne(endpointEntity, [endpoint], undefined, context)) return undefined;
+    const allowed = 'allowed is the name of an endpoint or of what a monitor watches';
+    return problemOf('endpoint', `there is no endpoint ${JSON.stringify(endpoint)}; ${allowed}`);
   }
   const baselines = await Promise.all(
     monitors.map(({ baselineId }) => readOne(baselineEntity, [baselineId], undefined, context)),
@@ -23,7 +24,5 @@ export const unexpected = async (
   const columns = baselines.map((baseline) => baseline?.labelColumn ?? labelName);
   if (columns.includes(labelName)) return undefined;
   const wrong = `no baseline of a monitor of ${endpoint} has the label column ${JSON.stringify(labelName)}`;
-  return problemOf('labelName', `${wrong}; allowed are ${listed(columns)}`);
+  return problemOf('labelName', `${wrong}; allowed are ${[...new Set(columns)].sort().join(', ')}`);
 };
-
-const listed = (names: readonly string[]): string => [...new Set(names)].sort().join(', ');

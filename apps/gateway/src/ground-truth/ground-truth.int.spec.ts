@@ -85,7 +85,11 @@ it('takes a batch once, and refuses its key for another one in the words of the 
 });
 
 it.each([
-  ['endpoint', { endpoint: 'nobody' }, 'no monitor watches "nobody"; allowed are churn, credit, ridership'],
+  [
+    'endpoint',
+    { endpoint: 'nobody' },
+    'there is no endpoint "nobody"; allowed is the name of an endpoint or of what a monitor watches',
+  ],
   [
     'labelName',
     { labelName: 'repayed' },
@@ -103,6 +107,13 @@ it.each([
     json: { error_code: 'INVALID_PARAMETER_VALUE', message: `${path}: ${message}`, problems: [{ path, message }] },
   });
   expect(await gateway.server.gateway.log.head()).toBe(before);
+});
+
+it('takes any label name of an endpoint that nobody watches: the guards of its rollouts count them', async () => {
+  const data = { endpoint: 'unwatched', environment: 'STAGING', description: '' };
+  const position = await gateway.append('default/deployment/endpoint/unwatched', 'EndpointCreated', data);
+  await gateway.server.gateway.log.wait(position);
+  expect(await send({ endpoint: 'unwatched', labelName: 'anything' })).toMatchObject({ status: 201 });
 });
 
 it('takes any label name where a monitor has a baseline without labels', async () => {
