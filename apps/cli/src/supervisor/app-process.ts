@@ -23,7 +23,7 @@ const USAGE_EXIT_CODE = 2;
 
 /**
  * Node would let the space of what is young grow to 64 MiB and more, and keep it. With 8 MiB a half, the gateway and the registry
- * at rest take 295 MiB instead of 360, and no more CPU for a request. @source our benchmark, `npm run bench -- mlflow`
+ * at rest take some 300 MiB instead of 360, and no more CPU for a request. @source our benchmark, `npm run bench -- mlflow`
  */
 const YOUNG_SPACE = '--max-semi-space-size=8';
 
