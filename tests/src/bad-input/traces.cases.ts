@@ -32,6 +32,14 @@ const started = (trace_info: object, says: string) => refused('POST', TRACES, { 
 const search = (fields: object, says: string) =>
   refused('POST', 'search', { locations: [location()], ...fields }, says);
 
+const correlation = (fields: object, says: string) =>
+  refused(
+    'POST',
+    'calculate-filter-correlation',
+    { experiment_ids: ['$experiment'], filter_string1: "name = 'a'", filter_string2: "name = 'b'", ...fields },
+    says,
+  );
+
 const STARTS: readonly (readonly [object, string])[] = [
   [{ trace_location: location() }, missing('trace.trace_info.trace_id')],
   [{ trace_id: 'tr-never' }, missing('trace.trace_info.trace_location')],
@@ -168,6 +176,13 @@ export const traceCases: readonly MlflowCase[] = [
   ),
   search({ page_token: 'x' }, 'Invalid page token, could not base64-decode'),
   ...Object.entries(FILTERS).map(([filter, says]) => search({ filter }, says)),
+  correlation({ experiment_ids: undefined }, missing('experiment_ids')),
+  correlation({ experiment_ids: '5' }, `Invalid value "5" for parameter 'experiment_ids' supplied`),
+  correlation({ experiment_ids: ['x'] }, "Invalid experiment ID 'x'. Experiment ID must be a valid integer."),
+  correlation({ filter_string1: '' }, missing('filter_string1')),
+  correlation({ filter_string2: undefined }, missing('filter_string2')),
+  correlation({ filter_string1: "foo = 'x'" }, "Invalid attribute key 'foo' specified. Valid keys are"),
+  correlation({ base_filter: "name RLIKE '('" }, 'Invalid regular expression in filter string'),
   ...Object.entries(ORDERS).map(([clause, says]) => search({ order_by: [clause] }, says)),
   {
     ...search({ order_by: ['status', 'status DESC'] }, '`order_by` contains duplicate fields'),

@@ -204,6 +204,9 @@ const questions = (): Readonly<Record<string, readonly object[] | 'no rows'>> =>
       { locations: [EXPERIMENT], filter: "span.name LIKE '%1%' AND tags.team IS NOT NULL", order_by: ['tags.team'] },
       { locations: [EXPERIMENT], filter: 'feedback.good > 0' },
     ],
+    'POST /mlflow/traces/calculate-filter-correlation': [
+      { experiment_ids: ['1'], filter_string1: "span.name LIKE '%1%'", filter_string2: 'feedback.good > 0' },
+    ],
     'GET /mlflow/registered-models/get': perModel,
     'GET /mlflow/registered-models/search': [{}, { filter: "name LIKE '%r%'", order_by: ['name DESC'] }],
     'GET /mlflow/registered-models/get-latest-versions': perModel,

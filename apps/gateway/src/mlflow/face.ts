@@ -33,6 +33,7 @@ import { RowLoader } from './row-loader.js';
 import { runEndpoints } from './runs.js';
 import { scorerEndpoints } from './scorers.js';
 import { serverInfoEndpoints } from './server-info.js';
+import { traceCorrelationEndpoint } from './trace-correlation.js';
 import { traceRoutes } from './trace-routes.js';
 import { traceEndpoints } from './traces.js';
 import { webhookEndpoints } from './webhooks.js';
@@ -57,6 +58,7 @@ export const endpoints: readonly Endpoint[] = [
   ...registeredModelEndpoints,
   ...versionEndpoints,
   ...traceEndpoints,
+  traceCorrelationEndpoint,
   ...oldTraceEndpoints,
   ...assessmentEndpoints,
   ...webhookEndpoints,

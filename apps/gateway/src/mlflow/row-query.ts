@@ -135,8 +135,9 @@ export class RowQuery {
   }
 
   async count(entity: Entity<object>, conditions: Conditions): Promise<number> {
+    // Named as in a list, because conditions may look from another relation into this one.
     const { rows } = await this.parts.pool.query<{ count: string }>(
-      `SELECT count(*) FROM ${this.relation(entity, 'counted')} WHERE true ${conditions.sql}`,
+      `SELECT count(*) FROM ${this.relation(entity, pg.escapeIdentifier(entity.projection.name))} WHERE true ${conditions.sql}`,
       conditions.values,
     );
     return Number(rows[0]?.count);

@@ -86,8 +86,30 @@ const addSpans = (rows: RowQuery, terms: readonly Comparison[], conditions: Cond
   );
 };
 
+/** Adds what a filter on traces asks for. */
+export const addTraceFilter = (rows: RowQuery, terms: readonly Comparison[], conditions: Conditions): void => {
+  const spans = terms.filter(({ entity }) => entity === 'span');
+  addFilter(
+    COLUMNS,
+    terms.filter((term) => !spans.includes(term)),
+    conditions,
+  );
+  addSpans(rows, spans, conditions);
+};
+
 /** SQLSTATE `invalid_regular_expression`: of a text after RLIKE. */
 const INVALID_REGULAR_EXPRESSION = '2201B';
+
+/** What the database answers to a statement with this filter in it. @throws MlflowError if it refuses the text after an RLIKE. */
+export const filteredBy = async <Answer>(filter: string, answer: Promise<Answer>): Promise<Answer> => {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof pg.DatabaseError && error.code === INVALID_REGULAR_EXPRESSION)
+      throw invalid(`Invalid regular expression in filter string: ${JSON.stringify(filter)}`);
+    throw error;
+  }
+};
 
 export const searchTracesFields = {
   filter: string,
@@ -121,31 +143,21 @@ export const searchTraces = async (
   const listing = ['traces', experimentIds, filter, order_by];
   const token = call.readPageToken(listing, page_token);
   const rows = token ? call.rowsAt(token.position) : await call.rows();
-  const conditions = rows.conditions();
-  conditions.add('NOT deleted');
-  const spans = terms.filter(({ entity }) => entity === 'span');
-  addFilter(
-    COLUMNS,
-    terms.filter((term) => !spans.includes(term)),
-    conditions,
-  );
-  addSpans(rows, spans, conditions);
+  const conditions = rows.conditions().add('NOT deleted');
+  addTraceFilter(rows, terms, conditions);
   const ties = '"requestTimeMs" DESC, key ASC';
   const orderBy = orderBySql(COLUMNS, order_by, { grammar: TRACE_FILTER, ties, conditions });
   const each = { column: 'experimentId', values: experimentIds };
   const offset = token?.offset ?? 0;
   const size = Number(max_results);
-  try {
-    const found = await rows.list(traceEntity, conditions, { orderBy, limit: size + 1, offset, each });
-    return {
-      found: found.slice(0, size),
-      ...(found.length > size && {
-        next: writePageToken(listing, { position: rows.position, offset: offset + size }),
-      }),
-    };
-  } catch (error) {
-    if (error instanceof pg.DatabaseError && error.code === INVALID_REGULAR_EXPRESSION)
-      throw invalid(`Invalid regular expression in filter string: ${JSON.stringify(filter)}`);
-    throw error;
-  }
+  const found = await filteredBy(
+    filter,
+    rows.list(traceEntity, conditions, { orderBy, limit: size + 1, offset, each }),
+  );
+  return {
+    found: found.slice(0, size),
+    ...(found.length > size && {
+      next: writePageToken(listing, { position: rows.position, offset: offset + size }),
+    }),
+  };
 };

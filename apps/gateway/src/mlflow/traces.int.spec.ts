@@ -101,6 +101,30 @@ const exported = async (...spans: object[]): Promise<void> => {
   expect([response.status, await response.text()]).toEqual([200, '{}']);
 };
 
+describe('two filters', () => {
+  it('are counted alone and together, among what a third one leaves', async () => {
+    const { experiment_id } = (await call('POST', '/api/2.0/mlflow/experiments/create', { name: 'counted' })).body;
+    const trace_location = { type: 'MLFLOW_EXPERIMENT', mlflow_experiment: { experiment_id } };
+    const ids: string[] = [];
+    for (const [env, state] of ['prod OK', 'prod OK', 'dev ERROR', 'dev OK'].map((text) => text.split(' ')))
+      ids.push(await start({ trace_location, state, tags: { env } }));
+    await exported(...ids.slice(1).map((id) => span(id, { name: 'tool' })));
+    const counted = async (filter_string1: string, filter_string2: string, base_filter?: string) => {
+      const body = { experiment_ids: [experiment_id], filter_string1, filter_string2, base_filter };
+      const { npmi, npmi_smoothed, ...counts } = (await v3('POST', '/calculate-filter-correlation', body)).body;
+      return [counts.filter1_count, counts.filter2_count, counts.joint_count, counts.total_count, npmi, npmi_smoothed];
+    };
+    const [one, none] = [expect.closeTo(1, 9) as number, expect.closeTo(0, 9) as number];
+    const some = expect.any(Number) as number;
+    expect(await counted("tags.env = 'dev'", "status = 'OK'", "tags.env = 'dev'")).toEqual([2, 1, 1, 2, none, none]);
+    expect(await counted("tags.env = 'prod'", "status = 'ERROR'")).toEqual([2, 1, 0, 4, -1, some]);
+    expect(await counted("span.name = 'tool'", "span.status = 'OK'")).toEqual([3, 3, 3, 4, one, some]);
+    expect(await counted("tags.env = 'none'", "status = 'OK'")).toEqual([0, 3, 0, 4, undefined, undefined]);
+    await v3('POST', '/delete-traces', { experiment_id, request_ids: ids.slice(3) });
+    expect(await counted("tags.env = 'dev'", "status = 'ERROR'")).toEqual([1, 1, 1, 3, one, some]);
+  });
+});
+
 describe('a trace', () => {
   it('is logged, shown as MLflow shows it, and logged again without an event', async () => {
     const id = newId();

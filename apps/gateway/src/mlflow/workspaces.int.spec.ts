@@ -562,6 +562,10 @@ describe('of another workspace', () => {
       'GET /mlflow/traces/get': ['missing', { trace_id: trace }],
       'GET /mlflow/traces/batchGet': ['nothing', { trace_ids: [trace] }],
       'POST /mlflow/traces/batchGetInfos': ['nothing', { trace_ids: [trace] }],
+      'POST /mlflow/traces/calculate-filter-correlation': [
+        'nothing',
+        { experiment_ids: [experiment], filter_string1: 'timestamp > 0', filter_string2: 'timestamp > 0' },
+      ],
       'POST /mlflow/traces/search': ['nothing', { locations: [{ mlflow_experiment: { experiment_id: experiment } }] }],
       'POST /mlflow/traces/delete-traces': ['nothing', { experiment_id: experiment, request_ids: [trace] }],
       'PATCH /mlflow/traces/{trace_id}/tags': ['missing', tag],
