@@ -1,6 +1,7 @@
 /**
  * Appends to one stream, each decided on what the one before it will have made of the stream, before the log has said that it
- * was appended. A store does them in the order of the calls. Whatever else becomes of one than `appended`, an error too, breaks
+ * was appended. What it writes beside that stream may be of another
+ * command's making only if that one is of the chain and writes both. A store does them in the order of the calls. Whatever else becomes of one than `appended`, an error too, breaks
  * the chain before any that stands behind it is done: those were decided on what may never have happened, so the store refuses
  * them as `broken`, and whoever decides begins again with a new chain.
  */

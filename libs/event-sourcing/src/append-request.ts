@@ -90,8 +90,8 @@ export const prepareCommand = (request: AppendRequest): PreparedCommand => {
   if (new Set(writes.map(({ stream }) => stream)).size < writes.length) {
     throw new Error('a command writes a stream at most once');
   }
-  if (chain && (writes.length > 1 || typeof writes[0]?.expected !== 'bigint' || writes[0].expected === 0n))
-    throw new Error('an append of a chain writes one stream, at a version that it has or will have');
+  if (chain && writes.some(({ expected }) => typeof expected !== 'bigint' || expected === 0n))
+    throw new Error('an append of a chain writes each stream at a version that it has or will have');
   if (new Set(claims.map(claimKey)).size < claims.length) throw new Error('a command names a claim at most once');
   requireLine('the actor', actor);
   for (const { stream } of [...writes, ...guards, ...claims]) requireStreamId(stream);

@@ -14,6 +14,16 @@ export interface Route<C extends Command = Command> {
   readonly claims?: (command: C) => readonly Claim[];
   /** Streams that must not have moved since the fact that the command rests on was read. */
   readonly guards?: (command: C) => readonly Guard[];
+  /** What else the command writes; undefined if nothing. */
+  readonly joint?: (command: C) => Joint | undefined;
+}
+
+/** A second stream that is written with the command's own, both or neither, if its rules say so as well, with at least one event. It exists. */
+export interface Joint {
+  readonly decider: AnyDecider;
+  readonly stream: StreamId;
+  /** What its rules are asked, from what was decided on the command's own stream. */
+  readonly command: (decided: readonly DomainEvent[]) => Command;
 }
 
 /** A decider whose types were checked where its routes were written; the dispatcher only passes values through. */

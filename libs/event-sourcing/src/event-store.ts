@@ -36,7 +36,7 @@ export interface AppendRequest {
   readonly writes: readonly Write[];
   readonly guards?: readonly Guard[];
   readonly claims?: readonly Claim[];
-  /** Of an append that rests on earlier ones which the log has not confirmed yet. It writes one stream, at a version of it. */
+  /** Of an append that rests on earlier ones which the log has not confirmed yet. It writes streams that exist, at versions of them. */
   readonly chain?: AppendChain;
 }
 

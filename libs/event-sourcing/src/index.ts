@@ -10,7 +10,7 @@ export {
   mayAdminister,
 } from './command.js';
 export { outsideWindow } from './command-window.js';
-export { type AnyDecider, type Context, type Route, routes } from './context.js';
+export { type AnyDecider, type Context, type Joint, type Route, routes } from './context.js';
 export { type Decider, fold, unreachable } from './decider.js';
 export { type Decision, isRejected, reject, type Rejected, type Rejection } from './decision.js';
 export type { DomainEvent, EventMeta, EventOf, EventSchemas, NewEvent, Recorded, RecordedEvent } from './event.js';

@@ -1,4 +1,11 @@
-import { type Context, type EventStore, InMemoryEventStore, reject } from '@kontor/event-sourcing';
+import {
+  type Command,
+  type Context,
+  type EventStore,
+  InMemoryEventStore,
+  type Joint,
+  reject,
+} from '@kontor/event-sourcing';
 import { plainData } from '@kontor/event-sourcing/testing';
 import { eventually } from '@kontor/testing';
 import { setImmediate as pause } from 'node:timers/promises';
@@ -137,6 +144,37 @@ describe('a command on a stream that the handler has written', () => {
     letGo();
     expect((await Promise.all(sent)).map((reply) => 'version' in reply && reply.version)).toEqual([...'23456']);
     expect(await counts()).toEqual([1, 2, 3, 4, 5, 6]);
+  });
+
+  it('travels with others that write a second stream as well, be it the same one, and lets what writes that one alone wait', async () => {
+    const { Count, Echo } = counting.routes;
+    if (!Count || !Echo) throw new Error('the fixture has no Count or no Echo');
+    const joint = ({ data, metadata }: Command): Joint => {
+      const { of } = data as { readonly of: string };
+      const command = (): Command => ({ type: 'Count', data: { counter: of }, metadata });
+      return { decider: Count.decider, stream: counterStream(of), command };
+    };
+    const both: Context = { ...counting, routes: { ...counting.routes, Echo: { ...Echo, joint } } };
+    for (const counter of ['c', 'a', 'b']) await handlerOf(counting).execute(next('Count', { counter }));
+    const { slow, waiting, letGo } = held(store);
+    const handler = handlerOf(both, { store: slow });
+    // This handler believes in no stream yet.
+    for (const learnt of ['a', 'b'].map((of) => handler.execute(next('Echo', { counter: 'c', of }))))
+      for (let done = false; !done; done = await Promise.race([learnt.then(() => true), pause().then(() => false)]))
+        letGo();
+    const sent = ['a', 'b', 'a'].map((of) => handler.execute(next('Echo', { counter: 'c', of })));
+    await eventually(async () => waiting.length === 3);
+    const alone = handler.execute(next('Count', { counter: 'a' }));
+    for (let turns = 0; turns < 10; turns += 1) await pause();
+    expect(waiting.length).toBe(3);
+    letGo();
+    expect((await Promise.all(sent)).map((reply) => 'version' in reply && reply.version)).toEqual([...'456']);
+    await eventually(async () => waiting.length === 1);
+    letGo();
+    expect(await alone).toMatchObject({ outcome: 'accepted', version: '5' });
+    const streams: string[] = [];
+    for await (const { streamId, version } of store.readAll(7n)) streams.push(`${streamId.at(-1)}${version}`);
+    expect(streams).toEqual(['a3', 'c4', 'b3', 'c5', 'a4', 'c6', 'a5']);
   });
 
   it('is decided again if the one that it was decided on was not written, also where its version is right', async () => {

@@ -1,14 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   type Accepted,
+  type AppendChain,
   type AppendResult,
   type Command,
   type CommandMetadata,
   type Context,
+  type Decision,
   type DomainEvent,
   type EventMeta,
   type EventStore,
   type Guard,
+  type Joint,
   isRejected,
   type NewEvent,
   newestVersion,
@@ -89,11 +92,20 @@ interface Decided {
   readonly keys: readonly string[];
 }
 
+/** What the rules of a stream say. */
+interface Judged {
+  readonly stream: StreamId;
+  readonly decider: Route['decider'];
+  readonly seen: StreamState;
+  readonly decision: Decision;
+}
+
 /** A command that has the turn on its stream. */
 interface Work extends Pick<DispatchRequest, 'isWanted'> {
   readonly command: Command;
   readonly route: Route;
   readonly stream: StreamId;
+  readonly joint: Joint | undefined;
   readonly hash: Uint8Array;
   readonly wantsEvents: boolean;
   readonly dryRun: boolean;
@@ -162,7 +174,7 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
 
   async #dispatch(request: DispatchRequest): Promise<CommandReply> {
     const { type, data, asked, isWanted, wantsEvents = false, dryRun = false, metadata } = request;
-    const { correlationId, workspace, commandId } = metadata;
+    const { correlationId, workspace } = metadata;
     const schema = Object.hasOwn(this.context.commands, type) ? this.context.commands[type] : undefined;
     const route = Object.hasOwn(this.context.routes, type) ? this.context.routes[type] : undefined;
     if (!schema || !route) {
@@ -189,16 +201,24 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
     const hash = await this.parts.personal.blind({ workspace, actor, schema, data: parsed.data }, plainHash);
     const command = { type, data: parsed.data, metadata };
     const stream = route.stream(command);
-    const work = { command, route, stream, hash, wantsEvents, dryRun, isWanted };
+    const joint = route.joint?.(command);
+    const work = { command, route, stream, joint, hash, wantsEvents, dryRun, isWanted };
     const decide = async (pass?: () => void): Promise<CommandReply | undefined> => {
       const reply = await this.#decide(work, pass);
       if (!reply || (reply.outcome === 'accepted' && reply.eventIds.length > 0)) return reply;
       // The same command may have come before, and its first coming is what this one is refused for. What is decided to be
       // written needs no such look: an append knows its command's id.
-      return (await this.#known(commandId, hash, wantsEvents)) ?? reply;
+      return (await this.#known(work)) ?? reply;
+    };
+    // Who has the turn on a joint stream waits for no other, so nobody waits for ever.
+    const alone = (pass?: () => void) => {
+      if (!joint) return decide(pass);
+      return this.#turns.take(joint.stream, (passJoint) =>
+        decide(pass && (() => [pass, passJoint].map((one) => one()))),
+      );
     };
     // What was decided on appends that failed is decided again, for good.
-    const reply = (await this.#turns.take(stream, decide)) ?? (await this.#turns.take(stream, () => decide()));
+    const reply = (await this.#turns.take(stream, alone)) ?? (await this.#turns.take(stream, () => alone()));
     if (!reply) throw new Error('only who passes the turn on is without a reply');
     return reply;
   }
@@ -214,7 +234,7 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
    * @returns undefined if the turn was passed on and the decision did not hold.
    */
   async #decide(work: Work, pass?: () => void): Promise<CommandReply | undefined> {
-    const { command: sent, route, stream, hash, wantsEvents, dryRun, isWanted } = work;
+    const { command: sent, route, stream, joint, hash, dryRun, isWanted } = work;
     const { metadata } = sent;
     const { decider } = route;
     const findFacts = this.parts.facts?.[sent.type];
@@ -224,13 +244,17 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
       const command = facts ? { ...sent, data: { ...(sent.data as object), ...facts.data } } : sent;
       // Who rests on another stream, too, or must be right at once, waits for what is under way.
       const mayLead = pass !== undefined && !isPresent && !findFacts && !route.guards;
-      if (!mayLead) await this.#states.settled(stream);
+      if (!mayLead || this.#states.isBeside(stream)) await this.#states.settled(stream);
       const { seen, chain } = isPresent
         ? { seen: await this.#states.read(stream, decider), chain: undefined }
         : this.#states.expected(stream, decider);
       const { state, version, position } = seen;
       const decision = decider.decide(command, state);
-      const isNo = isRejected(decision) || decision.length === 0;
+      const beside =
+        joint && !isRejected(decision) && decision.length > 0
+          ? await this.#decideBeside(joint, decision, chain)
+          : undefined;
+      const isNo = isRejected(decision) || decision.length === 0 || (beside && isRejected(beside.decision));
       if (isNo && !isPresent) {
         isPresent = true;
         continue;
@@ -239,6 +263,7 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
       if (decision.length === 0) {
         return { outcome: 'accepted', position: String(position), version: String(version), eventIds: [] };
       }
+      if (beside && isRejected(beside.decision)) return this.#reject(beside.decision);
       if (dryRun) return this.#preview(decision as readonly DomainEvent[], { version, position, now: metadata.now });
       const wanted = Number(version) + decision.length;
       if (wanted > this.#maxStreamEvents) {
@@ -250,44 +275,37 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
         return rejected('NO_LONGER_WANTED', 'Another worker has noted an answer to this command.');
       const refusal = await this.parts.beforeAppend?.(decision as readonly DomainEvent[], metadata);
       if (refusal) return this.#reject(refusal);
-      const events = await Promise.all(
-        (decision as readonly DomainEvent[]).map((event) => this.#toNewEvent(event, metadata)),
-      );
+      const own = await this.#write({ stream, decider, seen, decision }, metadata);
+      // Its own stream is the last one, so that the command's position and version are there.
+      const written = beside ? [await this.#write(beside, metadata), own] : [own];
+      const events = written.flatMap((one) => one.events);
       const guards = [...(route.guards?.(command) ?? []), ...(facts?.guards ?? [])];
       const isLeading = mayLead && chain !== undefined && version > 0n;
       const append = this.#store.append({
         commandId: metadata.commandId,
         requestHash: hash,
         actor: metadata.actor.id,
-        writes: [{ stream, expected: version === 0n ? 'none' : version, events: events.map(({ stored }) => stored) }],
+        writes: written.map(({ write }) => write),
         guards,
         ...(route.claims && { claims: route.claims(command) }),
         ...(isLeading && { chain }),
       });
-      const after: StreamState = {
-        state: events.reduce((before, { event }) => decider.evolve(before, event) as unknown, state),
-        version: version + BigInt(events.length),
-        position,
-        keys: withKeys(
-          seen.keys,
-          events.flatMap(({ keys }) => keys),
-        ),
-        era: seen.era,
-      };
       if (isLeading) {
-        this.#states.lead(stream, after, chain, append);
+        for (const { write, after: seen } of written)
+          this.#states.lead(write.stream, { seen, chain, append, isBeside: write.stream !== stream });
         pass();
       }
       const result = await append;
       if (result.outcome === 'appended') {
-        const [length = version] = result.versions;
+        const length = result.versions.at(-1) ?? version;
         if (version < LONG_STREAM_EVENTS && length >= LONG_STREAM_EVENTS)
           this.parts.log.info('a stream has become long', {
             stream,
             events: String(length),
             allowed: this.#maxStreamEvents,
           });
-        this.#states.keep(stream, { ...after, position: result.lastPosition });
+        for (const { write, after } of written)
+          this.#states.keep(write.stream, { ...after, position: result.lastPosition });
       }
       const isOutdated =
         result.outcome === 'conflict' ||
@@ -299,11 +317,11 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
         isPresent = true;
         continue;
       }
-      if (!isOutdated) return this.#toReply(result, metadata.commandId, events, wantsEvents);
+      if (!isOutdated) return this.#toReply(result, work, events);
       if (isPresent) {
         const pauseMs = CONFLICT_PAUSES_MS[conflicts];
         if (pauseMs === undefined) {
-          if (result.outcome === 'guard') return this.#toReply(result, metadata.commandId, events, wantsEvents);
+          if (result.outcome === 'guard') return this.#toReply(result, work, events);
           break;
         }
         await this.#machine.pause(pauseMs);
@@ -312,6 +330,39 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
       isPresent = true;
     }
     return rejected('CONFLICT', 'Others changed the same thing at the same time; try again.', { stream });
+  }
+
+  /**
+   * On a joint stream, of which this command has the turn as well.
+   *
+   * @param chain of the command's own stream; undefined if it decides on the present state.
+   */
+  async #decideBeside(joint: Joint, decided: readonly DomainEvent[], chain?: AppendChain): Promise<Judged> {
+    const { decider, stream, command } = joint;
+    const expected = await this.#states.expectedBeside(stream, decider, chain);
+    // It exists, so one without a version is one of which this process knows nothing yet.
+    const seen = !chain || expected.version === 0n ? await this.#states.read(stream, decider) : expected;
+    return { stream, decider, seen, decision: decider.decide(command(decided), seen.state) };
+  }
+
+  /** What is written of a yes, and what the stream will be then. */
+  async #write({ stream, decider, seen, decision }: Judged, metadata: CommandMetadata) {
+    const events = await Promise.all(
+      (decision as readonly DomainEvent[]).map((event) => this.#toNewEvent(event, metadata)),
+    );
+    const { state, version, position, era } = seen;
+    const after: StreamState = {
+      state: events.reduce((before, { event }) => decider.evolve(before, event) as unknown, state),
+      version: version + BigInt(events.length),
+      position,
+      keys: withKeys(
+        seen.keys,
+        events.flatMap(({ keys }) => keys),
+      ),
+      era,
+    };
+    const expected = version === 0n ? ('none' as const) : version;
+    return { events, after, write: { stream, expected, events: events.map(({ stored }) => stored) } };
   }
 
   /** What would be appended now. Names that are taken, and what must happen before, are not looked at. */
@@ -376,9 +427,8 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
 
   async #toReply(
     result: Exclude<AppendResult, { outcome: 'conflict' | 'broken' }>,
-    commandId: string,
+    work: Work,
     events: readonly Decided[],
-    wantsEvents: boolean,
   ): Promise<CommandReply> {
     switch (result.outcome) {
       case 'appended': {
@@ -388,15 +438,15 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
         return {
           outcome: 'accepted',
           position: String(result.lastPosition),
-          version: String(result.versions[0]),
+          version: String(result.versions.at(-1)),
           eventIds: events.map(({ stored }) => stored.eventId),
-          ...(wantsEvents && { events: events.map(({ event }) => ({ ...event, recordedAt })) }),
+          ...(work.wantsEvents && { events: events.map(({ event }) => ({ ...event, recordedAt })) }),
         };
       }
       case 'replayed':
-        return this.#repeat(result, wantsEvents);
+        return this.#repeat(result, work);
       case 'key_reused':
-        return this.#mismatch(commandId);
+        return this.#mismatch(work);
       case 'claimed':
         return rejected('NAME_TAKEN', 'The name is taken.');
       case 'guard':
@@ -407,14 +457,14 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
   }
 
   /** The answer to a command id that was accepted before; undefined if there is none. */
-  async #known(commandId: string, hash: Uint8Array, wantsEvents: boolean): Promise<CommandReply | undefined> {
-    const known = await reached(this.#store.findCommand(commandId));
+  async #known(work: Work): Promise<CommandReply | undefined> {
+    const known = await reached(this.#store.findCommand(work.command.metadata.commandId));
     if (!known) return undefined;
-    return Buffer.from(known.requestHash).equals(hash) ? this.#repeat(known, wantsEvents) : this.#mismatch(commandId);
+    return Buffer.from(known.requestHash).equals(work.hash) ? this.#repeat(known, work) : this.#mismatch(work);
   }
 
   /** The first answer again: the same positions and event ids, however often it is asked. */
-  async #repeat({ firstPosition, lastPosition, versions }: Accepted, wantsEvents: boolean): Promise<CommandReply> {
+  async #repeat({ firstPosition, lastPosition, versions }: Accepted, work: Work): Promise<CommandReply> {
     const eventIds: string[] = [];
     const events: { type: string; data: unknown; recordedAt: string }[] = [];
     for await (const event of this.#store.readAll(firstPosition - 1n, { upTo: lastPosition })) {
@@ -422,7 +472,7 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
       const refusal = this.#refusal([event]);
       if (refusal) return refusal;
       eventIds.push(eventId);
-      if (!wantsEvents) continue;
+      if (!work.wantsEvents) continue;
       events.push({
         type,
         data: meta.encrypted ? await this.parts.personal.open(workspace, event.data) : event.data,
@@ -432,13 +482,14 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
     return {
       outcome: 'accepted',
       position: String(lastPosition),
-      version: String(versions[0]),
+      version: String(versions.at(-1)),
       eventIds,
-      ...(wantsEvents && { events }),
+      ...(work.wantsEvents && { events }),
     };
   }
 
-  #mismatch(commandId: string): CommandReply {
+  #mismatch({ command: { metadata } }: Work): CommandReply {
+    const { commandId } = metadata;
     return rejected('IDEMPOTENCY_MISMATCH', 'This command id was used for another command.', { commandId });
   }
 }

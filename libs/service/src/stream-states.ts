@@ -32,6 +32,8 @@ export interface StreamState {
 interface Ahead {
   readonly seen: StreamState;
   readonly chain: AppendChain;
+  /** Whether they write another stream as well, of which the chain is. */
+  readonly isBeside: boolean;
   /** Resolves when none of its appends is under way any more. */
   readonly settled: Promise<void>;
 }
@@ -86,17 +88,34 @@ export class StreamStates {
    * Not if personal data of the state may have been forgotten meanwhile: those decide on the kept one.
    *
    * @param append never the last word: whoever awaits it keeps the state or breaks the chain.
+   * @param isBeside whether the chain is of another stream that is written as well.
    */
-  lead(stream: StreamId, seen: StreamState, chain: AppendChain, append: Promise<unknown>): void {
+  lead(
+    stream: StreamId,
+    { seen, chain, append, isBeside }: Omit<Ahead, 'settled'> & { readonly append: Promise<unknown> },
+  ): void {
     if (this.#isOutdated(seen)) return;
     const before = this.#ahead.get(stream)?.settled;
     // Without their results: each would keep those of all before it, for as long as the stream is never idle.
     const settled = Promise.allSettled([before, append]).then(() => undefined);
-    const ahead = { seen, chain, settled };
+    const ahead = { seen, chain, isBeside, settled };
     this.#ahead.set(stream, ahead);
     void settled.then(() => {
       if (this.#ahead.get(stream) === ahead) this.#ahead.delete(stream);
     });
+  }
+
+  /** As {@link expected}, for who joins a chain of another stream: what is under way in any other chain is waited for. */
+  async expectedBeside(stream: StreamId, decider: Fold, chain: AppendChain | undefined): Promise<StreamState> {
+    const ahead = this.#ahead.get(stream);
+    if (ahead && ahead.chain === chain && !chain.isBroken) return ahead.seen;
+    await ahead?.settled;
+    return this.#kept(stream, decider);
+  }
+
+  /** Whether what is under way is in the chain of another stream. Only what writes that one, too, may join it. */
+  isBeside(stream: StreamId): boolean {
+    return this.#ahead.get(stream)?.isBeside === true;
   }
 
   /** Waits until no append of this process to the stream is under way. */

@@ -187,19 +187,54 @@ export const eventStoreContract = ({ test, create, uuid, nowMs }: EventStoreCont
     strictEqual(await store.head(), 1n);
   });
 
-  test('lets no chain begin a stream or write several', async () => {
+  const writeTo = (id: string, expected: 'none' | 'any' | bigint) => ({
+    stream: run(id),
+    expected,
+    events: [event('C')],
+  });
+
+  test('appends the commands of a chain with what each writes beside it, and breaks the chain there as well', async () => {
+    const store = await create();
+    await begin(store);
+    for (const id of ['b', 'c', 'd']) await store.append(request({ writes: [writeTo(id, 'none')] }));
+    const chain = new AppendChain();
+    const sent = [
+      [writeTo('b', 1n), writeTo('a', 1n)],
+      [writeTo('c', 1n), writeTo('a', 2n)],
+      [writeTo('b', 2n), writeTo('a', 3n)],
+      [writeTo('d', 2n), writeTo('a', 4n)],
+      [writeTo('b', 3n), writeTo('a', 5n)],
+    ];
+    const outcomes = await Promise.all(sent.map((writes) => store.append(request({ writes, chain }))));
+    deepStrictEqual(
+      outcomes.map((result) =>
+        result.outcome === 'appended' ? [result.lastPosition, result.versions] : result.outcome,
+      ),
+      [[6n, [2n, 2n]], [8n, [2n, 3n]], [10n, [3n, 4n]], 'conflict', 'broken'],
+    );
+    const all = await collect(store.readAll(4n));
+    deepStrictEqual(
+      all.map(({ streamId, version }) => [streamId, version]),
+      [
+        [run('b'), 2n],
+        [run('a'), 2n],
+        [run('c'), 2n],
+        [run('a'), 3n],
+        [run('b'), 3n],
+        [run('a'), 4n],
+      ],
+    );
+    strictEqual((await store.append(request({ writes: [writeTo('b', 3n)] }))).outcome, 'appended');
+  });
+
+  test('lets no chain begin a stream', async () => {
     const store = await create();
     const chain = new AppendChain();
-    const write = (id: string, expected: 'none' | 'any' | bigint) => ({
-      stream: run(id),
-      expected,
-      events: [event('A')],
-    });
     for (const writes of [
-      [write('a', 'none')],
-      [write('a', 'any')],
-      [write('a', 0n)],
-      [write('a', 1n), write('b', 1n)],
+      [writeTo('a', 'none')],
+      [writeTo('a', 'any')],
+      [writeTo('a', 0n)],
+      [writeTo('a', 1n), writeTo('b', 'none')],
     ])
       await rejects(store.append(request({ writes, chain })), /an append of a chain/);
   });
