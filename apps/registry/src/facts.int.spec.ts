@@ -1,6 +1,6 @@
 // Deletions, undoing and their facts on a real log, with the events of another service in it.
 import { upcasters } from '@kontor/domain/contexts';
-import { registry, type RegistryEvent } from '@kontor/domain/registry';
+import { manifestDigestOf, registry, type RegistryEvent } from '@kontor/domain/registry';
 import type { Actor, AppendRequest, DomainEvent, EventStore } from '@kontor/event-sourcing';
 import { plainData } from '@kontor/event-sourcing/testing';
 import {
@@ -26,6 +26,8 @@ let deployment: PostgresEventStore;
 /** Runs once, right before the next append of the registry: another writer that comes first. */
 let meanwhile: (() => Promise<void>) | undefined;
 let handler: DispatchHandler;
+/** Another process of the registry. */
+let other: DispatchHandler;
 
 beforeAll(async () => {
   database = await testDatabase();
@@ -51,6 +53,7 @@ beforeAll(async () => {
   const log = { info: () => undefined, error: () => undefined };
   const facts = registryFacts({ pool, store, personal });
   handler = new DispatchHandler(registry, { store: raced, personal, log, facts });
+  other = new DispatchHandler(registry, { store, personal: plainData(), log, facts });
 });
 afterAll(async () => {
   await deployment.close();
@@ -59,8 +62,8 @@ afterAll(async () => {
   await database.drop();
 });
 
-const send = (type: string, data: object, { actor = ADA, dryRun = false, workspace = 'default' } = {}) =>
-  handler.execute(
+const send = (type: string, data: object, { actor = ADA, dryRun = false, workspace = 'default', by = handler } = {}) =>
+  by.execute(
     new Dispatch({
       type,
       data,
@@ -204,6 +207,101 @@ describe('what serves', () => {
       code: 'ALIAS_PROTECTED',
       details: { keptBy: [{ version: 1, endpoints: [], aliases: ['champion'] }] },
     });
+  });
+});
+
+describe('the files of a version', () => {
+  const runId = 'files';
+  const loggedModelId = `m-${'a'.repeat(32)}`;
+  const file = (path: string, n = 1) => ({ path, digest: `sha256:${String(n).padStart(64, '0')}`, sizeBytes: 1 });
+  const register = (modelId: string, filesOf: object, files: readonly ReturnType<typeof file>[] = []) =>
+    [
+      'RegisterModelVersion',
+      {
+        ...{ modelId, source: 'x:/y', storageLocation: 'x:/y', runId: null, loggedModelId: null, runLink: '', filesOf },
+        ...{ description: '', tags: [], trainedBy: null },
+        artifacts: { manifestDigest: manifestDigestOf([...files]), files, servable: null },
+      },
+    ] as const;
+
+  beforeAll(async () => {
+    const base = { experimentId: '1', name: 'r', artifactUri: 'x:/y', tags: [] };
+    await done('StartRun', { ...base, runId, userId: '', startTimeMs: 1 });
+    await done('CreateLoggedModel', { ...base, loggedModelId, modelType: '', sourceRunId: null, params: [] });
+  });
+
+  it.each([
+    ['Run', { aggregate: 'run', runId }],
+    ['LoggedModel', { aggregate: 'logged-model', loggedModelId }],
+  ] as const)('of a %s are those of its manifest, whatever comes between', async (type, { aggregate, ...id }) => {
+    const { modelId, name } = await model();
+    const owner = { aggregate, ...id };
+    const changes = [
+      { version: 3, type: `Record${type}Artifact`, data: { ...id, ...file('3/a', 2) } },
+      { version: 4, type: `Remove${type}Artifacts`, data: { ...id, path: '4/a' } },
+      { version: 5, type: `Remove${type}Artifacts`, data: { ...id, path: '5' } },
+    ];
+    for (const { version, ...change } of changes) {
+      const folder = String(version);
+      const stored = [`Record${type}Artifact`, { ...id, ...file(`${folder}/a`) }] as const;
+      const registered = register(modelId, { ...owner, path: folder }, [file('a')]);
+      await done(...stored);
+      const head = await store.head();
+      meanwhile = async () => void (await send(change.type, change.data, { by: other }));
+      expect(await send(...registered)).toMatchObject({ code: 'ARTIFACTS_CHANGED', details: { owner, path: folder } });
+      expect(await store.head(), 'only the change').toBe(head + 1n);
+
+      await done(...stored);
+      meanwhile = async () => void (await send(...registered, { by: other }));
+      expect(await send(change.type, change.data)).toMatchObject({
+        code: 'ARTIFACT_IMMUTABLE',
+        details: { path: change.data.path, registeredAs: { modelName: name, version } },
+      });
+      const types = await typesOf(`default/registry/${aggregate}/${Object.values(id).join()}`);
+      expect(types.slice(-3)).toEqual(['ArtifactStored', 'ArtifactsRegistered', 'ArtifactWriteRefused']);
+    }
+  });
+
+  it('may change again when it is deleted', async () => {
+    const { modelId } = await model();
+    const remove = { runId, path: 'gone' };
+    await done('RecordRunArtifact', { runId, ...file('gone/a') });
+    await done(...register(modelId, { aggregate: 'run', runId, path: 'gone' }, [file('a')]));
+    await done('DeleteModelVersion', { modelId, version: 3 });
+    expect(await send('RemoveRunArtifacts', remove)).toMatchObject({ code: 'ARTIFACT_IMMUTABLE' });
+    const deletedVersions = [{ modelId, version: 3 }];
+    expect((await done('RemoveRunArtifacts', { ...remove, deletedVersions })).types).toEqual(['ArtifactRemoved']);
+  });
+
+  it('are noted in the append that registers it, whose answer is the same when it comes again', async () => {
+    const { modelId } = await model();
+    const [type, data] = register(modelId, { aggregate: 'run', runId, path: 'none' });
+    const now = new Date().toISOString();
+    const metadata = { commandId: uuidv7(), workspace: 'default', actor: ADA, now, correlationId: uuidv7() };
+    const twice = new Dispatch({ type, data, wantsEvents: true, metadata });
+    const head = await store.head();
+    const first = await handler.execute(twice);
+    expect(first).toMatchObject({
+      position: String(head + 2n),
+      version: '4',
+      events: [{ type: 'ArtifactsRegistered' }, { type: 'ModelVersionRegistered' }],
+    });
+    expect(await handler.execute(twice)).toEqual(first);
+    expect(await other.execute(twice)).toEqual(first);
+    expect(await store.head()).toBe(head + 2n);
+  });
+
+  it('are registered while its run logs as fast as it can', async () => {
+    const { modelId } = await model();
+    const tags = (n: number) => ({ runId, metrics: [], params: [], tags: [{ key: 'step', value: String(n) }] });
+    const sent = Array.from({ length: 200 }, (_, n) =>
+      n % 20 === 0
+        ? done(...register(modelId, { aggregate: 'run', runId, path: `fast${n}` }))
+        : done('LogRunData', tags(n)),
+    );
+    expect(
+      (await Promise.all(sent)).flatMap(({ types }) => types).filter((type) => type === 'ModelVersionRegistered'),
+    ).toEqual(Array.from({ length: 10 }, () => 'ModelVersionRegistered'));
   });
 });
 

@@ -6,6 +6,7 @@ import { rules } from './rules.js';
 const RECORDED_REFUSALS: Readonly<Record<string, readonly string[]>> = {
   DeletionRefused: ['VERSION_IN_USE', 'ALIAS_PROTECTED'],
   AliasChangeRefused: ['ALIAS_PROTECTED'],
+  ArtifactWriteRefused: ['ARTIFACT_IMMUTABLE'],
 };
 
 /** Whether the sender is told what the log says of the command. */

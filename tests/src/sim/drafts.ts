@@ -9,6 +9,7 @@ import { defaultPolicies, type governanceCommands } from '@kontor/domain/governa
 import type { monitoringCommands } from '@kontor/domain/monitoring';
 import { manifestDigestOf, type registryCommands, type VersionArtifacts } from '@kontor/domain/registry';
 import type { CommandSchemas } from '@kontor/event-sourcing';
+import { isDeepStrictEqual } from 'node:util';
 import type { z } from 'zod';
 import type { DataOf, Known } from './known.js';
 
@@ -84,6 +85,25 @@ const undoing = <Type extends Parameters<Known['recent']>[0]>(k: Known, type: Ty
 const keptBy = (k: Known) =>
   k.maybe(0.1) ? [{ modelName: name(k), version: version(k), endpoints: ['credit'], aliases: [] }] : [];
 
+/** What a version is made of: files that a run or logged model has, or had. */
+const ownFiles = (k: Known) => {
+  const filesOf = k.maybe(0.5)
+    ? { aggregate: 'run' as const, runId: runId(k), path: 'model' }
+    : { aggregate: 'logged-model' as const, loggedModelId: loggedModelId(k), path: 'model' };
+  const { path: folder, ...owner } = filesOf;
+  const stored = k.all('ArtifactStored').filter((data) => isDeepStrictEqual(data.owner, owner));
+  const newest = new Map(stored.map(({ path, digest, sizeBytes }) => [path, { digest, sizeBytes }]));
+  const files = [...newest].flatMap(([path, file]) =>
+    path.startsWith(`${folder}/`) ? [{ path: path.slice(folder.length + 1), ...file }] : [],
+  );
+  const artifacts = files.length === 0 ? null : { manifestDigest: manifestDigestOf(files), files, servable: null };
+  return { filesOf, artifacts };
+};
+const deletedVersions = (k: Known) => {
+  const deleted = k.recent('ModelVersionDeleted');
+  return deleted && k.maybe(0.5) ? [{ modelId: deleted.modelId, version: deleted.version }] : [];
+};
+
 const artifacts = (k: Known): VersionArtifacts => {
   const n = k.of(11, 12, 13, 14);
   const golden = n % 2 === 0 ? [{ path: 'golden.json', sizeBytes: 10, digest: digestOf(n + 100) }] : [];
@@ -144,8 +164,8 @@ export const registryDrafts: Drafts<typeof registryCommands> = {
     return last && { runId: last.data.runId, ...last.undone };
   },
   RestoreRun: (k) => ({ runId: runId(k) }),
-  RecordRunArtifact: (k) => ({ runId: runId(k), ...file(k) }),
-  RemoveRunArtifacts: (k) => ({ runId: runId(k), path: k.of('model', path(k)) }),
+  RecordRunArtifact: (k) => ({ runId: runId(k), ...file(k), deletedVersions: deletedVersions(k) }),
+  RemoveRunArtifacts: (k) => ({ runId: runId(k), path: k.of('model', path(k)), deletedVersions: deletedVersions(k) }),
   RefuseRunArtifactWrite: (k) => ({ runId: runId(k), path: path(k), registeredAs: registeredAs(k) }),
 
   CreateLoggedModel: (k) => ({
@@ -165,8 +185,16 @@ export const registryDrafts: Drafts<typeof registryCommands> = {
     const last = undoing(k, 'LoggedModelDeleted');
     return last && { loggedModelId: last.data.loggedModelId, ...last.undone };
   },
-  RecordLoggedModelArtifact: (k) => ({ loggedModelId: loggedModelId(k), ...file(k) }),
-  RemoveLoggedModelArtifacts: (k) => ({ loggedModelId: loggedModelId(k), path: k.of('model', path(k)) }),
+  RecordLoggedModelArtifact: (k) => ({
+    loggedModelId: loggedModelId(k),
+    ...file(k),
+    deletedVersions: deletedVersions(k),
+  }),
+  RemoveLoggedModelArtifacts: (k) => ({
+    loggedModelId: loggedModelId(k),
+    path: k.of('model', path(k)),
+    deletedVersions: deletedVersions(k),
+  }),
   RefuseLoggedModelArtifactWrite: (k) => ({
     loggedModelId: loggedModelId(k),
     path: path(k),
@@ -244,7 +272,8 @@ export const registryDrafts: Drafts<typeof registryCommands> = {
   RegisterModelVersion: (k) => ({
     ...{ modelId: modelId(k), source: 's3://bucket/model', storageLocation: 's3://bucket/model', runId: null },
     ...{ loggedModelId: null, runLink: '', description: '', tags: [tag(k)] },
-    ...{ artifacts: k.maybe(0.05) ? null : artifacts(k), trainedBy: k.of('ada', null) },
+    ...(k.maybe(0.2) ? ownFiles(k) : { artifacts: k.maybe(0.05) ? null : artifacts(k) }),
+    trainedBy: k.of('ada', null),
   }),
   ChangeStage: (k) => ({
     ...{ modelId: modelId(k), version: version(k), stage: k.of('None', 'Staging', 'Production', 'Archived') },

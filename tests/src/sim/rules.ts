@@ -195,6 +195,30 @@ export const rules: Readonly<Record<string, Check>> = {
     }
   },
 
+  *'the files of a version are those of its manifest until it is deleted'({ events }) {
+    for (const registered of ofType(events, 'ArtifactsRegistered')) {
+      const { path, modelId, version } = registered.data;
+      const about = ofType(events, 'ModelVersionRegistered').find(
+        ({ commandId }) => commandId === registered.commandId,
+      );
+      const deleted = ofType(events, 'ModelVersionDeleted').find(
+        ({ workspace, data }) =>
+          workspace === registered.workspace && data.modelId === modelId && data.version === version,
+      );
+      const manifest = (about?.data.artifacts?.files ?? []).map((file) => `${path}/${file.path} ${file.digest}`);
+      const files = new Map<string, string>();
+      for (const event of events) {
+        if (event.position > (deleted?.position ?? event.position)) break;
+        if (event.streamId !== registered.streamId) continue;
+        if (is(event, 'ArtifactStored')) files.set(event.data.path, event.data.digest);
+        if (is(event, 'ArtifactRemoved')) for (const removed of event.data.files) files.delete(removed.path);
+        const there = [...files].filter(([file]) => file.startsWith(`${path}/`)).map((file) => file.join(' '));
+        if (event.position >= registered.position && there.sort().join() !== manifest.sort().join())
+          yield `position ${event.position}: ${there.join()} instead of ${manifest.join()}`;
+      }
+    }
+  },
+
   *'an alias names a version that is there'(history) {
     for (const [stream, events] of streams(history)) {
       const present = new Set<number>();

@@ -1,10 +1,11 @@
 import { Readable } from 'node:stream';
 import type { StoredArtifact } from '@kontor/artifact-store';
+import { isRegistered } from '@kontor/domain/registry';
 import type { FastifyRequest } from 'fastify';
 import { modelVersionEntity, registeredModelEntity } from '../registry/registry.entities.js';
 import { checkedPath, listProxy, type OwnedPath, ownedPath, ownerOf } from './artifact-paths.js';
 import type { MlflowCall } from './call.js';
-import { invalid, MlflowError } from './errors.js';
+import { invalid } from './errors.js';
 import { readMessage, string } from './message.js';
 import { atMost } from './names.js';
 import { inputOf, readBytes } from './request.js';
@@ -12,51 +13,56 @@ import { runById } from './runs.js';
 
 const idField = { Run: 'runId', LoggedModel: 'loggedModelId', Folder: 'folder' } as const;
 
+/** More than anybody makes of one run. */
+const MAX_VERSIONS = 1000;
+
+/** A path that may be written, as far as the edge knows: what is registered meanwhile, the registry refuses to change. */
+export interface WritablePath extends OwnedPath {
+  /** What the commands that write it say beside it. */
+  readonly facts: { readonly deletedVersions?: readonly { readonly modelId: string; readonly version: number }[] };
+}
+
 /**
- * Refuses to change what a registered version is made of, and records who tried.
+ * Refuses to change what a registered version is made of before any bytes come, and records who tried.
  *
  * @throws MlflowError 409 ARTIFACT_IMMUTABLE that names the version.
  */
-const refuseRegistered = async (call: MlflowCall, { command, id, path }: OwnedPath): Promise<void> => {
+const unregistered = async (call: MlflowCall, owned: OwnedPath): Promise<WritablePath> => {
+  const { command, id, path } = owned;
   const column = { Run: 'runId', LoggedModel: 'loggedModelId', Folder: undefined }[command];
-  if (column === undefined) return;
-  const rows = await call.rowsAnew();
-  const versions = await rows.all(modelVersionEntity, { [column]: id, deleted: false }, 'key', 1000);
-  for (const { modelId, version, storageLocation } of versions) {
+  if (column === undefined) return { ...owned, facts: {} };
+  const rows = await call.rows();
+  const made = await rows.all(modelVersionEntity, { [column]: id }, 'deleted, key', MAX_VERSIONS);
+  const versions = made.filter(({ storageLocation }) => {
     const root = ownedPath(storageLocation.replace(/^mlflow-artifacts:\/*/, ''));
-    const below = root.path === '' || path === root.path || path.startsWith(`${root.path}/`);
-    if (root.id !== id || !below) continue;
-    const model = await rows.byId(registeredModelEntity, modelId);
-    const registeredAs = { modelName: model?.name ?? modelId, version };
+    return root.id === id && isRegistered(root.path, path);
+  });
+  const kept = versions.find(({ deleted }) => !deleted);
+  if (kept) {
+    const model = await rows.byId(registeredModelEntity, kept.modelId);
+    const registeredAs = { modelName: model?.name ?? kept.modelId, version: kept.version };
     await call.send(`Refuse${command}ArtifactWrite`, { [idField[command]]: id, path, registeredAs });
-    throw new MlflowError(
-      'RESOURCE_CONFLICT',
-      `Artifacts of model version ${registeredAs.modelName}/${version} cannot be changed.`,
-      {
-        rejection: 'ARTIFACT_IMMUTABLE',
-      },
-    );
   }
+  if (versions.length === 0) return { ...owned, facts: {} };
+  return { ...owned, facts: { deletedVersions: versions.map(({ modelId, version }) => ({ modelId, version })) } };
 };
 
 /** What a path of the proxy names, if it can be written. @throws MlflowError for a root, or what a version is made of. */
-export const writable = async (call: MlflowCall, path: string): Promise<OwnedPath> => {
+export const writable = async (call: MlflowCall, path: string): Promise<WritablePath> => {
   const owned = path === '' ? undefined : await ownerOf(await call.rows(), path);
   if (owned === undefined || owned.path === '') throw invalid('Invalid path');
   if (owned.command === 'Folder') atMost(250, 'first part of path', owned.id);
-  await refuseRegistered(call, owned);
-  return owned;
+  return unregistered(call, owned);
 };
 
 /**
  * Makes stored bytes the content of a file, unless a version was made of it while they came.
  *
- * @throws MlflowError as {@link refuseRegistered}.
+ * @throws MlflowError as {@link writable}.
  */
-export const record = async (call: MlflowCall, owned: OwnedPath, stored: StoredArtifact): Promise<void> => {
-  await refuseRegistered(call, owned);
-  const { command, id, path } = owned;
-  await call.send(`Record${command}Artifact`, { [idField[command]]: id, path, ...stored });
+export const record = async (call: MlflowCall, at: WritablePath, stored: StoredArtifact): Promise<void> => {
+  const { command, id, path, facts } = at;
+  await call.send(`Record${command}Artifact`, { [idField[command]]: id, path, ...stored, ...facts });
 };
 
 /** The bytes of a request. An empty file comes without a body. */
@@ -66,8 +72,8 @@ const announcedBytes = (request: FastifyRequest): number => Number(request.heade
 
 /** Stores the body at a path of the proxy. Nothing is recorded unless all of it has come. */
 export const upload = async (request: FastifyRequest, call: MlflowCall, path: string): Promise<void> => {
-  const owned = await writable(call, path);
-  await record(call, owned, await call.parts.artifacts.put(bytesOf(request), announcedBytes(request)));
+  const at = await writable(call, path);
+  await record(call, at, await call.parts.artifacts.put(bytesOf(request), announcedBytes(request)));
 };
 
 /**
@@ -76,9 +82,9 @@ export const upload = async (request: FastifyRequest, call: MlflowCall, path: st
  * @throws MlflowError as {@link writable}, and for a folder directly below the root: runs of an experiment may lie in it.
  */
 export const remove = async (call: MlflowCall, path: string): Promise<void> => {
-  const owned = await writable(call, path);
+  const { command, id, path: below, facts } = await writable(call, path);
   if (!path.includes('/') && (await listProxy(await call.rows(), path)).length > 0) throw invalid('Invalid path');
-  await call.send(`Remove${owned.command}Artifacts`, { [idField[owned.command]]: owned.id, path: owned.path });
+  await call.send(`Remove${command}Artifacts`, { [idField[command]]: id, path: below, ...facts });
 };
 
 /** The form of MLflow's page, for notes and pictures. @source MLflow 3.18.0, mlflow/server/handlers.py, `upload_artifact_handler` */
@@ -97,8 +103,7 @@ export const uploadForm = async (request: FastifyRequest, call: MlflowCall): Pro
   if (bytes === undefined) throw invalid('Artifact size is too large. Max size is 10MB.');
   if (bytes.length === 0) throw invalid('Request must specify data.');
   const { run } = await runById(call, form.run_id);
-  const owned: OwnedPath = { command: 'Run', owner: `run:${run.runId}`, id: run.runId, path };
   if (path === '') throw invalid('Invalid path');
-  await refuseRegistered(call, owned);
-  await record(call, owned, await call.parts.artifacts.put(Readable.from([bytes]), bytes.length));
+  const at = await unregistered(call, { command: 'Run', owner: `run:${run.runId}`, id: run.runId, path });
+  await record(call, at, await call.parts.artifacts.put(Readable.from([bytes]), bytes.length));
 };

@@ -2,7 +2,9 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { registry } from '@kontor/domain/registry';
-import { eventually, missingS3, prng, type TestS3, testS3 } from '@kontor/testing';
+import { connectNats } from '@kontor/messaging';
+import { eventually, holdAppends, missingS3, prng, type TestS3, testS3 } from '@kontor/testing';
+import type { NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../gateway.fixture.js';
 
@@ -285,6 +287,58 @@ describe('files on disk', () => {
       message: 'Artifacts of model version late/1 cannot be changed.',
     });
     expect(await (await file('late/a.txt')).text()).toBe('first');
+  });
+
+  describe.each(['run', 'logged model'])('of a version that is made of a %s', (of) => {
+    let nc: NatsConnection;
+    beforeAll(async () => {
+      nc = await connectNats(gateway.natsUrl, 'spec');
+    });
+    afterAll(() => nc.close());
+
+    it.each([
+      ['PUT', 'first'],
+      ['PUT', 'second'],
+      ['DELETE', 'first'],
+      ['DELETE', 'second'],
+    ])('stay what its manifest says: a %s at the same moment comes %s', async (method, place) => {
+      const name = `${of} ${method} ${place}`;
+      const model = (await made('logged-models', { experiment_id: root.split('/')[0], name: 'm' })).model.info;
+      const folder = of === 'run' ? `${root}/${name.replaceAll(' ', '-')}` : String(model.artifact_uri).split(':/')[1];
+      const at = (init: RequestInit = {}) => call(`${PROXY}/artifacts/${folder}/a.txt`, init);
+      await at({ method: 'PUT', body: 'before' });
+      await made('registered-models/create', { name });
+      const version = { name, source: `mlflow-artifacts:/${folder}` };
+      const requests = [
+        () => at({ method, ...(method === 'PUT' && { body: 'after' }) }),
+        () =>
+          post('/api/2.0/mlflow/model-versions/create', {
+            ...version,
+            ...(of === 'run' ? { run_id: run } : { model_id: model.model_id }),
+          }),
+      ];
+      if (place === 'second') requests.reverse();
+      const held = await holdAppends(gateway.adminUrl, 'registry');
+      const answers: Promise<Response>[] = [];
+      for (const request of requests) {
+        // Its command is on its way: all that it rests on was read.
+        const commands = nc.subscribe('kontor.cmd.registry.*', { max: 1 });
+        await nc.flush();
+        answers.push(request());
+        for await (const _ of commands);
+      }
+      await held.waited();
+      await held.release();
+      const statuses = (await Promise.all(answers)).map(({ status }) => status);
+      // A registration that comes second is of what is there then; of nothing, if that was removed.
+      expect(statuses).toEqual(place === 'first' ? [200, 200] : [200, 409]);
+      const own = await call(`/model-versions/get-artifact?name=${encodeURIComponent(name)}&version=1&path=a.txt`);
+      const there = await at();
+      expect([own.status, await own.text()].slice(0, own.ok ? 2 : 1)).toEqual(
+        [there.status, await there.text()].slice(0, there.ok ? 2 : 1),
+      );
+      expect(await (await at()).text()).toMatch(place === 'second' ? 'before' : method === 'PUT' ? 'after' : 'No such');
+    });
   });
 
   it('come and go through the gateway alone', async () => {

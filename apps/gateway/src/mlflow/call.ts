@@ -163,12 +163,6 @@ export class MlflowCall {
     return find(await this.rows());
   }
 
-  /** As {@link rows}, and so do the reads that follow: for what may have come to pass while a body was on its way. */
-  rowsAnew(): Promise<RowQuery> {
-    this.#rows = undefined;
-    return this.rows();
-  }
-
   /** The log is asked after the position is known: what it does not know yet, no row of that position shows. */
   async #beforeItself(position: Position): Promise<Position> {
     const { attempt } = this;
@@ -254,7 +248,7 @@ export class MlflowCall {
    * Sends a command that begins a row.
    *
    * @param commandId of {@link nextCommandId}, where it is tried again under the same one.
-   * @returns the row as the projection makes it of the command's one event: what a read at its position gives.
+   * @returns the row as the projection makes it of the one event of the command that it handles: what a read at its position gives.
    * @throws CommandRejected if it is refused, MlflowError for what a client can do nothing about.
    */
   async begin<Row extends object>(
@@ -264,7 +258,8 @@ export class MlflowCall {
     commandId?: string,
   ): Promise<Row> {
     const sent = { type, data, wantsEvents: true, ...this.#identity(commandId) };
-    const { position, events = [] } = await this.#accepted(sent);
+    const { position, events: all = [] } = await this.#accepted(sent);
+    const events = all.filter((one) => (projection.canHandle as readonly string[]).includes(one.type));
     const [event, ...more] = events;
     if (event === undefined || more.length > 0) throw new Error(`${type} gave ${events.length} events instead of one`);
     const { workspace, principal } = this;

@@ -1,6 +1,7 @@
+import type { ModelVersionRow } from '../registry/model-versions.projection.js';
 import { modelVersionEntity, registeredModelEntity } from '../registry/registry.entities.js';
 import type { MlflowCall } from './call.js';
-import { inMlflowsWords } from './outcomes.js';
+import { CommandRejected, inMlflowsWords } from './outcomes.js';
 import { endpoint, type Endpoint } from './endpoint.js';
 import { parseFilter, VERSION_FILTER } from './filter.js';
 import { bool, message, repeated, required, string } from './message.js';
@@ -64,6 +65,26 @@ const searchVersions = async (request: SearchRequest, call: MlflowCall): Promise
   return { ...(versions.length > 0 && { model_versions: versions }), ...next };
 };
 
+/** Files that change under so many looks are still on their way. */
+const MAX_LOOKS = 4;
+
+/**
+ * Registers a version of the files that are there: once more, with rows that lack nothing, if some were stored or removed since
+ * they were read.
+ *
+ * @throws CommandRejected ARTIFACTS_CHANGED if that happens again and again.
+ */
+const withPresentFiles = async <Row>(call: MlflowCall, register: () => Promise<Row>): Promise<Row> => {
+  for (let looks = 1; ; looks += 1) {
+    try {
+      return await register();
+    } catch (error) {
+      if (!(error instanceof CommandRejected) || error.code !== 'ARTIFACTS_CHANGED' || looks === MAX_LOOKS) throw error;
+      await call.settle(await call.parts.log.head());
+    }
+  }
+};
+
 const versionFields = { name: required(string), version: required(string) } as const;
 
 /** Versions of registered models. */
@@ -84,21 +105,26 @@ export const versionEndpoints: readonly Endpoint[] = [
     handle: async ({ name, source, run_id, tags, run_link = '', description = '', model_id }, call) => {
       const model = await call.found((rows) => modelByName(rows, name));
       const { modelId, isPrompt } = model;
-      const origin = await resolveSource(call, {
-        source,
-        isPrompt,
-        runId: run_id || undefined,
-        loggedModelId: model_id || undefined,
-      });
-      const registered = call.begin(modelVersionEntity, 'RegisterModelVersion', {
-        modelId,
-        ...origin,
-        runLink: atMost(2048, 'run_link', run_link),
-        description: atMost(DESCRIPTION_LIMIT, 'description', description),
-        tags: registryTags(tags),
-      });
+      let commandId: string | undefined;
+      const register = async (): Promise<ModelVersionRow> => {
+        const origin = await resolveSource(call, {
+          source,
+          isPrompt,
+          runId: run_id || undefined,
+          loggedModelId: model_id || undefined,
+        });
+        const data = {
+          modelId,
+          ...origin,
+          runLink: atMost(2048, 'run_link', run_link),
+          description: atMost(DESCRIPTION_LIMIT, 'description', description),
+          tags: registryTags(tags),
+        };
+        commandId ??= call.nextCommandId();
+        return call.begin(modelVersionEntity, 'RegisterModelVersion', data, commandId);
+      };
       // Nobody can have given a new version an alias.
-      const row = await inMlflowsWords(registered, { name });
+      const row = await inMlflowsWords(withPresentFiles(call, register), { name });
       return { model_version: versionJson(model, row) };
     },
   }),

@@ -7,6 +7,7 @@ type Details = Readonly<Record<string, unknown>>;
 const text = (details: Details, name: string): string => String(details[name] ?? '');
 
 type Deletion = Extract<RegistryEvent, { type: 'DeletionRefused' }>['data'];
+type ArtifactWrite = Extract<RegistryEvent, { type: 'ArtifactWriteRefused' }>['data'];
 type AliasChange = Extract<RegistryEvent, { type: 'AliasChangeRefused' }>['data'];
 
 const quoted = (items: readonly string[]): string => `'${items.join("', '")}'`;
@@ -138,6 +139,14 @@ export const toMlflowError = (code: string, message: string, details: Details): 
         alias.toLowerCase() === 'latest'
           ? "'latest' alias name (case insensitive) is reserved."
           : `Version alias name '${alias}' is reserved.`,
+      );
+    }
+    case 'ARTIFACT_IMMUTABLE': {
+      const { modelName, version } = (details as unknown as ArtifactWrite).registeredAs;
+      return new MlflowError(
+        'RESOURCE_CONFLICT',
+        `Artifacts of model version ${modelName}/${version} cannot be changed.`,
+        { rejection: code },
       );
     }
     case 'VERSION_IN_USE':

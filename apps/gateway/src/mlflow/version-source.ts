@@ -30,8 +30,14 @@ interface Origin {
   readonly runId: string | null;
   readonly loggedModelId: string | null;
   readonly artifacts: Awaited<ReturnType<typeof manifestOf>> | null;
+  /** Whose they are, and below which folder; null where they lie elsewhere. */
+  readonly filesOf: FilesOf | null;
   readonly trainedBy: string | null;
 }
+
+type FilesOf =
+  | { readonly aggregate: 'run'; readonly runId: string; readonly path: string }
+  | { readonly aggregate: 'logged-model'; readonly loggedModelId: string; readonly path: string };
 
 const unknownOrigin = (source: string): Origin => ({
   source,
@@ -39,6 +45,7 @@ const unknownOrigin = (source: string): Origin => ({
   runId: null,
   loggedModelId: null,
   artifacts: null,
+  filesOf: null,
   trainedBy: null,
 });
 
@@ -111,7 +118,7 @@ const fromElsewhere = async (rows: RowQuery, asked: Asked): Promise<Origin> => {
   const model = loggedModelId === null ? undefined : await loggedModelOf(rows, loggedModelId);
   const runId = asked.runId ?? model?.sourceRunId ?? null;
   return {
-    ...{ source, storageLocation: source, runId, loggedModelId, artifacts: null },
+    ...{ source, storageLocation: source, runId, loggedModelId, artifacts: null, filesOf: null },
     trainedBy: await trainer(rows, runId),
   };
 };
@@ -148,6 +155,7 @@ const fromLoggedModel = async (rows: RowQuery, asked: Asked, modelId: string, in
     runId,
     loggedModelId: modelId,
     artifacts: (await manifestOf(rows, `logged-model:${modelId}`, inModel)) ?? null,
+    filesOf: { aggregate: 'logged-model', loggedModelId: modelId, path: inModel },
     trainedBy: await trainer(rows, runId),
   };
 };
@@ -189,7 +197,19 @@ const fromModel = async (rows: RowQuery, asked: Asked, rest: string): Promise<Or
     throw refuse(asked.source, 'The run_id and model_id request parameters must match the referenced model version.');
   }
   const { storageLocation, runId, loggedModelId, artifacts, trainedBy } = origin;
-  return { source: `models:/${name}/${origin.version}`, storageLocation, runId, loggedModelId, artifacts, trainedBy };
+  return {
+    ...{ source: `models:/${name}/${origin.version}`, storageLocation, runId, loggedModelId, artifacts, trainedBy },
+    filesOf: artifacts && filesAt(storageLocation),
+  };
+};
+
+/** Whose files a version is made of, by the location that it has. */
+const filesAt = (location: string): FilesOf | null => {
+  const { command, id, path } = ownedPath(location.replace(/^mlflow-artifacts:\/*/, ''));
+  if (command === 'Folder') return null;
+  return command === 'Run'
+    ? { aggregate: 'run', runId: id, path }
+    : { aggregate: 'logged-model', loggedModelId: id, path };
 };
 
 const fromRun = async (rows: RowQuery, asked: Asked, rest: string): Promise<Origin> => {
@@ -220,6 +240,7 @@ const fromRunFolder = async (
     runId,
     loggedModelId: null,
     artifacts: artifacts ?? null,
+    filesOf: { aggregate: 'run', runId, path: folder },
     trainedBy: run.createdBy,
   };
 };
@@ -255,7 +276,7 @@ export const importedOrigin = async (rows: RowQuery, asked: Imported): Promise<O
   if (command === 'Run') origin = await fromRunFolder(rows, source, id, path);
   if (origin === undefined)
     return {
-      ...{ source, storageLocation: location, runId, loggedModelId, artifacts: null },
+      ...{ source, storageLocation: location, runId, loggedModelId, artifacts: null, filesOf: null },
       trainedBy: await trainer(rows, runId),
     };
   return {

@@ -20,7 +20,7 @@ afterAll(async () => {
 
 const VERSION = {
   ...{ source: 's3://bucket/model', storageLocation: 's3://bucket/model', runId: null, loggedModelId: null },
-  ...{ runLink: '', description: '', tags: [], artifacts: null, trainedBy: null },
+  ...{ runLink: '', description: '', tags: [], artifacts: null, filesOf: null, trainedBy: null },
 };
 const register = (modelId: string, more: object = {}, workspace?: string) =>
   service.command('RegisterModelVersion', { modelId, ...VERSION, ...more }, workspace);

@@ -1,32 +1,81 @@
-import type { Command } from '@kontor/event-sourcing';
+import { type Command, type Decision, reject } from '@kontor/event-sourcing';
+import type { VersionArtifacts } from '../version-artifacts.js';
 import type { ArtifactOwner, RegistryEvent } from './events.js';
+import type { RegistryRejection } from './rejections.js';
 
-/** Path to digest. */
-export type Artifacts = ReadonlyMap<string, string>;
+type Decided = Decision<RegistryEvent, RegistryRejection>;
+type Registered = Omit<Extract<RegistryEvent, { type: 'ArtifactsRegistered' }>['data'], 'owner'>;
 
-export const NO_ARTIFACTS: Artifacts = new Map();
-
-interface StoredFile {
-  readonly path: string;
-  readonly digest: string;
-  readonly sizeBytes: number;
+/** The files of a run, of a logged model or in a folder. */
+export interface Artifacts {
+  /** Path to digest. */
+  readonly files: ReadonlyMap<string, string>;
+  /** The versions that were registered from folders among them, deleted ones too. */
+  readonly registered: readonly Registered[];
 }
 
-/** `ArtifactStored`, or nothing if the path names these bytes already. */
+export const NO_ARTIFACTS: Artifacts = { files: new Map(), registered: [] };
+
+interface Writing {
+  readonly path: string;
+  /** Those that are deleted: what they were made of may change. */
+  readonly deletedVersions: readonly { readonly modelId: string; readonly version: number }[];
+}
+
+/** A version is made of what lies below its folder, which is `''` for everything. */
+const isBelow = (folder: string, path: string): boolean =>
+  folder === '' || path === folder || path.startsWith(`${folder}/`);
+
+/**
+ * Whether a path cannot be written, because a version was registered from a folder that it is in or that is in it.
+ *
+ * @param folder `''` for everything.
+ */
+export const isRegistered = (folder: string, path: string): boolean => isBelow(folder, path) || isBelow(path, folder);
+
+const refusal = (
+  owner: ArtifactOwner,
+  { registered }: Artifacts,
+  { data: { path, deletedVersions }, metadata }: Command<string, Writing>,
+): readonly RegistryEvent[] | undefined => {
+  const kept = registered.find(
+    ({ path: folder, modelId, version }) =>
+      isRegistered(folder, path) &&
+      !deletedVersions.some((deleted) => deleted.modelId === modelId && deleted.version === version),
+  );
+  if (kept === undefined) return undefined;
+  const registeredAs = { modelName: kept.modelName, version: kept.version };
+  return refuseWrite(owner, { type: 'Refuse', data: { path, registeredAs }, metadata });
+};
+
+/** `ArtifactStored`; nothing if the path names these bytes already; `ArtifactWriteRefused` if a version is made of it. */
 export const storeArtifact = (
   owner: ArtifactOwner,
   artifacts: Artifacts,
-  { path, digest, sizeBytes }: StoredFile,
+  command: Command<string, Writing & { readonly digest: string; readonly sizeBytes: number }>,
 ): readonly RegistryEvent[] => {
-  const previousDigest = artifacts.get(path) ?? null;
+  const refused = refusal(owner, artifacts, command);
+  if (refused) return refused;
+  const { path, digest, sizeBytes } = command.data;
+  const previousDigest = artifacts.files.get(path) ?? null;
   if (previousDigest === digest) return [];
   return [{ type: 'ArtifactStored', data: { owner, path, digest, sizeBytes, previousDigest } }];
 };
 
-/** `ArtifactRemoved` for a file, or for a folder with all that lies below it; nothing if nothing was there. */
-export const removeArtifacts = (owner: ArtifactOwner, artifacts: Artifacts, path: string): readonly RegistryEvent[] => {
-  const files = [...artifacts]
-    .filter(([file]) => file === path || file.startsWith(`${path}/`))
+/**
+ * `ArtifactRemoved` for a file, or for a folder with all that lies below it; nothing if nothing was there;
+ * `ArtifactWriteRefused` if a version is made of it.
+ */
+export const removeArtifacts = (
+  owner: ArtifactOwner,
+  artifacts: Artifacts,
+  command: Command<string, Writing>,
+): readonly RegistryEvent[] => {
+  const refused = refusal(owner, artifacts, command);
+  if (refused) return refused;
+  const { path } = command.data;
+  const files = [...artifacts.files]
+    .filter(([file]) => isBelow(path, file))
     .map(([file, digest]) => ({ path: file, digest }));
   return files.length === 0 ? [] : [{ type: 'ArtifactRemoved', data: { owner, path, files } }];
 };
@@ -45,10 +94,41 @@ export const refuseWrite = (
   { type: 'ArtifactWriteRefused', data: { owner, path, registeredAs, by: metadata.actor.id } },
 ];
 
+/** What the registration of a version asks whoever has its files. `files`: of its manifest, relative to the folder `path`. */
+export type RegisterArtifacts<Owner> = Command<
+  'RegisterArtifacts',
+  Owner & Registered & { readonly files: VersionArtifacts['files'] }
+>;
+
+/** `ArtifactsRegistered`: they stay what they are. ARTIFACTS_CHANGED if they are others than those of the manifest. */
+export const registerArtifacts = (
+  owner: ArtifactOwner,
+  artifacts: Artifacts,
+  { data: { path, files, modelId, modelName, version } }: RegisterArtifacts<object>,
+): Decided => {
+  const prefix = path === '' ? '' : `${path}/`;
+  const present = [...artifacts.files.keys()].filter((file) => file.startsWith(prefix)).length;
+  const isSame =
+    present === files.length && files.every((file) => artifacts.files.get(`${prefix}${file.path}`) === file.digest);
+  if (!isSame) return reject('ARTIFACTS_CHANGED', { owner, path });
+  return [{ type: 'ArtifactsRegistered', data: { owner, path, modelId, modelName, version } }];
+};
+
 /** The files after an event of the aggregate that owns them. */
 export const evolveArtifacts = (artifacts: Artifacts, event: RegistryEvent): Artifacts => {
-  if (event.type === 'ArtifactStored') return new Map(artifacts).set(event.data.path, event.data.digest);
-  if (event.type !== 'ArtifactRemoved') return artifacts;
-  const removed = new Set(event.data.files.map(({ path }) => path));
-  return new Map([...artifacts].filter(([path]) => !removed.has(path)));
+  const { files, registered } = artifacts;
+  switch (event.type) {
+    case 'ArtifactStored':
+      return { registered, files: new Map(files).set(event.data.path, event.data.digest) };
+    case 'ArtifactRemoved': {
+      const removed = new Set(event.data.files.map(({ path }) => path));
+      return { registered, files: new Map([...files].filter(([path]) => !removed.has(path))) };
+    }
+    case 'ArtifactsRegistered': {
+      const { path, modelId, modelName, version } = event.data;
+      return { files, registered: [...registered, { path, modelId, modelName, version }] };
+    }
+    default:
+      return artifacts;
+  }
 };

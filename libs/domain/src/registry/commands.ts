@@ -109,6 +109,20 @@ const undone = {
   taken: z.array(z.string()).default([]),
 };
 
+/** Deleted versions that were registered from a folder among these files, as the edge read them: its files may change again. */
+const deletedVersions = z
+  .array(z.strictObject({ modelId, version: versionNumber }))
+  .max(1000)
+  .default([]);
+/** Whose files a version is made of, and below which folder; null where they lie outside of the platform. */
+const filesOf = z
+  .discriminatedUnion('aggregate', [
+    z.strictObject({ aggregate: z.literal('run'), runId, path: upTo(2048) }),
+    z.strictObject({ aggregate: z.literal('logged-model'), loggedModelId, path: upTo(2048) }),
+  ])
+  .nullable()
+  .default(null);
+
 /** The version that a file belongs to, as the edge read it. */
 const registeredAs = z.strictObject({ modelName, version: versionNumber });
 
@@ -274,6 +288,7 @@ export const registryCommands = {
     description,
     tags: z.array(registryTag).max(INITIAL_ITEMS),
     artifacts: versionArtifacts.nullable(),
+    filesOf,
     /** Who started the run, as the edge knows it. */
     trainedBy: actorId.nullable(),
     importedFrom: imported,
@@ -305,13 +320,13 @@ export const registryCommands = {
   }),
   UndoModelVersion: z.strictObject({ modelId, version: versionNumber, position, ...undone }),
 
-  RecordRunArtifact: z.strictObject({ runId, ...file }),
-  RemoveRunArtifacts: z.strictObject({ runId, path }),
-  /** From the edge, which has refused to change what a registered version is made of: so that it is known who tried. */
+  RecordRunArtifact: z.strictObject({ runId, ...file, deletedVersions }),
+  RemoveRunArtifacts: z.strictObject({ runId, path, deletedVersions }),
+  /** From the edge, which knows before any bytes come what a registered version is made of: so that it is known who tried. */
   RefuseRunArtifactWrite: z.strictObject({ runId, path, registeredAs }),
   RefuseLoggedModelArtifactWrite: z.strictObject({ loggedModelId, path, registeredAs }),
-  RecordLoggedModelArtifact: z.strictObject({ loggedModelId, ...file }),
-  RemoveLoggedModelArtifacts: z.strictObject({ loggedModelId, path }),
+  RecordLoggedModelArtifact: z.strictObject({ loggedModelId, ...file, deletedVersions }),
+  RemoveLoggedModelArtifacts: z.strictObject({ loggedModelId, path, deletedVersions }),
   /** `folder` is the first part of a path that belongs to no run and no logged model, `.` if it has but one; `path` is the rest. */
   RecordFolderArtifact: z.strictObject({ folder: upTo(250).min(1), ...file }),
   RemoveFolderArtifacts: z.strictObject({ folder: upTo(250).min(1), path }),

@@ -43,6 +43,7 @@ describe('the registry context', () => {
     expect(codeOf('DeletionRefused', kept(['scoring'], ['champion']))).toBe('VERSION_IN_USE');
     expect(codeOf('DeletionRefused', kept([], ['champion']))).toBe('ALIAS_PROTECTED');
     expect(codeOf('AliasChangeRefused', { alias: 'champion' })).toBe('ALIAS_PROTECTED');
+    expect(codeOf('ArtifactWriteRefused', { path: 'a' })).toBe('ARTIFACT_IMMUTABLE');
   });
 
   it('takes and frees names again when that is undone', () => {

@@ -1,18 +1,27 @@
-import { type Claim, type Command, type Context, routes, type StreamId, streamId } from '@kontor/event-sourcing';
+import {
+  type AnyDecider,
+  type Claim,
+  type Command,
+  type Context,
+  type Joint,
+  routes,
+  type StreamId,
+  streamId,
+} from '@kontor/event-sourcing';
 import { artifactFolder, type FolderCommand } from './artifact-folder.js';
 import type { Artifacts } from './artifacts.js';
-import { registryCommands } from './commands.js';
+import { type RegistryCommand, registryCommands } from './commands.js';
 import { type RegistryEvent, registryEvents } from './events.js';
 import { evaluationDataset, type EvaluationDatasetCommand, type EvaluationDatasetState } from './evaluation-dataset.js';
 import { experiment, type ExperimentCommand, type ExperimentState } from './experiment.js';
 import { type ImportCommand, importing, type ImportState } from './importing.js';
-import { loggedModel, type LoggedModelCommand, type LoggedModelState } from './logged-model.js';
+import { loggedModel, type LoggedModelState, type SentLoggedModelCommand } from './logged-model.js';
 import { modelVersion, type ModelVersionCommand, type ModelVersionState } from './model-version.js';
 import { registryReactions } from './reactions.js';
 import { registeredModel, type RegisteredModelCommand, type RegisteredModelState } from './registered-model.js';
 import { type RegistryRejection, registryRejections } from './rejections.js';
 import { sameData } from '../values.js';
-import { run, type RunCommand, type RunState } from './run.js';
+import { run, type RunState, type SentRunCommand } from './run.js';
 import { trace, type TraceCommand, type TraceStreamState } from './trace.js';
 import { scorer, type ScorerCommand, scorerIdOf, type ScorerState } from './scorer.js';
 import { webhook, type WebhookCommand, type WebhookState } from './webhook.js';
@@ -85,6 +94,25 @@ const namesBack = (
     }
   });
 
+/** Whoever has the files of a new version must have those of its manifest, and notes that they stay what they are. */
+const registersFiles = (command: Extract<RegistryCommand, { type: 'RegisterModelVersion' }>): Joint | undefined => {
+  const { filesOf, artifacts } = command.data;
+  if (filesOf === null) return undefined;
+  const { aggregate, ...place } = filesOf;
+  const [decider, id] = 'runId' in filesOf ? [run, filesOf.runId] : [loggedModel, filesOf.loggedModelId];
+  return {
+    // They take this command beside those of their routes.
+    decider: decider as unknown as AnyDecider,
+    stream: inRegistry(command, aggregate, id),
+    command: (decided) => {
+      const [registered] = decided as readonly [Extract<RegistryEvent, { type: 'ModelVersionRegistered' }>];
+      const { modelId, name: modelName, version } = registered.data;
+      const data = { ...place, files: artifacts?.files ?? [], modelId, modelName, version };
+      return { type: 'RegisterArtifacts', data, metadata: command.metadata };
+    },
+  };
+};
+
 /** A refusal that is recorded, as its sender learns of it. */
 const deletionRefused = ({ target, keptBy }: DataOf<'DeletionRefused'>) => ({
   code: keptBy.some(({ endpoints }) => endpoints.length > 0)
@@ -123,7 +151,7 @@ export const registry: Context = {
         claims: (command) => namesBack(experimentStream(command), command.data),
       },
     }),
-    ...route<RunState, RegistryEvent, RegistryRejection, RunCommand['type']>(run, {
+    ...route<RunState, RegistryEvent, RegistryRejection, SentRunCommand['type']>(run, {
       StartRun: ofRun,
       UpdateRun: ofRun,
       LogRunData: ofRun,
@@ -137,7 +165,7 @@ export const registry: Context = {
       RemoveRunArtifacts: ofRun,
       RefuseRunArtifactWrite: ofRun,
     }),
-    ...route<LoggedModelState, RegistryEvent, RegistryRejection, LoggedModelCommand['type']>(loggedModel, {
+    ...route<LoggedModelState, RegistryEvent, RegistryRejection, SentLoggedModelCommand['type']>(loggedModel, {
       CreateLoggedModel: ofLoggedModel,
       FinalizeLoggedModel: ofLoggedModel,
       LogLoggedModelParams: ofLoggedModel,
@@ -188,7 +216,7 @@ export const registry: Context = {
       RemoveAlias: ofModel,
       ProtectAlias: ofModel,
       UnprotectAlias: ofModel,
-      RegisterModelVersion: ofModel,
+      RegisterModelVersion: { stream: modelStream, joint: registersFiles },
       ChangeStage: ofModel,
       DeleteModelVersion: ofModel,
       RestoreModelVersion: ofModel,
@@ -253,6 +281,7 @@ export const registry: Context = {
   rejections: registryRejections,
   refusals: {
     DeletionRefused: (data) => deletionRefused(data as DataOf<'DeletionRefused'>),
+    ArtifactWriteRefused: (data) => ({ code: 'ARTIFACT_IMMUTABLE', details: data as DataOf<'ArtifactWriteRefused'> }),
     AliasChangeRefused: (data) => ({ code: 'ALIAS_PROTECTED', details: data as DataOf<'AliasChangeRefused'> }),
   },
 };

@@ -358,6 +358,14 @@ export const registryEvents = {
     sizeBytes: z.int().min(0),
     previousDigest: digest.nullable(),
   }),
+  /** A version was registered from the files below the folder `path` (empty: from all of them): they stay what they are. */
+  ArtifactsRegistered: z.strictObject({
+    owner: artifactOwner,
+    path: z.string(),
+    modelId,
+    modelName: z.string(),
+    version: versionNumber,
+  }),
   /** Somebody tried to store or remove a file that a registered version is made of. */
   ArtifactWriteRefused: z.strictObject({
     owner: artifactOwner,

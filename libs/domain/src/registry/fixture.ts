@@ -126,5 +126,6 @@ export const versionData: CommandData<'RegisterModelVersion'> = {
   description: '',
   tags: [],
   artifacts: null,
+  filesOf: null,
   trainedBy: null,
 };

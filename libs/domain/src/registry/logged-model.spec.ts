@@ -1,8 +1,8 @@
-import { deciderSpec } from '@kontor/event-sourcing/testing';
+import { deciderSpec, metadata } from '@kontor/event-sourcing/testing';
 import { describe, it } from 'vitest';
 import type { RegistryEvent } from './events.js';
-import { command, digestOf, file, loggedModelData, loggedModelId } from './fixture.js';
-import { loggedModel } from './logged-model.js';
+import { command, digestOf, file, loggedModelData, loggedModelId, modelId } from './fixture.js';
+import { loggedModel, type LoggedModelCommand } from './logged-model.js';
 
 const target = { aggregate: 'logged-model', loggedModelId } as const;
 const created: RegistryEvent = { type: 'LoggedModelCreated', data: loggedModelData };
@@ -24,8 +24,10 @@ const logParams = (...params: { key: string; value: string }[]) =>
 const setTags = (...tags: { key: string; value: string }[]) => command('SetLoggedModelTags', { loggedModelId, tags });
 const removeTag = (key: string) => command('RemoveLoggedModelTag', { loggedModelId, key });
 const remove = command('DeleteLoggedModel', { loggedModelId, madeInto: [], keptBy: [] });
-const store = (char = 'a') => command('RecordLoggedModelArtifact', { loggedModelId, ...file('model.onnx', char) });
-const removeFiles = (path: string) => command('RemoveLoggedModelArtifacts', { loggedModelId, path });
+const store = (char = 'a') =>
+  command('RecordLoggedModelArtifact', { loggedModelId, ...file('model.onnx', char), deletedVersions: [] });
+const removeFiles = (path: string) =>
+  command('RemoveLoggedModelArtifacts', { loggedModelId, path, deletedVersions: [] });
 const registeredAs = { modelName: 'credit', version: 1 };
 const refuse = command('RefuseLoggedModelArtifactWrite', { loggedModelId, path: 'model.onnx', registeredAs });
 
@@ -130,5 +132,22 @@ describe('a logged model', () => {
     };
     given([created, stored]).when(refuse).then([refused]);
     given([created, stored, refused]).when(store()).thenNothing();
+  });
+
+  it('keeps the files that became those of a version', () => {
+    const version = { path: '', modelId, modelName: 'credit', version: 1 };
+    const register: LoggedModelCommand = {
+      type: 'RegisterArtifacts',
+      data: { loggedModelId, files: [file('model.onnx')], ...version },
+      metadata: metadata(),
+    };
+    const registered: RegistryEvent = { type: 'ArtifactsRegistered', data: { owner: target, ...version } };
+    given([created, stored]).when(register).then([registered]);
+    given([created]).when(register).thenRejected('ARTIFACTS_CHANGED');
+    const data = { owner: target, path: 'model.onnx', registeredAs, by: 'ada' };
+    for (const change of [store('b'), removeFiles('model.onnx')])
+      given([created, stored, registered])
+        .when(change)
+        .then([{ type: 'ArtifactWriteRefused', data }]);
   });
 });

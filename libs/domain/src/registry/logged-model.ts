@@ -4,6 +4,8 @@ import {
   evolveArtifacts,
   NO_ARTIFACTS,
   refuseWrite,
+  type RegisterArtifacts,
+  registerArtifacts,
   removeArtifacts,
   storeArtifact,
 } from './artifacts.js';
@@ -24,7 +26,8 @@ interface LoggedModel {
 
 export type LoggedModelState = { readonly status: 'None' } | LoggedModel;
 
-export type LoggedModelCommand = CommandOf<
+export type LoggedModelCommand = SentLoggedModelCommand | RegisterArtifacts<{ readonly loggedModelId: string }>;
+export type SentLoggedModelCommand = CommandOf<
   typeof registryCommands,
   | 'CreateLoggedModel'
   | 'FinalizeLoggedModel'
@@ -77,11 +80,13 @@ export const loggedModel: Decider<LoggedModelState, LoggedModelCommand, Registry
         return undone(command.data.events, state, evolvePresent, eventBack);
       case 'RecordLoggedModelArtifact':
         if (state.status === 'Deleted') return reject('LOGGED_MODEL_DELETED', { loggedModelId });
-        return storeArtifact(target, state.artifacts, command.data);
+        return storeArtifact(target, state.artifacts, command);
       case 'RemoveLoggedModelArtifacts':
-        return removeArtifacts(target, state.artifacts, command.data.path);
+        return removeArtifacts(target, state.artifacts, command);
       case 'RefuseLoggedModelArtifactWrite':
         return refuseWrite(target, command);
+      case 'RegisterArtifacts':
+        return registerArtifacts(target, state.artifacts, command);
       default:
         return unreachable(command);
     }

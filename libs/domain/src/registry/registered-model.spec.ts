@@ -15,9 +15,10 @@ const renamed: RegistryEvent = {
   type: 'RegisteredModelRenamed',
   data: { modelId, name: 'pricing', previousName: name },
 };
+const { filesOf: _, ...asRegistered } = versionData;
 const registered = (version: number): RegistryEvent => ({
   type: 'ModelVersionRegistered',
-  data: { ...versionData, name, version, registeredBy: 'ada' },
+  data: { ...asRegistered, name, version, registeredBy: 'ada' },
 });
 const aliasSet = (version: number, previousVersion: number | null = null): RegistryEvent => ({
   type: 'AliasSet',

@@ -97,14 +97,15 @@ const decide = (command: RegisteredModelCommand, state: RegisteredModelState): D
     case 'UnprotectAlias':
       return protectAlias(command, state);
     case 'RegisterModelVersion': {
-      const { artifacts, version = state.nextVersion } = command.data;
+      const { filesOf: _, ...data } = command.data;
+      const { artifacts, version = state.nextVersion } = data;
       const { actor } = command.metadata;
       if (command.data.version !== undefined && !mayAdminister(actor))
         return reject('ROLE_REQUIRED', { actor: actor.id, anyOf: [ADMIN] });
       if (version < state.nextVersion) return reject('VERSION_EXISTS', { name, version });
       const problem = artifacts === null ? undefined : artifactsProblem(artifacts);
       if (problem) return reject('DIGEST_MISMATCH', { name, problem });
-      return [{ type: 'ModelVersionRegistered', data: { ...command.data, name, version, registeredBy: actor.id } }];
+      return [{ type: 'ModelVersionRegistered', data: { ...data, name, version, registeredBy: actor.id } }];
     }
     case 'ChangeStage':
       return changeStage(command.data, state);

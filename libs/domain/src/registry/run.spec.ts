@@ -1,7 +1,7 @@
-import { deciderSpec } from '@kontor/event-sourcing/testing';
+import { deciderSpec, metadata } from '@kontor/event-sourcing/testing';
 import { describe, expect, it } from 'vitest';
 import type { RegistryEvent } from './events.js';
-import { command, file, loggedModelId, runData } from './fixture.js';
+import { command, file, loggedModelId, modelId, runData } from './fixture.js';
 import { run, type RunCommand } from './run.js';
 
 const runId = 'r';
@@ -17,6 +17,7 @@ const update = (change: Partial<CommandData<'UpdateRun'>>) =>
   command('UpdateRun', { runId, status: null, endTimeMs: null, name: null, ...change });
 const log = (change: Partial<CommandData<'LogRunData'>>) =>
   command('LogRunData', { runId, metrics: [], params: [], tags: [], ...change });
+type Deleted = { modelId: string; version: number };
 const removeTag = (key: string) => command('RemoveRunTag', { runId, key });
 const logInputs = (change: Partial<CommandData<'LogRunInputs'>>) =>
   command('LogRunInputs', { runId, datasets: [], loggedModelIds: [], ...change });
@@ -24,8 +25,10 @@ const logOutputs = (...steps: number[]) =>
   command('LogRunOutputs', { runId, models: steps.map((step) => ({ loggedModelId, step })) });
 const remove = command('DeleteRun', { runId, madeInto: [], keptBy: [] });
 const restore = command('RestoreRun', { runId });
-const store = (path: string, char?: string) => command('RecordRunArtifact', { runId, ...file(path, char) });
-const removeFiles = (path: string) => command('RemoveRunArtifacts', { runId, path });
+const store = (path: string, char?: string, deletedVersions: Deleted[] = []) =>
+  command('RecordRunArtifact', { runId, ...file(path, char), deletedVersions });
+const removeFiles = (path: string, deletedVersions: Deleted[] = []) =>
+  command('RemoveRunArtifacts', { runId, path, deletedVersions });
 const registeredAs = { modelName: 'credit', version: 1 };
 const refuse = command('RefuseRunArtifactWrite', { runId, path: 'model/model.onnx', registeredAs });
 
@@ -316,5 +319,46 @@ describe('the files of a run', () => {
     given([...before, refused])
       .when(store('model/model.onnx'))
       .thenNothing();
+  });
+
+  const register = (path: string, ...files: { path: string; digest: string; sizeBytes: number }[]): RunCommand => ({
+    type: 'RegisterArtifacts',
+    data: { runId, path, files, modelId, modelName: 'credit', version: 1 },
+    metadata: metadata(),
+  });
+  const registered = (path: string): RegistryEvent => ({
+    type: 'ArtifactsRegistered',
+    data: { owner, path, modelId, modelName: 'credit', version: 1 },
+  });
+
+  it('become those of a version if they are what its manifest says', () => {
+    const before = given(after(store('model/a'), store('model/b', 'b'), store('log')));
+    before.when(register('model', file('b', 'b'), file('a'))).then([registered('model')]);
+    before.when(register('', file('model/a'), file('model/b', 'b'), file('log'))).then([registered('')]);
+    before.when(register('none')).then([registered('none')]);
+    for (const files of [[file('a')], [file('a'), file('b')], [file('a'), file('b', 'b'), file('c')], []])
+      before.when(register('model', ...files)).thenRejected('ARTIFACTS_CHANGED');
+    given([]).when(register('model')).thenRejected('RUN_UNKNOWN');
+  });
+
+  it('of a version stay what they are, and come and go again when it is deleted', () => {
+    const before = given([...after(store('model/a'), store('log')), registered('model')]);
+    const refused = (path: string): RegistryEvent[] => [
+      { type: 'ArtifactWriteRefused', data: { owner, path, registeredAs, by: 'ada' } },
+    ];
+    for (const path of ['model/a', 'model/b', 'model']) {
+      before.when(store(path, 'b')).then(refused(path));
+      before.when(removeFiles(path)).then(refused(path));
+    }
+    before.when(store('models/a')).then([stored('models/a', 'a')]);
+    const files = [{ path: 'log', digest: file('').digest }];
+    before.when(removeFiles('log')).then([{ type: 'ArtifactRemoved', data: { owner, path: 'log', files } }]);
+    const gone = { modelId, version: 1 };
+    before.when(store('model/b', 'a', [gone])).then([stored('model/b', 'a')]);
+    before.when(store('model/b', 'a', [{ ...gone, version: 2 }])).then(refused('model/b'));
+    // What lies below a folder goes with it.
+    given([...after(store('a/model/a')), registered('a/model')])
+      .when(removeFiles('a'))
+      .then(refused('a'));
   });
 });

@@ -4,6 +4,8 @@ import {
   evolveArtifacts,
   NO_ARTIFACTS,
   refuseWrite,
+  type RegisterArtifacts,
+  registerArtifacts,
   removeArtifacts,
   storeArtifact,
 } from './artifacts.js';
@@ -37,7 +39,8 @@ export interface Run {
 
 export type RunState = { readonly status: 'None' } | Run;
 
-export type RunCommand = CommandOf<
+export type RunCommand = SentRunCommand | RegisterArtifacts<{ readonly runId: string }>;
+export type SentRunCommand = CommandOf<
   typeof registryCommands,
   | 'StartRun'
   | 'UpdateRun'
@@ -71,11 +74,13 @@ const decide = (command: RunCommand, state: RunState): Decided => {
     case 'UndoRun':
       return undone(command.data.events, state, evolvePresent, runEventBack);
     case 'RecordRunArtifact':
-      return storeArtifact(owner, state.artifacts, command.data);
+      return storeArtifact(owner, state.artifacts, command);
     case 'RemoveRunArtifacts':
-      return removeArtifacts(owner, state.artifacts, command.data.path);
+      return removeArtifacts(owner, state.artifacts, command);
     case 'RefuseRunArtifactWrite':
       return refuseWrite(owner, command);
+    case 'RegisterArtifacts':
+      return registerArtifacts(owner, state.artifacts, command);
   }
   if (state.status === 'Deleted') return reject('RUN_DELETED', { runId });
   switch (command.type) {

@@ -15,13 +15,13 @@ import {
   runData,
   versionData,
 } from './fixture.js';
-import { loggedModel } from './logged-model.js';
+import { loggedModel, type LoggedModelCommand } from './logged-model.js';
 import { modelVersion } from './model-version.js';
 import { registeredModel } from './registered-model.js';
 import type { RegistryRejection } from './rejections.js';
-import { run } from './run.js';
+import { run, type RunCommand } from './run.js';
 
-type AnyCommand = CommandOf<typeof registryCommands>;
+type AnyCommand = CommandOf<typeof registryCommands> | RunCommand | LoggedModelCommand;
 type AnyDecider<State, Sent extends AnyCommand> = Decider<State, Sent, RegistryEvent, RegistryRejection>;
 
 const undone = (events: readonly RegistryEvent[], taken: string[] = []) => ({
@@ -270,7 +270,7 @@ describe('of a run', () => {
     expect(fails(log('mlflow.user', 'bob')).reasons).toEqual([
       'the value before is personal, and stands only in the event that set it',
     ]);
-    expect(fails(command('RecordRunArtifact', { runId, ...file('a') })).reasons).toEqual([
+    expect(fails(command('RecordRunArtifact', { runId, ...file('a'), deletedVersions: [] })).reasons).toEqual([
       'files are stored and removed again instead',
     ]);
   });
