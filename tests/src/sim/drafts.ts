@@ -151,6 +151,7 @@ export const registryDrafts: Drafts<typeof registryCommands> = {
     params: k.maybe(0.3) ? [tag(k)] : [],
     tags: [tag(k)],
   }),
+  LogRunModel: (k) => ({ runId: runId(k), model: '{}' }),
   RemoveRunTag: (k) => ({ runId: runId(k), key: k.of(...KEYS) }),
   LogRunInputs: (k) => ({
     runId: runId(k),

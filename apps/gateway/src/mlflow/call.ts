@@ -52,6 +52,7 @@ const SENT_AT_ONCE = 16;
 const ADDITIONS: ReadonlySet<string> = new Set<keyof typeof registryCommands>([
   'StartRun',
   'LogRunData',
+  'LogRunModel',
   'LogRunInputs',
   'LogRunOutputs',
   'RegisterModelVersion',

@@ -70,6 +70,24 @@ describe('a call right after a write', () => {
     expect((await post('registered-models/create', { name: new_name })).status).toBe(200);
   });
 
+  it('finds each of the models that were logged to one run at once', async () => {
+    const { experiment_id } = (await post('experiments/create', { name: 'models' })).json;
+    const { run_id } = (await post('runs/create', { experiment_id, start_time: 1 })).json.run.info;
+    const paths = rounds.map((round) => `model-${round}`);
+    const logged = paths.map((artifact_path) => {
+      const model_json = JSON.stringify({ artifact_path, flavors: {}, utc_time_created: 'now', run_id });
+      return post('runs/log-model', { run_id, model_json });
+    });
+    expect((await Promise.all(logged)).map(({ status }) => status)).toEqual(rounds.map(() => 200));
+    const { tags } = (await get(`runs/get?run_id=${run_id}`)).json.run.data as Record<
+      string,
+      { key: string; value: string }[]
+    >;
+    const history = tags?.find(({ key }) => key === 'mlflow.log-model.history')?.value ?? '';
+    const kept = (JSON.parse(history) as { artifact_path: string }[]).map((model) => model.artifact_path);
+    expect(kept.sort()).toEqual(paths.sort());
+  });
+
   it('finds what another client has just been told, while many write', async () => {
     const { experiment_id } = (await post('experiments/create', { name: 'shared' })).json;
     const clients = Array.from({ length: 8 }, async (_, client) => {

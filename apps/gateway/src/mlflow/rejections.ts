@@ -70,6 +70,10 @@ export const toMlflowError = (code: string, message: string, details: Details): 
       return missing(`Run with id=${text(details, 'runId')} not found`);
     case 'RUN_DELETED':
       return invalid(`The run ${text(details, 'runId')} must be in the 'active' state. Current state is deleted.`);
+    case 'MODELS_TAG_FULL':
+      return invalid(`'value' exceeds the maximum length of ${text(details, 'maxLength')} characters`);
+    case 'MODELS_TAG_UNREADABLE':
+      return invalid(message);
     case 'LOGGED_MODEL_UNKNOWN':
     case 'LOGGED_MODEL_DELETED':
       return missing(`Logged model with ID '${text(details, 'loggedModelId')}' not found.`);

@@ -102,10 +102,9 @@ const logData = async (
 /** What a logged model's JSON must hold, and what of it the run keeps. @source MLflow 3.18.0, `_log_model`, `get_tags_dict` */
 const MODEL_FIELDS = ['artifact_path', 'flavors', 'utc_time_created', 'run_id'];
 const KEPT_FIELDS = ['run_id', 'artifact_path', 'utc_time_created', 'model_uuid'];
-const MODELS_TAG = 'mlflow.log-model.history';
 
-/** The run's tag about models with one more, as clients before MLflow 3 log them. */
-const withModel = (run: RunRow, modelJson: string): string => {
+/** What the run's tag about models says of one. */
+const modelText = (modelJson: string): string => {
   let model: Json;
   try {
     model = parseJson(modelJson);
@@ -126,8 +125,7 @@ const withModel = (run: RunRow, modelJson: string): string => {
       ]),
     ),
   };
-  const history = run.tags.find(({ key }) => key === MODELS_TAG)?.value ?? '[]';
-  return spacedJson([...(parseJson(history) as readonly Json[]), kept]);
+  return spacedJson(kept);
 };
 
 export const runEndpoints: readonly Endpoint[] = [
@@ -341,9 +339,9 @@ export const runEndpoints: readonly Endpoint[] = [
     creates: true,
     fields: { run_id: required(string), model_json: required(string) },
     handle: async ({ run_id, model_json }, call) => {
-      const { run } = await runById(call, run_id);
-      const value = atMost(8000, 'value', withModel(run, model_json));
-      return logData(call, run_id, { tags: [{ key: MODELS_TAG, value }] });
+      const { runId } = await foundWritable(call, run_id);
+      await call.send('LogRunModel', { runId, model: atMost(8000, 'value', modelText(model_json)) });
+      return {};
     },
   }),
   endpoint({

@@ -179,6 +179,8 @@ export const registryCommands = {
     .refine(({ metrics, params, tags }) => metrics.length + params.length + tags.length <= BATCH_ITEMS, {
       error: `must hold at most ${BATCH_ITEMS} metrics, params and tags together`,
     }),
+  /** One more model in the run's tag `mlflow.log-model.history`: JSON of an object, as it will stand there. */
+  LogRunModel: z.strictObject({ runId, model: upTo(8000).min(1) }),
   RemoveRunTag: z.strictObject({ runId, key }),
   LogRunInputs: z.strictObject({
     runId,

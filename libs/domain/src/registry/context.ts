@@ -155,6 +155,7 @@ export const registry: Context = {
       StartRun: ofRun,
       UpdateRun: ofRun,
       LogRunData: ofRun,
+      LogRunModel: ofRun,
       RemoveRunTag: ofRun,
       LogRunInputs: ofRun,
       LogRunOutputs: ofRun,

@@ -22,6 +22,8 @@ export const registryRejections = {
   LOGGED_MODEL_DELETED: 'The logged model is deleted.',
   LOGGED_MODEL_EXISTS: 'A logged model with this id exists.',
   LOGGED_MODEL_UNKNOWN: 'There is no logged model with this id.',
+  MODELS_TAG_FULL: 'The tag mlflow.log-model.history has no room for one more model.',
+  MODELS_TAG_UNREADABLE: 'The tag mlflow.log-model.history is no list, so that no model can be added to it.',
   NAME_MOVED: 'The name that the command frees is not the present one; read it again.',
   NOTHING_TO_UNDO: 'There is no such event of the registry in this workspace.',
   PARAM_CHANGED: 'A param keeps the value that was logged first.',

@@ -63,6 +63,24 @@ export const logRunData = (batch: Batch, run: Known): Decision<RegistryEvent, Re
   return events;
 };
 
+/** The tag in which clients before MLflow 3 keep what models a run has logged: a JSON list. */
+const MODELS_TAG = 'mlflow.log-model.history';
+/** @source MLflow 3.18.0, mlflow/utils/validation.py: a tag's value, in code points */
+const MAX_MODELS_LENGTH = 8000;
+
+/** What the tag is with one more model behind those that it has, as Python's `json.dumps` writes it. */
+export const logRunModel = (
+  { runId, model }: CommandOf<typeof registryCommands, 'LogRunModel'>['data'],
+  run: Known,
+): Decision<RegistryEvent, RegistryRejection> => {
+  const list = /^\s*\[([^]*)\]\s*$/.exec(run.tags[MODELS_TAG] ?? '[]');
+  if (list === null) return reject('MODELS_TAG_UNREADABLE', { runId });
+  const [, before = ''] = list;
+  const value = `[${before.trim() === '' ? '' : `${before}, `}${model}]`;
+  if ([...value].length > MAX_MODELS_LENGTH) return reject('MODELS_TAG_FULL', { runId, maxLength: MAX_MODELS_LENGTH });
+  return logRunData({ runId, metrics: [], params: [], tags: [{ key: MODELS_TAG, value }] }, run);
+};
+
 interface Item {
   readonly metric?: MetricPoint;
   readonly param?: Logged['params'][number];

@@ -247,6 +247,36 @@ describe('the inputs and outputs of a run', () => {
       .then([inputs([dataset('e')])]);
   });
 
+  const models = (value: string, previousValue: string | null = null): RegistryEvent => ({
+    type: 'RunDataLogged',
+    data: { runId, metrics: [], params: [], tags: [{ key: 'mlflow.log-model.history', value, previousValue }] },
+  });
+  const logModel = (model: string) => command('LogRunModel', { runId, model });
+
+  it('keep each model that clients before MLflow 3 log, behind those that are there', () => {
+    given([started])
+      .when(logModel('{"a": 1}'))
+      .then([models('[{"a": 1}]')]);
+    for (const empty of ['[]', ' [ ] '])
+      given([started, models(empty)])
+        .when(logModel('{"a": 1}'))
+        .then([models('[{"a": 1}]', empty)]);
+    given([started, models('[{"a": 1}]')])
+      .when(logModel('{"a": 1}'))
+      .then([models('[{"a": 1}, {"a": 1}]', '[{"a": 1}]')]);
+    given([started, models('no list')])
+      .when(logModel('{}'))
+      .thenRejected('MODELS_TAG_UNREADABLE');
+    const full = `["${'é'.repeat(7992)}"]`;
+    given([started, models(full)])
+      .when(logModel('{}'))
+      .then([models(`["${'é'.repeat(7992)}", {}]`, full)]);
+    given([started, models(full)])
+      .when(logModel('{ }'))
+      .thenRejected('MODELS_TAG_FULL');
+    given([started, deleted]).when(logModel('{}')).thenRejected('RUN_DELETED');
+  });
+
   it('hold a model once per step', () => {
     const logged: RegistryEvent = { type: 'RunOutputsLogged', data: { runId, models: [{ loggedModelId, step: 0 }] } };
     given([started]).when(logOutputs(0, 0)).then([logged]);

@@ -14,7 +14,7 @@ import type { RegistryEvent } from './events.js';
 import { refuseDeletion } from './kept-versions.js';
 import type { RegistryRejection } from './rejections.js';
 import { NO_POINTS, type PointSet, withPoints } from './point-set.js';
-import { logRunData, pointKey, RUN_NAME_TAG } from './run-data.js';
+import { logRunData, logRunModel, pointKey, RUN_NAME_TAG } from './run-data.js';
 import { evolveTags, removeTag, type Tags, tagsOf } from './tags.js';
 import { runEventBack } from './run-undo.js';
 import { undone } from './undo.js';
@@ -45,6 +45,7 @@ export type SentRunCommand = CommandOf<
   | 'StartRun'
   | 'UpdateRun'
   | 'LogRunData'
+  | 'LogRunModel'
   | 'RemoveRunTag'
   | 'LogRunInputs'
   | 'LogRunOutputs'
@@ -88,6 +89,8 @@ const decide = (command: RunCommand, state: RunState): Decided => {
       return updateRun(command.data, state);
     case 'LogRunData':
       return logRunData(command.data, state);
+    case 'LogRunModel':
+      return logRunModel(command.data, state);
     case 'RemoveRunTag':
       return removeTag(owner, state.tags, command.data.key);
     case 'LogRunInputs':
