@@ -145,8 +145,8 @@ it.each<readonly [string, string, Replaced]>([
     { contexts: gullible },
   ],
 ])('finds %s', async (_, promise, replaced) => {
-  // 547 is the first seed that meets workers that are not fenced; the others are met within a few.
-  for (const seed of [...seedsFrom(1, 100), 547]) {
+  // 1255 is the first seed that meets workers that are not fenced; the others are met within a few.
+  for (const seed of [...seedsFrom(1, 100), 1255]) {
     const { violations } = await simulate(seed, replaced);
     if (violations.some((violation) => violation.startsWith(promise))) return;
   }
