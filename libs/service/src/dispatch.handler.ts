@@ -1,8 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import {
-  type Accepted,
   type AppendChain,
-  type AppendResult,
   type Command,
   type CommandMetadata,
   type Context,
@@ -15,7 +13,6 @@ import {
   isRejected,
   type NewEvent,
   newestVersion,
-  type Position,
   type Rejected,
   type Route,
   type StreamId,
@@ -27,8 +24,9 @@ import { v7 as uuidv7 } from 'uuid';
 import { Dispatch, type DispatchRequest } from './dispatch.js';
 import { type Log } from './log.js';
 import { requestHash } from './canonical.js';
+import { CommandReplies, reached, rejected, type Sent } from './command-replies.js';
 import { findUnstorable } from './storable.js';
-import { type Personal, type StreamState, StreamStates, unavailable, withKeys } from './stream-states.js';
+import { type Personal, type StreamState, StreamStates, withKeys } from './stream-states.js';
 import { Turns } from './turns.js';
 
 /** Another process came first: a conflict is decided again this often, with growing pauses; then the caller is told. */
@@ -46,19 +44,6 @@ export interface Machine {
 }
 
 const MACHINE: Machine = { pause: (ms) => delay(ms), newId: uuidv7 };
-
-/** An answer of PostgreSQL; an outage is one of the store. */
-const reached = <Answer>(asked: Promise<Answer>): Promise<Answer> =>
-  asked.catch((error: unknown) => {
-    throw unavailable(error);
-  });
-
-const rejected = (code: string, message: string, details: Readonly<Record<string, unknown>> = {}): CommandReply => ({
-  outcome: 'rejected',
-  code,
-  message,
-  details: { ...details },
-});
 
 /**
  * What must have happened outside of the log before these events may say that it has. Repeated when a command is sent again.
@@ -101,13 +86,10 @@ interface Judged {
 }
 
 /** A command that has the turn on its stream. */
-interface Work extends Pick<DispatchRequest, 'isWanted'> {
-  readonly command: Command;
+interface Work extends Sent, Pick<DispatchRequest, 'isWanted'> {
   readonly route: Route;
   readonly stream: StreamId;
   readonly joint: Joint | undefined;
-  readonly hash: Uint8Array;
-  readonly wantsEvents: boolean;
   readonly dryRun: boolean;
 }
 
@@ -130,6 +112,7 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
   readonly #states: StreamStates;
   readonly #turns = new Turns();
 
+  readonly #replies: CommandReplies;
   readonly #store: EventStore;
   readonly #machine: Machine;
   readonly #maxStreamEvents: number;
@@ -139,6 +122,7 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
     private readonly parts: DispatchParts,
   ) {
     const { store, personal, machine = MACHINE, maxStreamEvents = MAX_STREAM_EVENTS } = parts;
+    this.#replies = new CommandReplies({ context, store, personal });
     this.#store = store;
     this.#machine = machine;
     this.#maxStreamEvents = maxStreamEvents;
@@ -208,14 +192,18 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
       if (!reply || (reply.outcome === 'accepted' && reply.eventIds.length > 0)) return reply;
       // The same command may have come before, and its first coming is what this one is refused for. What is decided to be
       // written needs no such look: an append knows its command's id.
-      return (await this.#known(work)) ?? reply;
+      return (await this.#replies.known(work)) ?? reply;
     };
     // Who has the turn on a joint stream waits for no other, so nobody waits for ever.
     const alone = (pass?: () => void) => {
       if (!joint) return decide(pass);
-      return this.#turns.take(joint.stream, (passJoint) =>
-        decide(pass && (() => [pass, passJoint].map((one) => one()))),
-      );
+      return this.#turns.take(joint.stream, (passJoint) => {
+        const passBoth = (): void => {
+          pass?.();
+          passJoint();
+        };
+        return decide(pass && passBoth);
+      });
     };
     // What was decided on appends that failed is decided again, for good.
     const reply = (await this.#turns.take(stream, alone)) ?? (await this.#turns.take(stream, () => alone()));
@@ -259,12 +247,13 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
         isPresent = true;
         continue;
       }
-      if (isRejected(decision)) return this.#reject(decision);
+      if (isRejected(decision)) return this.#replies.rejection(decision);
       if (decision.length === 0) {
         return { outcome: 'accepted', position: String(position), version: String(version), eventIds: [] };
       }
-      if (beside && isRejected(beside.decision)) return this.#reject(beside.decision);
-      if (dryRun) return this.#preview(decision as readonly DomainEvent[], { version, position, now: metadata.now });
+      if (beside && isRejected(beside.decision)) return this.#replies.rejection(beside.decision);
+      if (dryRun)
+        return this.#replies.preview(decision as readonly DomainEvent[], { version, position, now: metadata.now });
       const wanted = Number(version) + decision.length;
       if (wanted > this.#maxStreamEvents) {
         if (isPresent) return this.#full(stream, wanted);
@@ -274,7 +263,7 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
       if (isWanted && !(await reached(isWanted())))
         return rejected('NO_LONGER_WANTED', 'Another worker has noted an answer to this command.');
       const refusal = await this.parts.beforeAppend?.(decision as readonly DomainEvent[], metadata);
-      if (refusal) return this.#reject(refusal);
+      if (refusal) return this.#replies.rejection(refusal);
       const own = await this.#write({ stream, decider, seen, decision }, metadata);
       // Its own stream is the last one, so that the command's position and version are there.
       const written = beside ? [await this.#write(beside, metadata), own] : [own];
@@ -317,11 +306,11 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
         isPresent = true;
         continue;
       }
-      if (!isOutdated) return this.#toReply(result, work, events);
+      if (!isOutdated) return this.#replies.result(result, work, events);
       if (isPresent) {
         const pauseMs = CONFLICT_PAUSES_MS[conflicts];
         if (pauseMs === undefined) {
-          if (result.outcome === 'guard') return this.#toReply(result, work, events);
+          if (result.outcome === 'guard') return this.#replies.result(result, work, events);
           break;
         }
         await this.#machine.pause(pauseMs);
@@ -365,36 +354,6 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
     return { events, after, write: { stream, expected, events: events.map(({ stored }) => stored) } };
   }
 
-  /** What would be appended now. Names that are taken, and what must happen before, are not looked at. */
-  #preview(
-    events: readonly DomainEvent[],
-    { version, position, now }: { readonly version: bigint; readonly position: Position; readonly now: string },
-  ): CommandReply {
-    return (
-      this.#refusal(events) ?? {
-        outcome: 'accepted',
-        position: String(position),
-        version: String(version),
-        eventIds: [],
-        events: events.map((event) => ({ ...event, recordedAt: now })),
-      }
-    );
-  }
-
-  /** The rejection that recorded events are to the sender of the command; undefined if they are none. */
-  #refusal(events: readonly { readonly type: string; readonly data?: unknown }[]): CommandReply | undefined {
-    for (const { type, data } of events) {
-      const refusal = this.context.refusals?.[type]?.(data);
-      if (refusal)
-        return rejected(refusal.code, this.context.rejections[refusal.code] ?? refusal.code, refusal.details);
-    }
-    return undefined;
-  }
-
-  #reject({ rejection: { code, details } }: Rejected): CommandReply {
-    return rejected(code, this.context.rejections[code] ?? code, details);
-  }
-
   #full(stream: StreamId, events: number): CommandReply {
     const allowed = this.#maxStreamEvents;
     const message = `The stream ${stream} would hold ${events} events; ${allowed} are allowed: go on in a new one.`;
@@ -423,73 +382,5 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
       event: { type, data: checked },
       keys: stored.keys,
     };
-  }
-
-  async #toReply(
-    result: Exclude<AppendResult, { outcome: 'conflict' | 'broken' }>,
-    work: Work,
-    events: readonly Decided[],
-  ): Promise<CommandReply> {
-    switch (result.outcome) {
-      case 'appended': {
-        const { recordedAt } = result;
-        const refusal = this.#refusal(events.map(({ event }) => event));
-        if (refusal) return refusal;
-        return {
-          outcome: 'accepted',
-          position: String(result.lastPosition),
-          version: String(result.versions.at(-1)),
-          eventIds: events.map(({ stored }) => stored.eventId),
-          ...(work.wantsEvents && { events: events.map(({ event }) => ({ ...event, recordedAt })) }),
-        };
-      }
-      case 'replayed':
-        return this.#repeat(result, work);
-      case 'key_reused':
-        return this.#mismatch(work);
-      case 'claimed':
-        return rejected('NAME_TAKEN', 'The name is taken.');
-      case 'guard':
-        return rejected('GUARD_MOVED', 'What the command rests on has changed since; decide again.');
-      default:
-        throw new Error(`unhandled outcome ${JSON.stringify(result.outcome)}`);
-    }
-  }
-
-  /** The answer to a command id that was accepted before; undefined if there is none. */
-  async #known(work: Work): Promise<CommandReply | undefined> {
-    const known = await reached(this.#store.findCommand(work.command.metadata.commandId));
-    if (!known) return undefined;
-    return Buffer.from(known.requestHash).equals(work.hash) ? this.#repeat(known, work) : this.#mismatch(work);
-  }
-
-  /** The first answer again: the same positions and event ids, however often it is asked. */
-  async #repeat({ firstPosition, lastPosition, versions }: Accepted, work: Work): Promise<CommandReply> {
-    const eventIds: string[] = [];
-    const events: { type: string; data: unknown; recordedAt: string }[] = [];
-    for await (const event of this.#store.readAll(firstPosition - 1n, { upTo: lastPosition })) {
-      const { eventId, type, workspace, recordedAt, meta } = event;
-      const refusal = this.#refusal([event]);
-      if (refusal) return refusal;
-      eventIds.push(eventId);
-      if (!work.wantsEvents) continue;
-      events.push({
-        type,
-        data: meta.encrypted ? await this.parts.personal.open(workspace, event.data) : event.data,
-        recordedAt,
-      });
-    }
-    return {
-      outcome: 'accepted',
-      position: String(lastPosition),
-      version: String(versions.at(-1)),
-      eventIds,
-      ...(work.wantsEvents && { events }),
-    };
-  }
-
-  #mismatch({ command: { metadata } }: Work): CommandReply {
-    const { commandId } = metadata;
-    return rejected('IDEMPOTENCY_MISMATCH', 'This command id was used for another command.', { commandId });
   }
 }
