@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import type { AddressInfo } from 'node:net';
 import { NestFactory } from '@nestjs/core';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { createLog, refuseForeign } from '@kontor/service/process';
 import { type Gateway, openGateway } from './gateway.js';
@@ -10,8 +11,14 @@ import { buildSchema } from './graphql/schema.js';
 import { GRAPHQL_PATH, guardDoor } from './http-door.js';
 import { mountTiles } from './log/tile-door.js';
 import { routedUrl } from './mlflow/enter-workspace.js';
+import { invalid } from './mlflow/errors.js';
 import { mountMlflow } from './mlflow/face.js';
 import { openSocketDoor } from './subscriptions/socket-door.js';
+
+/** What a request may take to end once the gateway is to stop; the process is ended after 10 s. @source libs/service/src/lifecycle.ts */
+const DRAIN_MS = 5_000;
+/** How often connections are looked for whose last answer is through. */
+const SWEEP_MS = 50;
 
 /** The largest body of any route; artifacts are streamed past it. @source MLflow: a batch has at most 1 MiB */
 const MAX_BODY_BYTES = 4 * 1024 * 1024;
@@ -25,13 +32,33 @@ export interface GatewayServer {
 
 const logger = createLog('gateway');
 
+/** Closes the door: what comes now is answered with 503, what is in work gets its answer, and its connection ends with it. */
+const drained = async (app: NestFastifyApplication): Promise<void> => {
+  const server = app.getHttpServer();
+  const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MS);
+  const cut = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+  try {
+    await app.close();
+  } finally {
+    clearInterval(sweep);
+    clearTimeout(cut);
+  }
+};
+
 /** Starts the gateway with all of its doors. */
 export const startGateway = async (config: GatewayConfig): Promise<GatewayServer> => {
   const gateway = await openGateway(config);
   const schema = await buildSchema();
   const adapter = new FastifyAdapter({
     bodyLimit: MAX_BODY_BYTES,
-    forceCloseConnections: true,
+    // By `drained`: what was begun gets its answer.
+    forceCloseConnections: false,
+    // What cannot be decoded reaches no route and no door's own words.
+    frameworkErrors: (error: Error, _request: FastifyRequest, reply: FastifyReply) =>
+      void reply
+        .code(400)
+        .type('application/json')
+        .send(JSON.stringify(invalid(error.message).body())),
     rewriteUrl: ({ url = '/' }) => routedUrl(url),
   });
   guardDoor(adapter.getInstance(), gateway);
@@ -59,7 +86,7 @@ export const startGateway = async (config: GatewayConfig): Promise<GatewayServer
     gateway,
     close: async () => {
       await closeSockets();
-      await app.close();
+      await drained(app);
       await gateway.close();
     },
   };
