@@ -15,5 +15,5 @@ export {
   UploadUnknown,
 } from './artifact-store.js';
 export { openArtifacts } from './open-artifacts.js';
-export { ArtifactUnusable, readArtifact } from './read-artifact.js';
+export { ArtifactUnusable, proven, readArtifact } from './read-artifact.js';
 export type { ArtifactSettings, S3Settings } from './settings.js';

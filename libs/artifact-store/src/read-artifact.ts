@@ -1,4 +1,5 @@
-import { hash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
+import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import type { ArtifactReader } from './artifact-store.js';
 
@@ -27,3 +28,38 @@ export const readArtifact = async (artifacts: ArtifactReader, digest: string, ma
   if (actual !== digest) throw new ArtifactUnusable(`the file of ${digest} has the digest ${actual}`);
   return content;
 };
+
+/**
+ * Passes content on as it comes, and holds the last piece back until all of it is proven: whoever edited the stored file, nobody
+ * takes what comes of it for whole.
+ *
+ * @throws ArtifactUnusable at once if it is no longer than a piece and not what its digest says; of longer content the stream fails.
+ */
+export const proven = async (digest: string, bytes: Readable): Promise<Readable> => {
+  const checked = provenPieces(digest, bytes);
+  const first = await checked.next();
+  return Readable.from(
+    (async function* () {
+      try {
+        if (!first.done) yield first.value;
+        yield* checked;
+      } finally {
+        bytes.destroy();
+      }
+    })(),
+    { objectMode: false },
+  );
+};
+
+async function* provenPieces(digest: string, bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void> {
+  const sum = createHash('sha256');
+  let held: Buffer | undefined;
+  for await (const piece of bytes) {
+    sum.update(piece);
+    if (held) yield held;
+    held = piece;
+  }
+  const actual = `sha256:${sum.digest('hex')}`;
+  if (actual !== digest) throw new ArtifactUnusable(`the file of ${digest} has the digest ${actual}`);
+  if (held) yield held;
+}

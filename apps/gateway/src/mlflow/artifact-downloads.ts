@@ -1,3 +1,4 @@
+import { ArtifactUnusable, proven } from '@kontor/artifact-store';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { artifactEntity } from '../registry/registry.entities.js';
 import { listArtifacts, listProxy, ownerOf } from './artifact-paths.js';
@@ -103,7 +104,8 @@ const isKnown = (header: string | undefined, etag: string): boolean =>
 /**
  * Answers with a file: whole, a range of it, nothing but the headers (HEAD), or 304 to who has it already.
  *
- * The digest is the entity tag, so a download that broke off goes on only if the path still names the same bytes.
+ * The digest is the entity tag, so a download that broke off goes on only if the path still names the same bytes. A whole file
+ * is proven by its digest on the way; a range of one is not, because that would read all of it.
  */
 export const sendFile = async (
   request: FastifyRequest,
@@ -126,7 +128,7 @@ export const sendFile = async (
   const content = await parts.artifacts.open(digest, range);
   if (content.sizeBytes !== sizeBytes) {
     content.bytes.destroy();
-    throw new Error(`${digest} has ${content.sizeBytes} bytes in the artifact store instead of ${sizeBytes}`);
+    throw new ArtifactUnusable(`the file of ${digest} has ${content.sizeBytes} bytes instead of ${sizeBytes}`);
   }
-  return reply.send(content.bytes);
+  return reply.send(range ? content.bytes : await proven(digest, content.bytes));
 };
