@@ -112,8 +112,9 @@ const childrenOf = (
     if (!path.startsWith(prefix)) continue;
     const slash = path.indexOf('/', prefix.length);
     const name = slash < 0 ? path : path.slice(0, slash);
-    if (!listed.has(name))
-      listed.set(name, slash < 0 ? { path: name, is_dir: false, file_size: sizeBytes } : { path: name, is_dir: true });
+    // Where a file of this name lies beside the folder, the folder is shown: it has more to hide.
+    if (slash >= 0) listed.set(name, { path: name, is_dir: true });
+    else if (!listed.has(name)) listed.set(name, { path: name, is_dir: false, file_size: sizeBytes });
   }
   return [...listed.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
 };

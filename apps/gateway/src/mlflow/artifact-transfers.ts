@@ -1,7 +1,7 @@
 import type { DirectTransfers } from '@kontor/artifact-store';
 import { dispositionOf, fileAt } from './artifact-downloads.js';
 import { checkedPath, checkedProxyPath, type OwnedPath } from './artifact-paths.js';
-import { record, writable, type WritablePath } from './artifact-uploads.js';
+import { record, writableFile, type WritablePath } from './artifact-uploads.js';
 import type { MlflowCall } from './call.js';
 import { endpoint, type Endpoint } from './endpoint.js';
 import { invalid, MlflowError } from './errors.js';
@@ -21,7 +21,7 @@ const transfersOf = (call: MlflowCall, direction: 'upload' | 'download'): Direct
 
 /** In the folder that the URL names. Clients before 3.18 send the path of their own file, of which the last part counts. */
 const fileOfUpload = (call: MlflowCall, folder: string, path: string): Promise<WritablePath> =>
-  writable(call, checkedProxyPath(call.workspace, [folder, /[^/\\]*$/.exec(path)?.[0]].filter(Boolean).join('/')));
+  writableFile(call, checkedProxyPath(call.workspace, [folder, /[^/\\]*$/.exec(path)?.[0]].filter(Boolean).join('/')));
 
 /** Whoever ends an upload has to name the file that it was begun for. */
 const nameOf = (call: MlflowCall, { owner, path }: OwnedPath): string => JSON.stringify([call.workspace, owner, path]);

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import type { StoredArtifact } from '@kontor/artifact-store';
-import { isRegistered } from '@kontor/domain/registry';
+import { overlaps } from '@kontor/domain/registry';
 import type { FastifyRequest } from 'fastify';
 import { modelVersionEntity, registeredModelEntity } from '../registry/registry.entities.js';
 import { checkedPath, listProxy, type OwnedPath, ownedPath, ownerOf } from './artifact-paths.js';
@@ -23,11 +23,12 @@ export interface WritablePath extends OwnedPath {
 }
 
 /**
- * Refuses to change what a registered version is made of before any bytes come, and records who tried.
+ * Refuses to change what a registered version is made of before any bytes come, and records who tried. That it is a rejection is
+ * said by the context's `refusals`.
  *
  * @throws MlflowError 409 ARTIFACT_IMMUTABLE that names the version.
  */
-const unregistered = async (call: MlflowCall, owned: OwnedPath): Promise<WritablePath> => {
+const writableUnlessRegistered = async (call: MlflowCall, owned: OwnedPath): Promise<WritablePath> => {
   const { command, id, path } = owned;
   const column = { Run: 'runId', LoggedModel: 'loggedModelId', Folder: undefined }[command];
   if (column === undefined) return { ...owned, facts: {} };
@@ -35,13 +36,14 @@ const unregistered = async (call: MlflowCall, owned: OwnedPath): Promise<Writabl
   const made = await rows.all(modelVersionEntity, { [column]: id }, 'deleted, key', MAX_VERSIONS);
   const versions = made.filter(({ storageLocation }) => {
     const root = ownedPath(storageLocation.replace(/^mlflow-artifacts:\/*/, ''));
-    return root.id === id && isRegistered(root.path, path);
+    return root.id === id && overlaps(root.path, path);
   });
   const kept = versions.find(({ deleted }) => !deleted);
   if (kept) {
     const model = await rows.byId(registeredModelEntity, kept.modelId);
     const registeredAs = { modelName: model?.name ?? kept.modelId, version: kept.version };
     await call.send(`Refuse${command}ArtifactWrite`, { [idField[command]]: id, path, registeredAs });
+    throw new Error('a write that the gateway refused was accepted');
   }
   if (versions.length === 0) return { ...owned, facts: {} };
   return { ...owned, facts: { deletedVersions: versions.map(({ modelId, version }) => ({ modelId, version })) } };
@@ -52,7 +54,15 @@ export const writable = async (call: MlflowCall, path: string): Promise<Writable
   const owned = path === '' ? undefined : await ownerOf(await call.rows(), path);
   if (owned === undefined || owned.path === '') throw invalid('Invalid path');
   if (owned.command === 'Folder') atMost(250, 'first part of path', owned.id);
-  return unregistered(call, owned);
+  return writableUnlessRegistered(call, owned);
+};
+
+/** As {@link writable}, for a file. @throws MlflowError also for what is a folder of runs, logged models or files. */
+export const writableFile = async (call: MlflowCall, path: string): Promise<WritablePath> => {
+  const at = await writable(call, path);
+  if (at.command === 'Folder' && (await listProxy(await call.rows(), path)).length > 0)
+    throw invalid(`Invalid path: '${path}' is a folder.`);
+  return at;
 };
 
 /**
@@ -72,7 +82,7 @@ const announcedBytes = (request: FastifyRequest): number => Number(request.heade
 
 /** Stores the body at a path of the proxy. Nothing is recorded unless all of it has come. */
 export const upload = async (request: FastifyRequest, call: MlflowCall, path: string): Promise<void> => {
-  const at = await writable(call, path);
+  const at = await writableFile(call, path);
   await record(call, at, await call.parts.artifacts.put(bytesOf(request), announcedBytes(request)));
 };
 
@@ -104,6 +114,6 @@ export const uploadForm = async (request: FastifyRequest, call: MlflowCall): Pro
   if (bytes.length === 0) throw invalid('Request must specify data.');
   const { run } = await runById(call, form.run_id);
   if (path === '') throw invalid('Invalid path');
-  const at = await unregistered(call, { command: 'Run', owner: `run:${run.runId}`, id: run.runId, path });
+  const at = await writableUnlessRegistered(call, { command: 'Run', owner: `run:${run.runId}`, id: run.runId, path });
   await record(call, at, await call.parts.artifacts.put(Readable.from([bytes]), bytes.length));
 };

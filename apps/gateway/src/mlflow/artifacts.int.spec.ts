@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { readdir } from 'node:fs/promises';
+import { chmod, readdir, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { artifactFile } from '@kontor/artifact-store';
 import { registry } from '@kontor/domain/registry';
 import { connectNats } from '@kontor/messaging';
 import { eventually, holdAppends, missingS3, prng, type TestS3, testS3 } from '@kontor/testing';
@@ -287,6 +288,42 @@ describe('files on disk', () => {
       message: 'Artifacts of model version late/1 cannot be changed.',
     });
     expect(await (await file('late/a.txt')).text()).toBe('first');
+  });
+
+  it('are not taken for whole where the stored bytes were edited, cut or lost', async () => {
+    const stored = async (path: string, content: Buffer | string) => {
+      await put(path, content);
+      const { artifacts } = gateway.server.gateway.config;
+      const at = artifactFile(artifacts.kind === 'disk' ? artifacts.directory : '', digestOf(content));
+      await chmod(at, 0o600);
+      return at;
+    };
+    const damaged = { status: 500, error_code: 'DATA_LOSS' };
+    const short = await stored('edited/short.txt', 'genuine weights');
+    await writeFile(short, 'poisoned weight');
+    expect(await refusal(await file('edited/short.txt'))).toMatchObject(damaged);
+    await writeFile(short, 'cut');
+    expect(await refusal(await file('edited/short.txt'))).toMatchObject(damaged);
+    await rm(short);
+    expect(await refusal(await file('edited/short.txt'))).toMatchObject(damaged);
+
+    const long = randomBytes(1_000_000);
+    const at = await stored('edited/long.bin', long);
+    expect(Buffer.from(await (await file('edited/long.bin')).arrayBuffer()).equals(long)).toBe(true);
+    long[999_999] = (long[999_999] ?? 0) ^ 1;
+    await writeFile(at, long);
+    const answer = await file('edited/long.bin');
+    expect(answer.status).toBe(200);
+    await expect(answer.arrayBuffer()).rejects.toThrow('terminated');
+  });
+
+  it('are no folder too, and a folder of runs is no file', async () => {
+    await put('both/a.txt', 'a');
+    const experiment = root.split('/')[0] ?? '';
+    for (const path of [`${root}/both`, `${root}/both/a.txt/b`, experiment, root.slice(0, root.lastIndexOf('/'))]) {
+      const answer = await call(`${PROXY}/artifacts/${path}`, { method: 'PUT', body: 'x' });
+      expect(await refusal(answer), path).toMatchObject({ status: 400, error_code: 'INVALID_PARAMETER_VALUE' });
+    }
   });
 
   describe.each(['run', 'logged model'])('of a version that is made of a %s', (of) => {

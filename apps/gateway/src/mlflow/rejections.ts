@@ -145,6 +145,8 @@ export const toMlflowError = (code: string, message: string, details: Details): 
           : `Version alias name '${alias}' is reserved.`,
       );
     }
+    case 'ARTIFACT_PATH_TAKEN':
+      return invalid(`Invalid path: '${text(details, 'path')}' and '${text(details, 'other')}' cannot both be files.`);
     case 'ARTIFACT_IMMUTABLE': {
       const { modelName, version } = (details as unknown as ArtifactWrite).registeredAs;
       return new MlflowError(

@@ -26,12 +26,8 @@ interface Writing {
 const isBelow = (folder: string, path: string): boolean =>
   folder === '' || path === folder || path.startsWith(`${folder}/`);
 
-/**
- * Whether a path cannot be written, because a version was registered from a folder that it is in or that is in it.
- *
- * @param folder `''` for everything.
- */
-export const isRegistered = (folder: string, path: string): boolean => isBelow(folder, path) || isBelow(path, folder);
+/** Whether one of two paths is the other one or lies below it. `''` is everything. */
+export const overlaps = (one: string, other: string): boolean => isBelow(one, other) || isBelow(other, one);
 
 const refusal = (
   owner: ArtifactOwner,
@@ -40,7 +36,7 @@ const refusal = (
 ): readonly RegistryEvent[] | undefined => {
   const kept = registered.find(
     ({ path: folder, modelId, version }) =>
-      isRegistered(folder, path) &&
+      overlaps(folder, path) &&
       !deletedVersions.some((deleted) => deleted.modelId === modelId && deleted.version === version),
   );
   if (kept === undefined) return undefined;
@@ -48,17 +44,33 @@ const refusal = (
   return refuseWrite(owner, { type: 'Refuse', data: { path, registeredAs }, metadata });
 };
 
-/** `ArtifactStored`; nothing if the path names these bytes already; `ArtifactWriteRefused` if a version is made of it. */
+/** The file that lies where a path needs a folder, or one that lies below it; undefined if the path can be a file. */
+const inTheWay = ({ files }: Artifacts, path: string): string | undefined => {
+  if (files.has(path)) return undefined;
+  for (let slash = path.indexOf('/'); slash >= 0; slash = path.indexOf('/', slash + 1)) {
+    const above = path.slice(0, slash);
+    if (files.has(above)) return above;
+  }
+  for (const file of files.keys()) if (isBelow(path, file)) return file;
+  return undefined;
+};
+
+/**
+ * `ArtifactStored`; nothing if the path names these bytes already; `ArtifactWriteRefused` if a version is made of it;
+ * ARTIFACT_PATH_TAKEN if a file would have to be a folder too, of which a client could list and download only one.
+ */
 export const storeArtifact = (
   owner: ArtifactOwner,
   artifacts: Artifacts,
   command: Command<string, Writing & { readonly digest: string; readonly sizeBytes: number }>,
-): readonly RegistryEvent[] => {
+): Decided => {
   const refused = refusal(owner, artifacts, command);
   if (refused) return refused;
   const { path, digest, sizeBytes } = command.data;
   const previousDigest = artifacts.files.get(path) ?? null;
   if (previousDigest === digest) return [];
+  const other = inTheWay(artifacts, path);
+  if (other !== undefined) return reject('ARTIFACT_PATH_TAKEN', { path, other });
   return [{ type: 'ArtifactStored', data: { owner, path, digest, sizeBytes, previousDigest } }];
 };
 

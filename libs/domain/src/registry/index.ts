@@ -1,4 +1,4 @@
-export { isRegistered } from './artifacts.js';
+export { overlaps } from './artifacts.js';
 export { type RegistryCommand, registryCommands, RESERVED_WORKSPACES } from './commands.js';
 export { registry } from './context.js';
 export { keptVersions, type ServedVersion, servedVersions, servingEndpoint } from './kept-versions.js';

@@ -5,6 +5,7 @@ export const registryRejections = {
   ALIAS_ROLE_REQUIRED: 'Aliases are protected and freed by the roles owner and admin.',
   ARCHIVE_NEEDS_ACTIVE_STAGE: 'Other versions can be archived only when a version moves to Staging or Production.',
   ARTIFACTS_CHANGED: 'The files are others than those of the version; register what is there now.',
+  ARTIFACT_PATH_TAKEN: 'A file cannot be a folder too.',
   ARTIFACT_IMMUTABLE: 'A registered version is made of the file; it stays what it is.',
   ASSESSMENT_EXISTS: 'The trace has an assessment with this id.',
   ASSESSMENT_OF_OTHER_KIND: 'A feedback stays a feedback, and an expectation an expectation.',

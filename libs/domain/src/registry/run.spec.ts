@@ -308,6 +308,15 @@ describe('the files of a run', () => {
       .then([stored('a/b', 'a')]);
   });
 
+  it('are no folders too', () => {
+    const files = [started, stored('model/a.txt', 'a'), stored('b', 'a')];
+    for (const path of ['model', 'b/c', 'b/c/d'])
+      given(files).when(store(path, 'b')).thenRejected('ARTIFACT_PATH_TAKEN');
+    given(files)
+      .when(store('mod', 'a'))
+      .then([stored('mod', 'a')]);
+  });
+
   it('are removed by name or with all below a folder, and by nothing that only begins alike', () => {
     const files = [started, stored('a/b', 'a'), stored('a/c', 'b'), stored('ab', 'c')];
     const { digest } = file('', 'a');
