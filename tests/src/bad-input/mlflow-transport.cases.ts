@@ -22,6 +22,7 @@ const NOT_SERVED: readonly (readonly [Method, string])[] = [
   ['GET', '/api/2.0/mlflow/gateway-proxy'],
   ['POST', '/ajax-api/2.0/mlflow/runs/create-promptlab-run'],
   ['GET', '/api/3.0/mlflow/jobs/1'],
+  ['POST', '/api/3.0/mlflow/traces/metrics'],
   ['POST', '/api/2.0/mlflow/experiments/permissions/create'],
   ['GET', '/api/2.0/mlflow/experiments/list'],
   ['POST', '/api/1.0/mlflow/experiments/create'],
@@ -97,6 +98,13 @@ export const transportCases: readonly MlflowCase[] = [
     status: 404,
     code: 'ENDPOINT_NOT_FOUND',
     says: `${method} ${path} is not served by Kontor.`,
+  })),
+  ...['mlflow/%zz', 'mlflow/logged-models/%E0%A4%A', 'mlflow-artifacts/artifacts/%c0%ae'].map((path): MlflowCase => ({
+    method: 'GET',
+    path,
+    status: 400,
+    code: IPV,
+    says: 'is not a valid url component',
   })),
   ...['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data', 'text/json', ''].map(wrongType),
   {

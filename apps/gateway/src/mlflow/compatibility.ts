@@ -14,7 +14,7 @@ const FIRST_RELEASE = '0.1.0';
 
 /** Why nothing of an area is served. */
 const REASONS: Partial<Record<Area, string>> = {
-  'Traces and assessments': "Sums over traces, and how filters go together, belong to the charts of MLflow's page.",
+  'Traces and assessments': "Sums over traces belong to the charts of MLflow's page.",
   'AI gateway': 'A gateway to language models is another product.',
   'Prompt optimization': "It belongs to MLflow's job runner.",
   'Issues, labels and reviews': "They belong to MLflow's page.",

@@ -1,5 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { StorageFull, StorageUnavailable, UploadAborted, UploadInvalid, UploadUnknown } from '@kontor/artifact-store';
+import {
+  ArtifactMissing,
+  ArtifactUnusable,
+  StorageFull,
+  StorageUnavailable,
+  UploadAborted,
+  UploadInvalid,
+  UploadUnknown,
+} from '@kontor/artifact-store';
 import { ConsistencyTimeout } from '@kontor/event-store';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { IdempotencyKeyInvalid } from '../commands/idempotency-key.js';
@@ -149,10 +157,25 @@ export const mountMlflow = (
       const isWrite = request.routeOptions.config.access === 'write';
       return callOf(request, isWrite ? retries.attempt(request, reply) : undefined);
     };
+    for (const path of UNSERVED_BESIDE_PARTS)
+      for (const prefix of PREFIXES)
+        scope.post(`${prefix}${path}`, ({ method, url }) => {
+          throw notServed(method, url);
+        });
     artifactRoutes(scope, PREFIXES, ofRoute);
     traceRoutes(scope, ofRoute);
     refuseOthers(scope, served);
   });
+};
+
+/** Endpoints of MLflow that are not served, and whose path looks like one with a part of its own that is. */
+const UNSERVED_BESIDE_PARTS = ['/3.0/mlflow/traces/metrics'];
+
+const notServed = (method: string, url: string, allowed: readonly string[] = []): MlflowError => {
+  const asked = `${method} ${url.split('?', 1)[0]}`;
+  if (allowed.length === 0) return new MlflowError('ENDPOINT_NOT_FOUND', `${asked} is not served by Kontor.`);
+  const message = `${asked} is not served by Kontor; this path knows ${allowed.join(', ')}.`;
+  return new MlflowError('ENDPOINT_NOT_FOUND', message, { status: 405 });
 };
 
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS'] as const;
@@ -163,11 +186,8 @@ const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS'] as 
  * Both carry the code on which MLflow's client tries its second method: it sends POST first where older servers know GET.
  */
 const refuseOthers = (scope: FastifyInstance, served: ReadonlyMap<string, readonly string[]>): void => {
-  const refuse = (request: FastifyRequest, allowed: readonly string[]): never => {
-    const asked = `${request.method} ${request.url.split('?', 1)[0]}`;
-    if (allowed.length === 0) throw new MlflowError('ENDPOINT_NOT_FOUND', `${asked} is not served by Kontor.`);
-    const message = `${asked} is not served by Kontor; this path knows ${allowed.join(', ')}.`;
-    throw new MlflowError('ENDPOINT_NOT_FOUND', message, { status: 405 });
+  const refuse = ({ method, url }: FastifyRequest, allowed: readonly string[]): never => {
+    throw notServed(method, url, allowed);
   };
   for (const [url, allowed] of [...served]) {
     const others = METHODS.filter((method) => !allowed.includes(method));
@@ -193,6 +213,7 @@ const sendError = (
   }
   if (error instanceof IdempotencyKeyInvalid) return sendError(invalid(error.message), reply, log);
   const refusal = ofArtifacts(error);
+  if (refusal?.errorCode === 'DATA_LOSS') log('content of the artifact store is damaged', error);
   if (refusal) return sendError(refusal, reply, log);
   if (isFastifyRefusal(error)) {
     // Fastify refuses what is no media type at all before a handler sees it.
@@ -215,6 +236,8 @@ const ofArtifacts = (error: unknown): MlflowError | undefined => {
   if (error instanceof UploadUnknown) return missing(error.message);
   // Clients repeat 429, 500 and 503, up to seven times: a whole upload each time, into a disk that is still full.
   if (error instanceof StorageFull) return new MlflowError('RESOURCE_EXHAUSTED', error.message, { status: 507 });
+  if (error instanceof ArtifactMissing || error instanceof ArtifactUnusable)
+    return new MlflowError('DATA_LOSS', `The artifact store is damaged: ${error.message}.`);
   if (error instanceof StorageUnavailable) {
     return new MlflowError('TEMPORARILY_UNAVAILABLE', error.message, { retryAfterSeconds: 1 });
   }
