@@ -170,6 +170,7 @@ const install = async () => {
 
 const compile = async () => {
   const since = performance.now();
+  if (!existsSync(join(root, 'apps', 'cli', 'dist'))) console.log('compiling; the first time it takes a minute');
   const code = await run(node, [join('node_modules', 'typescript', 'bin', 'tsc'), '-b'], { started: noteInLock });
   if (code !== 0) throw new Refusal(`tsc -b ended with exit code ${code}`);
   console.log(`compiled in ${seconds(since)}`);

@@ -1,6 +1,6 @@
 /**
- * The roles of people that something here asks for; `auditor` reads and changes nothing, `data-scientist` is for whoever
- * needs no other. A policy may ask for approvals by further ones.
+ * The roles of people: those that a rule here names, `auditor`, which reads and changes nothing, and `data-scientist`, which no rule
+ * asks for. A policy may ask for approvals by further ones.
  */
 export const ROLES = [
   'admin',

@@ -11,8 +11,8 @@ import {
   renewCheckpoint,
 } from './checkpoints.js';
 import { GapInBatch, isTransient, ProjectionFailed } from './errors.js';
-import { GrownTables } from './grown-tables.js';
 import { pause } from './pause.js';
+import { PlannerStatistics } from './planner-statistics.js';
 import { type Changes, foldBatches, writeChanges } from './projection-store.js';
 import { type ReadModel, tablesOf } from './read-model.js';
 
@@ -75,7 +75,7 @@ const runOnce = async (options: RunProjectionsOptions, onProgress: () => void): 
   let delivered = least(claims.map((claim) => claim.position));
   options.onApplied?.(delivered);
 
-  const grown = new GrownTables(pool);
+  const statistics = new PlannerStatistics(pool);
   const idle = new AbortController();
   const renewal = renew(options, claims, idle.signal);
   try {
@@ -87,7 +87,7 @@ const runOnce = async (options: RunProjectionsOptions, onProgress: () => void): 
       claims = applied.claims;
       onProgress();
       options.onApplied?.(least(claims.map((claim) => claim.position)));
-      await grown.wrote(applied.changes);
+      await statistics.keepTrue(applied.changes);
       if (signal.aborted) break;
     }
   } finally {

@@ -194,8 +194,8 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
       // written needs no such look: an append knows its command's id.
       return (await this.#replies.known(work)) ?? reply;
     };
-    // Who has the turn on a joint stream waits for no other, so nobody waits for ever.
-    const alone = (pass?: () => void) => {
+    // Whoever has the turn on a joint stream takes no further one, so no two wait for each other.
+    const withTurns = (pass?: () => void) => {
       if (!joint) return decide(pass);
       return this.#turns.take(joint.stream, (passJoint) => {
         const passBoth = (): void => {
@@ -206,7 +206,7 @@ export class DispatchHandler implements ICommandHandler<Dispatch> {
       });
     };
     // What was decided on appends that failed is decided again, for good.
-    const reply = (await this.#turns.take(stream, alone)) ?? (await this.#turns.take(stream, () => alone()));
+    const reply = (await this.#turns.take(stream, withTurns)) ?? (await this.#turns.take(stream, () => withTurns()));
     if (!reply) throw new Error('only who passes the turn on is without a reply');
     return reply;
   }

@@ -73,7 +73,6 @@ export class ReactionsConsumer {
   readonly #stopping = new AbortController();
   readonly #outbox: string;
   readonly #parked: string;
-  /** By part: why it does not move. What passes by itself is taken out again by the next step that succeeds. */
   readonly #problems: Problems = new Map();
   #parkedStreams: ReadonlySet<string> = new Set();
   #running: Promise<unknown> = Promise.resolve();

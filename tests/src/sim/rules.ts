@@ -205,7 +205,11 @@ export const rules: Readonly<Record<string, Check>> = {
         ({ workspace, data }) =>
           workspace === registered.workspace && data.modelId === modelId && data.version === version,
       );
-      const manifest = (about?.data.artifacts?.files ?? []).map((file) => `${path}/${file.path} ${file.digest}`);
+      if (!about) {
+        yield `position ${registered.position}: no version was registered with it`;
+        continue;
+      }
+      const manifest = (about.data.artifacts?.files ?? []).map((file) => `${path}/${file.path} ${file.digest}`).sort();
       const files = new Map<string, string>();
       for (const event of events) {
         if (event.position > (deleted?.position ?? event.position)) break;
@@ -213,7 +217,7 @@ export const rules: Readonly<Record<string, Check>> = {
         if (is(event, 'ArtifactStored')) files.set(event.data.path, event.data.digest);
         if (is(event, 'ArtifactRemoved')) for (const removed of event.data.files) files.delete(removed.path);
         const there = [...files].filter(([file]) => file.startsWith(`${path}/`)).map((file) => file.join(' '));
-        if (event.position >= registered.position && there.sort().join() !== manifest.sort().join())
+        if (event.position >= registered.position && there.sort().join() !== manifest.join())
           yield `position ${event.position}: ${there.join()} instead of ${manifest.join()}`;
       }
     }

@@ -52,7 +52,7 @@ export const withLog = async <T>(connectionString: string, body: (pool: pg.Pool)
 };
 
 /**
- * For what would be empty in a workspace that is misspelt. One that was deleted is there: its events are.
+ * So that a misspelt name is refused and not answered with nothing. A deleted workspace passes: its events are there.
  *
  * @throws CommandFailed if nobody has made the workspace, and the log has no event of it
  */

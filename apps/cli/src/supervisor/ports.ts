@@ -12,11 +12,11 @@ export interface Ports {
 }
 
 /**
- * Where the search for another port goes on, and how often: up to 4985 no gateway meets a serving door, nor a port that browsers
- * refuse (https://fetch.spec.whatwg.org/#port-blocking). Below the ports that the system lends to outgoing connections: one of
- * those could be gone whenever an app starts again.
+ * From a taken port to the next one that is tried. The defaults, 4000 and 4010, differ by 10, so no gateway's port is ever one of a
+ * serving process, and none up to 4985 is one that browsers refuse. @source https://fetch.spec.whatwg.org/#port-blocking
  */
 const STEP = 25;
+/** Stays below the ports that the system lends to outgoing connections: one of those could be gone while an app restarts. */
 const TRIES = 40;
 
 /**

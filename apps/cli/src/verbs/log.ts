@@ -16,7 +16,7 @@ import {
 } from '../parse-arguments.js';
 import { print } from '../print.js';
 import { signPersonToken } from '../sign-token.js';
-import { graphqlUrl, ownToken, running, runningWith } from './running.js';
+import { graphqlUrl, ownToken, running, runningForWorkspace } from './running.js';
 
 const EIGHT_HOURS_MS = 8 * 3_600_000;
 
@@ -67,7 +67,7 @@ export const logVerbs = (kontor: Command, setExitCode: (code: number) => void): 
     .option('--workspace <name>', 'whose', parseWorkspace, DEFAULT_WORKSPACE)
     .option('--json', 'one JSON object per line, with the data', false)
     .action(async ({ type: types, workspace, ...options }: EventsOptions) => {
-      const found = await runningWith(workspace);
+      const found = await runningForWorkspace(workspace);
       const token = () => ownToken(found, { actor: LOCAL_ACTOR_ID, roles: ['auditor'], workspace });
       await events(graphqlUrl(found), token, { ...options, types });
     });

@@ -36,7 +36,7 @@ const dossierOf = ({ workspace = DEFAULT_WORKSPACE, ...options }: ExportOptions)
 };
 
 /** @throws UsageError if two are given of what excludes each other, or a workspace of which nothing is chosen */
-const refuseUnclear = (options: ExportOptions): void => {
+const refuseContradictions = (options: ExportOptions): void => {
   const { stream, positions, events, workspace } = options;
   const given = [
     ...DOSSIERS.filter(([name]) => options[name] !== undefined).map(([, flag]) => `--${flag}`),
@@ -74,7 +74,7 @@ const exportVerb = (kontor: Command): void => {
       parseWorkspace,
     )
     .action(async (path: string, options: ExportOptions) => {
-      refuseUnclear(options);
+      refuseContradictions(options);
       await withRunningLog((pool, { config: { keysDir, witness } }) =>
         exportBundle(pool, {
           path,

@@ -16,7 +16,7 @@ import {
   parseWorkspace,
 } from '../parse-arguments.js';
 import { print } from '../print.js';
-import { graphqlUrl, ownToken, running, runningWith, withRunningLog } from './running.js';
+import { graphqlUrl, ownToken, running, runningForWorkspace, withRunningLog } from './running.js';
 
 /** 13 months: longer than a year's reviews reach back. */
 const HOT_WINDOW_DAYS = 396;
@@ -75,7 +75,7 @@ const eraseVerb = (kontor: Command): void => {
     .requiredOption('--receipt <file>', 'must not exist yet', parsePath)
     .option('--workspace <name>', 'where', parseWorkspace, DEFAULT_WORKSPACE)
     .action(async (subjectId: string, { reason, actor, receipt, workspace }: EraseOptions) => {
-      const found = await runningWith(workspace);
+      const found = await runningForWorkspace(workspace);
       const gateway = {
         url: graphqlUrl(found),
         token: await ownToken(found, { actor, roles: [ERASING_ROLE], workspace }),
@@ -98,7 +98,7 @@ const holdVerbs = (kontor: Command): void => {
     .requiredOption('--reason <text>', 'why')
     .option('--actor <name>', 'who does it', parseActor)
     .action(async (options: HoldOptions) => {
-      const { config, run } = await runningWith(options.workspace);
+      const { config, run } = await runningForWorkspace(options.workspace);
       print(await addHold(await asGovernance(config, run), options));
     });
 
@@ -117,7 +117,7 @@ const holdVerbs = (kontor: Command): void => {
     .requiredOption('--reason <text>', 'why')
     .option('--actor <name>', 'who does it', parseActor)
     .action(async (id: string, options: HoldOptions) => {
-      const { config, run } = await runningWith(options.workspace);
+      const { config, run } = await runningForWorkspace(options.workspace);
       await removeHold(await asGovernance(config, run), id, options);
     });
 };

@@ -29,7 +29,7 @@ export const withRunningLog = async <T>(body: (pool: pg.Pool, found: Running) =>
 };
 
 /** What runs, for a command on one workspace. @throws CommandFailed as {@link running} does, and if there is no such workspace */
-export const runningWith = (workspace: string): Promise<Running> =>
+export const runningForWorkspace = (workspace: string): Promise<Running> =>
   withRunningLog(async (pool, found) => {
     await requireWorkspace(pool, workspace);
     return found;

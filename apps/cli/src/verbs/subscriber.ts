@@ -13,8 +13,8 @@ interface AddOptions {
   readonly json: boolean;
 }
 
-/** @throws UsageError for a type of none of the contexts: the subscriber would wait for ever */
-const refuseNever = ({ context: contexts, type: types = [] }: AddOptions): void => {
+/** @throws UsageError for a type of none of the contexts: no event of it would ever come */
+const refuseForeignTypes = ({ context: contexts, type: types = [] }: AddOptions): void => {
   const owners = eventTypes();
   const never = types.find((type) => contexts && !contexts.includes(owners[type] ?? ''));
   if (never !== undefined)
@@ -39,7 +39,7 @@ export const subscriberVerbs = (kontor: Command): void => {
     )
     .option('--json', 'as JSON', false)
     .action((name: string, given: AddOptions) => {
-      refuseNever(given);
+      refuseForeignTypes(given);
       const { context: contexts, type: types, ...options } = given;
       return withRunningLog((pool, found) =>
         addSubscriberVerb({ ...found, pool }, name, { ...options, contexts, types }),

@@ -2,7 +2,7 @@ import { DEFAULT_WORKSPACE, LOCAL_ACTOR_ID } from '@kontor/service/process';
 import type { Command } from 'commander';
 import { undo } from '../commands/undo.js';
 import { parseActor, parsePositionArgument, parseWorkspace } from '../parse-arguments.js';
-import { graphqlUrl, ownToken, runningWith } from './running.js';
+import { graphqlUrl, ownToken, runningForWorkspace } from './running.js';
 
 interface UndoOptions {
   readonly yes: boolean;
@@ -21,7 +21,7 @@ export const undoVerbs = (kontor: Command): void => {
     .option('--workspace <name>', 'where', parseWorkspace, DEFAULT_WORKSPACE)
     .addHelpText('after', '\nExit code 1: it cannot be undone, or something has changed since; nothing was changed.')
     .action(async (position: string, { yes, actor, workspace }: UndoOptions) => {
-      const found = await runningWith(workspace);
+      const found = await runningForWorkspace(workspace);
       const token = await ownToken(found, { actor, roles: ['admin'], workspace });
       await undo({ url: graphqlUrl(found), token }, position, { yes });
     });

@@ -69,8 +69,8 @@ const searchVersions = async (request: SearchRequest, call: MlflowCall): Promise
 const MAX_LOOKS = 4;
 
 /**
- * Registers a version of the files that are there: once more, with rows that lack nothing, if some were stored or removed since
- * they were read.
+ * Registers a version of the files that are there. If some were stored or removed since they were read, the newest rows are read
+ * and it is tried again, at most {@link MAX_LOOKS} times in all.
  *
  * @throws CommandRejected ARTIFACTS_CHANGED if that happens again and again.
  */
@@ -120,6 +120,7 @@ export const versionEndpoints: readonly Endpoint[] = [
           description: atMost(DESCRIPTION_LIMIT, 'description', description),
           tags: registryTags(tags),
         };
+        // One id for all tries: a refused one leaves nothing in the log, and a repeat of the request finds what was accepted.
         commandId ??= call.nextCommandId();
         return call.begin(modelVersionEntity, 'RegisterModelVersion', data, commandId);
       };

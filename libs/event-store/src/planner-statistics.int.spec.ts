@@ -28,6 +28,7 @@ afterAll(() => log.close());
 it('has the planner know how large tables have become, while they grow', async () => {
   const pool = log.pool('kontor_gateway');
   await ensureReadModels({ pool, schema: 'gateway', upcasters: {} }, [readModel]);
+  await pool.query('ALTER TABLE gateway.seen_v1 SET (autovacuum_enabled = false)');
   const store = log.store();
   const events: RecordedEvent[] = [];
   for (let batch = 0; batch < 6; batch += 1) {
